@@ -1,0 +1,58 @@
+//! SQLSTATE codes: the five characters by which drivers tell errors apart.
+
+use std::fmt;
+
+/// A five-character SQLSTATE, named as in PostgreSQL's appendix "Error Codes".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SqlState(&'static str);
+
+macro_rules! states {
+    ($($name:ident = $code:literal, $doc:literal;)*) => {
+        impl SqlState {
+            $(#[doc = $doc] pub const $name: Self = Self($code);)*
+        }
+    };
+}
+
+states! {
+    FEATURE_NOT_SUPPORTED = "0A000", "A right statement that Sheaf cannot run.";
+    DATA_EXCEPTION = "22000", "A value or a file is not what it should be.";
+    DIVISION_BY_ZERO = "22012", "Division by zero.";
+    NUMERIC_VALUE_OUT_OF_RANGE = "22003", "An arithmetic result does not fit its type.";
+    INVALID_TEXT_REPRESENTATION = "22P02", "A text is no value of the type it is cast to.";
+    BAD_COPY_FILE_FORMAT = "22P04", "A file is not in the format it is read as.";
+    INVALID_PARAMETER_VALUE = "22023", "An option or setting has a value it cannot take.";
+    READ_ONLY = "25006", "A statement that writes, in a session that may only read.";
+    SYNTAX_ERROR_OR_ACCESS_RULE = "42000", "Something in the statement is wrong.";
+    SYNTAX_ERROR = "42601", "The text is not SQL.";
+    UNDEFINED_COLUMN = "42703", "No such column.";
+    AMBIGUOUS_COLUMN = "42702", "A column name that several tables have.";
+    UNDEFINED_TABLE = "42P01", "No such table, view or file.";
+    UNDEFINED_FUNCTION = "42883", "No such function, or not for these argument types.";
+    UNDEFINED_OBJECT = "42704", "No such setting or other object.";
+    DUPLICATE_TABLE = "42P07", "A table or view of this name exists.";
+    DATATYPE_MISMATCH = "42804", "Types that do not go together.";
+    UNDEFINED_PARAMETER = "42P02", "A parameter that has no value.";
+    INSUFFICIENT_RESOURCES = "53000", "A budget is spent.";
+    DISK_FULL = "53100", "The disk, or the disk budget, is full.";
+    OUT_OF_MEMORY = "53200", "The memory limit is reached.";
+    QUERY_CANCELED = "57014", "Cancelled, or out of time.";
+    IO_ERROR = "58030", "Reading or writing failed.";
+    UNDEFINED_FILE = "58P01", "No such file.";
+    DUPLICATE_FILE = "58P02", "A file of this name exists.";
+    INTERNAL_ERROR = "XX000", "A fault of Sheaf.";
+}
+
+impl SqlState {
+    /// The five characters.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for SqlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}

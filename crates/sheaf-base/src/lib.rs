@@ -1,0 +1,17 @@
+//! The ground floor of Sheaf: what every other crate may use and none may bypass.
+//!
+//! - [`error`]: the one error type, split by what the caller must do, each kind with a SQLSTATE;
+//! - [`units`]: byte counts, row counts and durations as users write and read them;
+//! - [`settings`]: the table of settings, declared once, which makes `SET`, `SHOW ALL`, the
+//!   command line's help and the documentation page;
+//! - [`suggest`]: the nearest known name, for hints.
+//!
+//! This crate must not know of statements, files, sessions or terminals.
+
+pub mod error;
+pub mod settings;
+pub mod suggest;
+pub mod units;
+
+pub use error::{ErrorKind, Result, SheafError};
+pub use units::{ByteCount, RowCount};

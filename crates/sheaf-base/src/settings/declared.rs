@@ -1,0 +1,65 @@
+//! The list of settings. To add one, add a row here; nothing else has to know.
+
+use super::{Setting, SettingKind};
+
+/// Every setting of Sheaf, in the order in which they are shown.
+pub static SETTINGS: &[Setting] = &[
+    Setting {
+        name: "memory_limit",
+        kind: SettingKind::Bytes { min: 16_000_000 },
+        default: "auto",
+        doc: "Memory that all running queries together may hold. auto is 70 % of what the \
+              machine or container allows. Operators spill to disk when it is reached.",
+    },
+    Setting {
+        name: "threads",
+        kind: SettingKind::Count { min: 1 },
+        default: "auto",
+        doc: "Threads that compute. auto follows the processors of the machine or container. \
+              It is fixed when the process starts; SET changes how many partitions run at once.",
+    },
+    Setting {
+        name: "temp_directory",
+        kind: SettingKind::Text,
+        default: "",
+        doc: "Directory for spilled data; empty means the system's directory for temporary files.",
+    },
+    Setting {
+        name: "max_temp_directory_size",
+        kind: SettingKind::Bytes { min: 0 },
+        default: "100GB",
+        doc: "Disk space that spilled data may take.",
+    },
+    Setting {
+        name: "partition_size",
+        kind: SettingKind::Bytes { min: 1_024 },
+        default: "auto",
+        doc: "Bytes of input in one partition: larger files are split, smaller ones are read \
+              together. auto suits the size of the input and the number of threads.",
+    },
+    Setting {
+        name: "batch_size",
+        kind: SettingKind::Count { min: 1 },
+        default: "8192",
+        doc: "Rows that operators pass on at a time.",
+    },
+    Setting {
+        name: "statement_timeout",
+        kind: SettingKind::Duration,
+        default: "0",
+        doc: "Time after which a statement is cancelled; 0 means never. A bare number is in \
+              milliseconds, as in PostgreSQL.",
+    },
+    Setting {
+        name: "time_zone",
+        kind: SettingKind::Text,
+        default: "UTC",
+        doc: "Time zone in which timestamps with time zone are computed and shown.",
+    },
+    Setting {
+        name: "progress_bar",
+        kind: SettingKind::Bool,
+        default: "on",
+        doc: "Show a progress bar on a terminal for queries that run over half a second.",
+    },
+];
