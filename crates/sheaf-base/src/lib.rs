@@ -4,6 +4,7 @@
 //! - [`units`]: byte counts, row counts and durations as users write and read them;
 //! - [`settings`]: the table of settings, declared once, which makes `SET`, `SHOW ALL`, the
 //!   command line's help and the documentation page;
+//! - [`type_names`]: the SQL names of Arrow types;
 //! - [`suggest`]: the nearest known name, for hints.
 //!
 //! This crate must not know of statements, files, sessions or terminals.
@@ -11,7 +12,9 @@
 pub mod error;
 pub mod settings;
 pub mod suggest;
+pub mod type_names;
 pub mod units;
 
 pub use error::{ErrorKind, Result, SheafError};
+pub use type_names::sql_type_name;
 pub use units::{ByteCount, RowCount};
