@@ -57,6 +57,18 @@ struct Content {
     position: Option<Position>,
 }
 
+impl Position {
+    /// The same place in a longer text, in which this one's text begins at `start`.
+    #[must_use]
+    pub fn offset_by(self, start: Position) -> Position {
+        let column = match self.line {
+            1 => start.column + self.column - 1,
+            _ => self.column,
+        };
+        Position { line: start.line + self.line - 1, column }
+    }
+}
+
 impl SheafError {
     /// An error of `kind` whose SQLSTATE is the kind's most general one.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -133,6 +145,13 @@ impl SheafError {
     #[must_use]
     pub fn with_position(mut self, position: Position) -> Self {
         self.0.position = Some(position);
+        self
+    }
+
+    /// The same error without its place, where the place is in a text the user does not see.
+    #[must_use]
+    pub fn without_position(mut self) -> Self {
+        self.0.position = None;
         self
     }
 

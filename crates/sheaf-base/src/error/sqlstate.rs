@@ -32,6 +32,8 @@ states! {
     UNDEFINED_OBJECT = "42704", "No such setting or other object.";
     DUPLICATE_TABLE = "42P07", "A table or view of this name exists.";
     DATATYPE_MISMATCH = "42804", "Types that do not go together.";
+    DUPLICATE_PREPARED_STATEMENT = "42P05", "A prepared statement of this name exists.";
+    UNDEFINED_PREPARED_STATEMENT = "26000", "No such prepared statement.";
     UNDEFINED_PARAMETER = "42P02", "A parameter that has no value.";
     INSUFFICIENT_RESOURCES = "53000", "A budget is spent.";
     DISK_FULL = "53100", "The disk, or the disk budget, is full.";
