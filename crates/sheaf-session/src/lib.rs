@@ -1,1 +1,26 @@
-//! placeholder
+//! The session: the one crate that assembles Sheaf.
+//!
+//! The life of a statement: `sheaf-sql` parses the text; [`binder`](crate) opens what it names and
+//! plans it; `sheaf-optimizer`'s rules rewrite the plan; the query registers with
+//! `sheaf-runtime`, which runs its partitions; the front door pulls the rows out of a
+//! [`QueryResult`]. Knows no terminal and no wire.
+
+mod apply;
+mod binder;
+mod builder;
+mod catalog;
+mod explain;
+mod held_table;
+mod names;
+mod planner;
+mod result;
+mod session;
+mod statements;
+mod system;
+#[cfg(test)]
+mod tests;
+
+pub use builder::SessionBuilder;
+pub use names::{FunctionName, Names, TableName};
+pub use result::{CollectedRows, QueryResult};
+pub use session::Session;

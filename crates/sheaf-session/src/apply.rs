@@ -1,0 +1,43 @@
+//! What a setting does: each short name finds its place in the engine's options here.
+
+use datafusion::execution::SessionState;
+use sheaf_base::settings::Settings;
+use sheaf_base::units::ByteCount;
+use sheaf_base::{Result, SheafError};
+use sheaf_runtime::{EngineRuntime, MachineLimits};
+
+/// Carries `settings` into the engine and into the state that the next statement sees.
+///
+/// # Errors
+/// `UserInput` if the engine refuses a value (an unknown time zone, say).
+pub(crate) fn apply_settings(
+    settings: &Settings,
+    engine: &EngineRuntime,
+    state: &mut SessionState,
+) -> Result<()> {
+    let limits = MachineLimits::detect();
+    let memory_limit = settings
+        .bytes("memory_limit")
+        .unwrap_or_else(|| ByteCount(limits.default_memory_limit_bytes()));
+    engine.set_memory_limit(memory_limit);
+
+    let options = state.config_mut().options_mut();
+    options.execution.target_partitions = settings.count("threads").unwrap_or(limits.threads);
+    if let Some(rows) = settings.count("batch_size") {
+        options.execution.batch_size = rows;
+    }
+    if let Some(zone) = settings.string("time_zone") {
+        check_time_zone(zone)?;
+        options.execution.time_zone = Some(zone.to_owned());
+    }
+    sheaf_optimizer::set_memory_limit(options, memory_limit);
+    Ok(())
+}
+
+fn check_time_zone(zone: &str) -> Result<()> {
+    zone.parse::<arrow::array::timezone::Tz>().map(drop).map_err(|_| {
+        SheafError::user(format!("there is no time zone \"{zone}\""))
+            .with_state(sheaf_base::error::SqlState::INVALID_PARAMETER_VALUE)
+            .with_hint("write a name such as UTC or Europe/Berlin, or an offset such as +02:00")
+    })
+}

@@ -1,0 +1,195 @@
+//! What the engine's SQL planner asks the session: tables, functions, options.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::catalog::TableFunctionArgs;
+use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::{DFSchema, TableReference, config::ConfigOptions};
+use datafusion::datasource::provider_as_source;
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::planner::{
+    ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext,
+    RelationPlanning,
+};
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::logical_expr::{
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
+};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::sql::sqlparser::ast::TableFactor;
+use sheaf_base::SheafError;
+use sheaf_base::error::SqlState;
+use sheaf_base::suggest::nearest;
+
+use super::Bound;
+use super::references::call_key;
+use crate::catalog::{Catalog, PUBLIC_SCHEMA};
+
+/// The planner's view of a session in which every name of one statement has been opened.
+pub(super) struct BoundContext<'a> {
+    state: &'a SessionState,
+    catalog: &'a Catalog,
+    tables: HashMap<String, Arc<dyn TableSource>>,
+    relation_planners: Vec<Arc<dyn RelationPlanner>>,
+}
+
+/// One key for every way to write a table's name.
+pub(super) fn table_key(reference: &TableReference) -> String {
+    let schema = reference.schema().unwrap_or(PUBLIC_SCHEMA);
+    format!("{schema}\u{0}{}", reference.table())
+}
+
+impl<'a> BoundContext<'a> {
+    pub(super) fn new(state: &'a SessionState, catalog: &'a Catalog, bound: Bound) -> Self {
+        let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
+            vec![Arc::new(CallPlanner { calls: bound.calls })];
+        relation_planners.extend(state.relation_planners().iter().cloned());
+        Self { state, catalog, tables: bound.tables, relation_planners }
+    }
+}
+
+/// Plans `read_*` calls from what the binder has opened.
+struct CallPlanner {
+    calls: HashMap<String, Arc<dyn TableSource>>,
+}
+
+impl std::fmt::Debug for CallPlanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CallPlanner")
+    }
+}
+
+impl RelationPlanner for CallPlanner {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        _context: &mut dyn RelationPlannerContext,
+    ) -> EngineResult<RelationPlanning> {
+        if let TableFactor::Table { name, args: Some(args), alias, sample: None, .. } = &relation
+            && let Some(source) = self.calls.get(&call_key(name, &args.args))
+        {
+            let name = TableReference::bare(name.to_string().to_lowercase());
+            let plan = LogicalPlanBuilder::scan(name, Arc::clone(source), None)?.build()?;
+            return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
+                plan,
+                alias.clone(),
+            ))));
+        }
+        Ok(RelationPlanning::Original(Box::new(relation)))
+    }
+}
+
+impl ContextProvider for BoundContext<'_> {
+    fn get_table_source(&self, name: TableReference) -> EngineResult<Arc<dyn TableSource>> {
+        self.tables.get(&table_key(&name)).cloned().ok_or_else(|| {
+            let error = match name.schema() {
+                Some(schema) if schema != PUBLIC_SCHEMA => {
+                    SheafError::user(format!("table \"{name}\" does not exist"))
+                        .with_state(SqlState::UNDEFINED_TABLE)
+                        .with_hint("system tables: SELECT * FROM information_schema.tables")
+                }
+                _ => self.catalog.not_found(name.table()),
+            };
+            error.into()
+        })
+    }
+
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> EngineResult<Arc<dyn TableSource>> {
+        let functions = self.state.table_functions();
+        let function = functions
+            .get(&name.to_lowercase())
+            .cloned()
+            .ok_or_else(|| unknown_table_function(name, functions.keys().map(String::as_str)))?;
+        let context = SimplifyContext::builder()
+            .with_config_options(Arc::clone(self.state.config_options()))
+            .with_query_execution_start_time(
+                self.state.execution_props().query_execution_start_time,
+            )
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let schema = DFSchema::empty();
+        let args = args
+            .into_iter()
+            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?))
+            .collect::<EngineResult<Vec<_>>>()?;
+        let arguments = TableFunctionArgs::new(&args, self.state);
+        Ok(provider_as_source(function.create_table_provider_with_args(arguments)?))
+    }
+
+    fn create_cte_work_table(
+        &self,
+        name: &str,
+        schema: SchemaRef,
+    ) -> EngineResult<Arc<dyn TableSource>> {
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relation_planners
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, name: &str) -> Option<Arc<HigherOrderUDF>> {
+        self.state.higher_order_functions().get(name).cloned()
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _names: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        self.state.higher_order_functions().keys().cloned().collect()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}
+
+fn unknown_table_function<'n>(
+    name: &str,
+    engine: impl Iterator<Item = &'n str>,
+) -> DataFusionError {
+    let error = SheafError::user(format!("there is no table function \"{name}\""))
+        .with_state(SqlState::UNDEFINED_FUNCTION);
+    let names = engine.chain(sheaf_files::FORMATS.iter().map(|format| format.function));
+    match nearest(name, names) {
+        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+        None => error.with_hint("\\df lists the functions"),
+    }
+    .into()
+}

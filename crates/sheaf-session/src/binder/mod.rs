@@ -1,0 +1,345 @@
+//! Binding: a parsed query becomes a logical plan whose names stand for real tables.
+//!
+//! Opening files is asynchronous, planning is not, so binding has two passes. [`references`]
+//! collects what the FROM clauses name; [`Binder`] opens each once (paths and `read_*` calls
+//! through `sheaf-files`, views by binding their text, the rest from the catalogue);
+//! [`context::BoundContext`] then answers the engine's SQL planner from what was opened. Must not
+//! know of execution.
+
+mod arguments;
+mod context;
+mod declared;
+mod references;
+mod virtual_columns;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource};
+use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::sqlparser::ast;
+use futures::future::{BoxFuture, FutureExt};
+use sheaf_base::error::SqlState;
+use sheaf_base::{ByteCount, Result, SheafError};
+use sheaf_files::{FileTable, ReadRequest};
+
+use self::context::BoundContext;
+use self::references::{Reference, references};
+use crate::catalog::{Catalog, PUBLIC_SCHEMA, Relation, View};
+
+pub(crate) use self::declared::without_partition_columns;
+pub(crate) use self::references::is_path;
+
+/// Views within views: deeper ones are refused, which also ends a view that reads itself.
+const VIEW_DEPTH_MAX: usize = 32;
+
+/// Binds the statements of one session against one state of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Binder<'a> {
+    catalog: &'a Catalog,
+    state: &'a SessionState,
+    partition_size: Option<ByteCount>,
+    environment: &'a [(String, String)],
+    view_depth: usize,
+}
+
+/// What the names of one statement stand for.
+#[derive(Default)]
+pub(crate) struct Bound {
+    /// By resolved table reference.
+    tables: HashMap<String, Arc<dyn TableSource>>,
+    /// By the text of the call.
+    calls: HashMap<String, Arc<dyn TableSource>>,
+}
+
+impl<'a> Binder<'a> {
+    pub(crate) fn new(
+        catalog: &'a Catalog,
+        state: &'a SessionState,
+        partition_size: Option<ByteCount>,
+        environment: &'a [(String, String)],
+    ) -> Self {
+        Self { catalog, state, partition_size, environment, view_depth: 0 }
+    }
+
+    /// Plans any statement that the engine's planner knows.
+    pub(crate) fn plan(
+        self,
+        mut statement: ast::Statement,
+    ) -> BoxFuture<'a, Result<LogicalPlan>> {
+        async move {
+            sheaf_operators::rewrite(&mut statement)?;
+            let with_virtual_columns = virtual_columns::are_mentioned(&statement);
+            if with_virtual_columns {
+                virtual_columns::hide_from_wildcards(&mut statement, &|factor| {
+                    self.is_file_relation(factor)
+                });
+            }
+            let bound = self.open_all(&statement, with_virtual_columns).await?;
+            let context = BoundContext::new(self.state, self.catalog, bound);
+            let options = ParserOptions::from(&self.state.config_options().sql_parser);
+            let planner = SqlToRel::new_with_options(&context, options);
+            Ok(planner.sql_statement_to_plan(statement)?)
+        }
+        .boxed()
+    }
+
+    /// Plans a query.
+    pub(crate) fn plan_query(self, query: ast::Query) -> BoxFuture<'a, Result<LogicalPlan>> {
+        self.plan(ast::Statement::Query(Box::new(query)))
+    }
+
+    /// Plans `SELECT * FROM relation`.
+    pub(crate) fn plan_relation(
+        self,
+        relation: ast::TableFactor,
+    ) -> BoxFuture<'a, Result<LogicalPlan>> {
+        self.plan_query(select_all(relation))
+    }
+
+    /// Opens the files behind a relation, if it is a path, a `read_*` call or an external table.
+    pub(crate) async fn open_files(
+        self,
+        relation: &ast::TableFactor,
+    ) -> Result<Option<Arc<FileTable>>> {
+        match self.file_request(relation)? {
+            Some(request) => self.open(&request).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Turns a bare expression (a parameter of EXECUTE, an option) into an engine expression.
+    pub(crate) fn plan_expression(self, expression: ast::Expr) -> Result<Expr> {
+        let context = BoundContext::new(self.state, self.catalog, Bound::default());
+        let planner = SqlToRel::new(&context);
+        let schema = datafusion::common::DFSchema::empty();
+        Ok(planner.sql_to_expr(
+            expression,
+            &schema,
+            &mut datafusion::sql::planner::PlannerContext::new(),
+        )?)
+    }
+
+    async fn open_all(self, statement: &ast::Statement, virtual_columns: bool) -> Result<Bound> {
+        let mut bound = Bound::default();
+        for reference in references(statement) {
+            match reference {
+                Reference::Name(name) => {
+                    let key = self.key_of(&name)?;
+                    if bound.tables.contains_key(&key) {
+                        continue;
+                    }
+                    if let Some(source) = self.open_name(&name, virtual_columns).await? {
+                        bound.tables.insert(key, source);
+                    }
+                }
+                Reference::Call { key, name, arguments } => {
+                    if bound.calls.contains_key(&key) {
+                        continue;
+                    }
+                    if let Some(mut request) = arguments::read_request(&name, &arguments)? {
+                        request.virtual_columns = virtual_columns;
+                        let table = self.open(&request).await?;
+                        bound.calls.insert(key, provider_as_source(table));
+                    }
+                }
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Opens files with the session's partition size and credentials.
+    pub(crate) async fn open(self, request: &ReadRequest) -> Result<Arc<FileTable>> {
+        let mut request = request.clone();
+        request.partition_size = request.partition_size.or(self.partition_size);
+        request.environment = self.environment.to_vec();
+        sheaf_files::open(&request, self.state).await
+    }
+
+    async fn open_name(
+        self,
+        name: &ast::ObjectName,
+        virtual_columns: bool,
+    ) -> Result<Option<Arc<dyn TableSource>>> {
+        if let Some(path) = is_path(name) {
+            let mut request = ReadRequest::path(path);
+            request.virtual_columns = virtual_columns;
+            let table = self.open(&request).await?;
+            return Ok(Some(provider_as_source(table)));
+        }
+        let reference = table_reference(name)?;
+        if reference.schema().is_some_and(|schema| schema != PUBLIC_SCHEMA) {
+            return self.open_system(reference).await;
+        }
+        let provider: Arc<dyn TableProvider> = match self.catalog.get(reference.table()) {
+            None => return Ok(None),
+            Some(Relation::Table(table)) => table,
+            Some(Relation::Files(files)) => {
+                let mut request = files.request;
+                request.virtual_columns = virtual_columns;
+                self.open(&request).await?
+            }
+            Some(Relation::View(view)) => self.open_view(reference.table(), view).await?,
+        };
+        Ok(Some(provider_as_source(provider)))
+    }
+
+    async fn open_system(self, reference: TableReference) -> Result<Option<Arc<dyn TableSource>>> {
+        let table = reference.table().to_owned();
+        let Ok(schema) = self.state.schema_for_ref(reference) else {
+            return Ok(None);
+        };
+        Ok(schema.table(&table).await?.map(provider_as_source))
+    }
+
+    async fn open_view(self, name: &str, view: View) -> Result<Arc<dyn TableProvider>> {
+        if self.view_depth >= VIEW_DEPTH_MAX {
+            return Err(SheafError::user(format!(
+                "view \"{name}\" reads itself, or views are nested over {VIEW_DEPTH_MAX} deep"
+            )));
+        }
+        let deeper = Binder { view_depth: self.view_depth + 1, ..self };
+        let plan = deeper
+            .plan_view(*view.query, &view.columns)
+            .await
+            .map_err(|e| e.with_context(format!("view \"{name}\"")).without_position())?;
+        Ok(Arc::new(ViewTable::new(plan, Some(view.text))))
+    }
+
+    /// Plans the query of a view, with its columns renamed.
+    pub(crate) async fn plan_view(
+        self,
+        query: ast::Query,
+        columns: &[String],
+    ) -> Result<LogicalPlan> {
+        rename_columns(self.plan_query(query).await?, columns)
+    }
+
+    fn is_file_relation(self, relation: &ast::TableFactor) -> bool {
+        matches!(self.file_request(relation), Ok(Some(_)))
+    }
+
+    fn file_request(self, relation: &ast::TableFactor) -> Result<Option<ReadRequest>> {
+        let ast::TableFactor::Table { name, args, .. } = relation else {
+            return Ok(None);
+        };
+        if let Some(args) = args {
+            return arguments::read_request(&name.to_string(), &args.args);
+        }
+        if let Some(path) = is_path(name) {
+            return Ok(Some(ReadRequest::path(path)));
+        }
+        Ok(match self.catalog.get(table_reference(name)?.table()) {
+            Some(Relation::Files(files)) => Some(files.request),
+            _ => None,
+        })
+    }
+
+    fn key_of(self, name: &ast::ObjectName) -> Result<String> {
+        Ok(match is_path(name) {
+            Some(path) => context::table_key(&TableReference::bare(path)),
+            None => context::table_key(&table_reference(name)?),
+        })
+    }
+}
+
+/// The reference a name in SQL makes: unquoted parts in lower case, at most three of them.
+pub(crate) fn table_reference(name: &ast::ObjectName) -> Result<TableReference> {
+    let parts: Vec<String> = name.0.iter().map(normalize_part).collect();
+    match parts.as_slice() {
+        [table] => Ok(TableReference::bare(table.as_str())),
+        [schema, table] => Ok(TableReference::partial(schema.as_str(), table.as_str())),
+        [catalog, schema, table] => {
+            Ok(TableReference::full(catalog.as_str(), schema.as_str(), table.as_str()))
+        }
+        _ => Err(SheafError::user(format!("\"{name}\" is no table name"))
+            .with_state(SqlState::UNDEFINED_TABLE)),
+    }
+}
+
+fn normalize_part(part: &ast::ObjectNamePart) -> String {
+    match part.as_ident() {
+        Some(ident) => normalize(ident),
+        None => part.to_string(),
+    }
+}
+
+/// A name as PostgreSQL reads it: in lower case unless quoted.
+pub(crate) fn normalize(ident: &ast::Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+/// Gives the first columns of `plan` the names `columns`.
+///
+/// # Errors
+/// `UserInput` if there are more names than columns.
+pub(crate) fn rename_columns(plan: LogicalPlan, columns: &[String]) -> Result<LogicalPlan> {
+    if columns.is_empty() {
+        return Ok(plan);
+    }
+    let schema = Arc::clone(plan.schema());
+    if columns.len() > schema.fields().len() {
+        return Err(SheafError::user(format!(
+            "{} column names for {} columns",
+            columns.len(),
+            schema.fields().len()
+        )));
+    }
+    let renamed = schema.iter().enumerate().map(|(index, (qualifier, field))| {
+        let column = Expr::Column((qualifier, field).into());
+        match columns.get(index) {
+            Some(name) => column.alias(name),
+            None => column,
+        }
+    });
+    Ok(LogicalPlanBuilder::from(plan).project(renamed.collect::<Vec<_>>())?.build()?)
+}
+
+fn select_all(relation: ast::TableFactor) -> ast::Query {
+    use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+    let select = ast::Select {
+        select_token: AttachedToken::empty(),
+        optimizer_hints: vec![],
+        distinct: None,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: false,
+        projection: vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())],
+        exclude: None,
+        into: None,
+        from: vec![ast::TableWithJoins { relation, joins: vec![] }],
+        lateral_views: vec![],
+        prewhere: None,
+        selection: None,
+        connect_by: vec![],
+        group_by: ast::GroupByExpr::Expressions(vec![], vec![]),
+        cluster_by: vec![],
+        distribute_by: vec![],
+        sort_by: vec![],
+        having: None,
+        named_window: vec![],
+        qualify: None,
+        window_before_qualify: false,
+        value_table_mode: None,
+        flavor: ast::SelectFlavor::Standard,
+    };
+    ast::Query {
+        with: None,
+        body: Box::new(ast::SetExpr::Select(Box::new(select))),
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks: vec![],
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators: vec![],
+    }
+}

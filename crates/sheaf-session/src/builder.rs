@@ -1,0 +1,148 @@
+//! Starting a session: settings from their layers, the engine, the state with its functions and
+//! rules.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use parking_lot::{Mutex, RwLock};
+use sheaf_base::settings::{Layer, Settings};
+use sheaf_base::units::ByteCount;
+use sheaf_base::{Result, SheafError};
+use sheaf_runtime::{EngineRuntime, MachineLimits, RuntimeOptions};
+
+use crate::apply::apply_settings;
+use crate::catalog::{CATALOG_NAME, Catalog, PUBLIC_SCHEMA, catalog_list};
+use crate::planner::SheafQueryPlanner;
+use crate::session::{Session, SessionInner};
+use crate::system;
+
+/// Collects what a session starts with. Settings may come in any order: layers decide.
+#[derive(Debug, Default)]
+pub struct SessionBuilder {
+    settings: Settings,
+    environment: HashMap<String, String>,
+    engine: Option<Arc<EngineRuntime>>,
+}
+
+impl SessionBuilder {
+    /// Gives a setting its value, as a command-line option does.
+    ///
+    /// # Errors
+    /// `UserInput` if there is no such setting, or it does not take the value.
+    pub fn setting(mut self, name: &str, value: &str) -> Result<Self> {
+        self.settings.set(name, value, Layer::CommandLine)?;
+        Ok(self)
+    }
+
+    /// Reads a configuration file's text: lines `name = value`, `#` begins a comment.
+    ///
+    /// # Errors
+    /// `UserInput` with the number of the first line that is wrong.
+    pub fn config_text(mut self, text: &str) -> Result<Self> {
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let at = |error: SheafError| error.with_context(format!("line {}", index + 1));
+            let (name, value) = line
+                .split_once('=')
+                .ok_or_else(|| at(SheafError::user("expected name = value")))?;
+            let value = value.trim().trim_matches(['"', '\'']);
+            self.settings.set(name.trim(), value, Layer::File).map_err(at)?;
+        }
+        Ok(self)
+    }
+
+    /// Takes the environment: `SHEAF_…` variables are settings, the usual ones of S3, GCS and
+    /// Azure credentials. Without this call the environment is not read.
+    ///
+    /// # Errors
+    /// `UserInput` if a `SHEAF_…` variable has a value its setting cannot take.
+    pub fn environment(
+        mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self> {
+        self.environment.extend(variables);
+        for setting in sheaf_base::settings::SETTINGS {
+            let variable = setting.environment_name();
+            if let Some(value) = self.environment.get(&variable) {
+                self.settings
+                    .set(setting.name, value, Layer::Environment)
+                    .map_err(|error| error.with_context(variable))?;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Shares the engine (threads, memory, spill space) of another session of this process.
+    #[must_use]
+    pub fn engine(mut self, engine: Arc<EngineRuntime>) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Starts the session.
+    ///
+    /// # Errors
+    /// `Resource` if the engine's threads or its temporary directory cannot be had.
+    pub fn build(self) -> Result<Session> {
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => EngineRuntime::new(runtime_options(&self.settings))?,
+        };
+        let catalog = Arc::new(Catalog::default());
+        let mut state = Ok(());
+        let inner = Arc::new_cyclic(|session: &Weak<SessionInner>| {
+            let mut engine_state = session_state(&engine, &catalog, session);
+            state = apply_settings(&self.settings, &engine, &mut engine_state);
+            SessionInner {
+                engine: Arc::clone(&engine),
+                settings: RwLock::new(self.settings),
+                catalog,
+                state: RwLock::new(engine_state),
+                prepared: Mutex::default(),
+                environment: self.environment.into_iter().collect(),
+            }
+        });
+        state?;
+        Ok(Session { inner })
+    }
+}
+
+fn runtime_options(settings: &Settings) -> RuntimeOptions {
+    let limits = MachineLimits::detect();
+    RuntimeOptions {
+        threads: settings.count("threads").unwrap_or(limits.threads),
+        memory_limit: settings
+            .bytes("memory_limit")
+            .unwrap_or_else(|| ByteCount(limits.default_memory_limit_bytes())),
+        temp_directory: settings.string("temp_directory").map(PathBuf::from),
+        temp_bytes_max: settings.bytes("max_temp_directory_size").unwrap_or(ByteCount(u64::MAX)),
+    }
+}
+
+fn session_state(
+    engine: &EngineRuntime,
+    catalog: &Arc<Catalog>,
+    session: &Weak<SessionInner>,
+) -> SessionState {
+    let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG_NAME, PUBLIC_SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true);
+    sheaf_optimizer::engine_options(config.options_mut());
+    SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(engine.runtime_env()))
+        .with_default_features()
+        .with_catalog_list(catalog_list(catalog, system::tables(session)))
+        .with_optimizer_rules(sheaf_optimizer::logical_rules())
+        .with_physical_optimizer_rules(sheaf_optimizer::physical_rules())
+        .with_query_planner(Arc::new(SheafQueryPlanner::new()))
+        .with_relation_planners(sheaf_operators::relation_planners())
+        .build()
+}

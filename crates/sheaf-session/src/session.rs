@@ -1,0 +1,237 @@
+//! The session: the only assembler. It holds the settings, the catalogue and the prepared
+//! statements of one user, and takes a statement from text to a running stream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::execution::SessionState;
+use datafusion::execution::registry::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, LogicalPlan, ScalarUDF};
+use datafusion::scalar::ScalarValue;
+use futures::future::{BoxFuture, FutureExt};
+use parking_lot::{Mutex, RwLock};
+use sheaf_base::settings::Settings;
+use sheaf_base::{Result, SheafError};
+use sheaf_runtime::{EngineRuntime, Query};
+use sheaf_sql::Statement;
+
+use crate::binder::Binder;
+use crate::builder::SessionBuilder;
+use crate::catalog::{Catalog, IfExists, Relation};
+use crate::names::Names;
+use crate::result::QueryResult;
+use crate::statements;
+
+/// Prepared statements one session may hold.
+pub(crate) const PREPARED_MAX: usize = 10_000;
+
+/// One user's dealings with the engine. Cheap to clone; clones share everything.
+///
+/// ```
+/// # async fn example() -> sheaf_base::Result<()> {
+/// use sheaf_session::Session;
+///
+/// let session = Session::builder().setting("memory_limit", "1GB")?.build()?;
+/// let batches = session.sql("SELECT 6 * 7 AS answer").await?.collect().await?;
+/// assert_eq!(batches[0].num_rows(), 1);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Session {
+    pub(crate) inner: Arc<SessionInner>,
+}
+
+pub(crate) struct SessionInner {
+    pub(crate) engine: Arc<EngineRuntime>,
+    pub(crate) settings: RwLock<Settings>,
+    pub(crate) catalog: Arc<Catalog>,
+    /// Functions, rules and options; cloned by each statement, so that it sees one state.
+    pub(crate) state: RwLock<SessionState>,
+    pub(crate) prepared: Mutex<HashMap<String, Prepared>>,
+    /// Variables with which object stores find their credentials.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+/// A statement kept by PREPARE.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    pub(crate) statement: Box<Statement>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Starts a session with settings of its own.
+    #[must_use]
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    /// Splits a script into statements.
+    ///
+    /// # Errors
+    /// `UserInput` with the position in `script` if it is not SQL.
+    pub fn parse(&self, script: &str) -> Result<Vec<Statement>> {
+        sheaf_sql::parse(script)
+    }
+
+    /// Runs every statement of `script`, each to its end, and gives the result of the last one.
+    ///
+    /// # Errors
+    /// The first statement that fails ends the script.
+    pub async fn sql(&self, script: &str) -> Result<QueryResult> {
+        self.sql_with(script, vec![]).await
+    }
+
+    /// Like [`Session::sql`], with values for `$1`, `$2`, ….
+    ///
+    /// # Errors
+    /// As [`Session::sql`]; `UserInput` if a parameter has no value.
+    pub async fn sql_with(
+        &self,
+        script: &str,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<QueryResult> {
+        let mut statements = self.parse(script)?;
+        let last = statements
+            .pop()
+            .ok_or_else(|| SheafError::user("there is no statement to run"))?;
+        for statement in statements {
+            self.run_with(&statement, parameters.clone()).await?.drain().await?;
+        }
+        self.run_with(&last, parameters).await
+    }
+
+    /// Starts one statement.
+    ///
+    /// Queries run while the result is read; everything else has happened when this returns.
+    ///
+    /// # Errors
+    /// Whatever the statement's kind may raise before its first row; later errors come out of the
+    /// result.
+    pub async fn run(&self, statement: &Statement) -> Result<QueryResult> {
+        self.run_with(statement, vec![]).await
+    }
+
+    /// Like [`Session::run`], with values for `$1`, `$2`, ….
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_with<'a>(
+        &'a self,
+        statement: &'a Statement,
+        parameters: Vec<ScalarValue>,
+    ) -> BoxFuture<'a, Result<QueryResult>> {
+        async move {
+            let timeout = self.inner.settings.read().duration("statement_timeout");
+            let query = self.inner.engine.registry().begin(&statement.text, timeout);
+            let outcome = tokio::select! {
+                biased;
+                error = query.cancelled() => Err(error),
+                outcome = statements::run(self, statement, parameters, &query) => outcome,
+            };
+            outcome.inspect_err(|error| query.finish_with_error(error))
+        }
+        .boxed()
+    }
+
+    /// The settings as they stand.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.inner.settings.read().clone()
+    }
+
+    /// The engine that this session shares with others of its process.
+    #[must_use]
+    pub fn engine(&self) -> &Arc<EngineRuntime> {
+        &self.inner.engine
+    }
+
+    /// Tables, columns, functions and settings, for completion and `\d`.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        Names::collect(&self.inner)
+    }
+
+    /// Gives record batches a table name; they stay in memory.
+    ///
+    /// # Errors
+    /// `UserInput` if there are no batches, their schemas differ, or the name is taken.
+    pub fn register_batches(&self, name: &str, batches: Vec<RecordBatch>) -> Result<()> {
+        let schema = batches
+            .first()
+            .map(RecordBatch::schema)
+            .ok_or_else(|| SheafError::user(format!("table \"{name}\" needs a record batch")))?;
+        let table = MemTable::try_new(schema, vec![batches])?;
+        self.register_table(name, Arc::new(table))
+    }
+
+    /// Gives any table provider a name.
+    ///
+    /// # Errors
+    /// `UserInput` if the name is taken.
+    pub fn register_table(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+        self.inner.catalog.put(name, Relation::Table(table), IfExists::Fail)?;
+        Ok(())
+    }
+
+    /// Adds a scalar function written in Rust; one of the same name is replaced.
+    ///
+    /// # Errors
+    /// `Internal` if the engine refuses it.
+    pub fn register_function(&self, function: ScalarUDF) -> Result<()> {
+        self.inner.state.write().register_udf(Arc::new(function))?;
+        Ok(())
+    }
+
+    /// Adds an aggregate function written in Rust; one of the same name is replaced.
+    ///
+    /// # Errors
+    /// `Internal` if the engine refuses it.
+    pub fn register_aggregate(&self, function: AggregateUDF) -> Result<()> {
+        self.inner.state.write().register_udaf(Arc::new(function))?;
+        Ok(())
+    }
+
+    /// The state one statement runs in: functions, rules and options as they are now, with the
+    /// memory pool that counts for `query`.
+    pub(crate) fn state_for(&self, query: &Query) -> SessionState {
+        let mut state = self.inner.state.read().clone();
+        state.execution_props_mut().query_execution_start_time = Some(query.started_at());
+        state
+    }
+
+    pub(crate) fn binder<'a>(&'a self, state: &'a SessionState) -> Binder<'a> {
+        let partition_size = self.inner.settings.read().bytes("partition_size");
+        Binder::new(&self.inner.catalog, state, partition_size, &self.inner.environment)
+    }
+
+    /// Optimizes `plan`, makes it physical and starts it.
+    pub(crate) async fn execute(
+        &self,
+        plan: LogicalPlan,
+        state: &SessionState,
+        query: &Arc<Query>,
+    ) -> Result<QueryResult> {
+        let physical = state.create_physical_plan(&plan).await?;
+        self.execute_physical(physical, state, query)
+    }
+
+    pub(crate) fn execute_physical(
+        &self,
+        plan: Arc<dyn datafusion::physical_plan::ExecutionPlan>,
+        state: &SessionState,
+        query: &Arc<Query>,
+    ) -> Result<QueryResult> {
+        let stream = self.inner.engine.execute(plan, state.task_ctx(), Arc::clone(query))?;
+        Ok(QueryResult::stream(stream, Arc::clone(query)))
+    }
+}

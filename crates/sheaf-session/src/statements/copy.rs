@@ -1,0 +1,47 @@
+//! `COPY (query) TO 'target'`.
+
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast;
+use sheaf_base::{Result, SheafError};
+use sheaf_files::copy::CopyRequest;
+use sheaf_sql::{CopySource, StatementKind};
+
+use super::{Running, plan_with_parameters};
+use crate::result::QueryResult;
+
+pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
+    let StatementKind::Copy { source, target, format, partitioned_by, options } = kind else {
+        return Err(SheafError::internal("not a COPY"));
+    };
+    let state = running.session.state_for(running.query);
+    let binder = running.session.binder(&state);
+    let plan: LogicalPlan = match source {
+        CopySource::Query(query) => binder.plan_query((**query).clone()).await?,
+        CopySource::Table(name) => binder.plan_relation(table_factor(name.clone())).await?,
+    };
+    let plan = plan_with_parameters(plan, running.parameters)?;
+    let input = state.create_physical_plan(&plan).await?;
+    let request = CopyRequest {
+        target: target.clone(),
+        format: format.clone(),
+        partitioned_by: partitioned_by.clone(),
+        options: options.clone(),
+    };
+    let sink = sheaf_files::copy::plan_copy(&request, input, &state).await?;
+    running.session.execute_physical(sink, &state, running.query)?.count("COPY").await
+}
+
+pub(super) fn table_factor(name: ast::ObjectName) -> ast::TableFactor {
+    ast::TableFactor::Table {
+        name,
+        alias: None,
+        args: None,
+        with_hints: vec![],
+        version: None,
+        with_ordinality: false,
+        partitions: vec![],
+        json_path: None,
+        sample: None,
+        index_hints: vec![],
+    }
+}

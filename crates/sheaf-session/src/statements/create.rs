@@ -1,0 +1,163 @@
+//! CREATE VIEW, CREATE EXTERNAL TABLE, CREATE TABLE AS, DROP.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
+use sheaf_base::{Result, SheafError};
+use sheaf_files::ReadRequest;
+use sheaf_sql::{DropKind, ExternalTable, StatementKind};
+
+use super::{Running, plan_with_parameters};
+use crate::binder::{normalize, table_reference, without_partition_columns};
+use crate::catalog::{ExternalFiles, IfExists, PUBLIC_SCHEMA, Relation, View};
+use crate::held_table::HeldTable;
+use crate::result::QueryResult;
+
+pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
+    let StatementKind::CreateView { name, columns, query, or_replace, if_not_exists, .. } = kind
+    else {
+        return Err(SheafError::internal("not a CREATE VIEW"));
+    };
+    let name = new_name(name)?;
+    let columns: Vec<String> = columns.iter().map(normalize).collect();
+    let state = running.session.state_for(running.query);
+    let plan = running.session.binder(&state).plan_view((**query).clone(), &columns).await?;
+    if let Some(parameter) = plan.get_parameter_names()?.into_iter().min() {
+        return Err(SheafError::user(format!("a view cannot have a parameter ({parameter})")));
+    }
+    let view = View {
+        text: running.query.text().to_owned(),
+        query: query.clone(),
+        columns,
+        schema: Arc::new(plan.schema().as_arrow().clone()),
+    };
+    let if_exists = if_exists(*or_replace, *if_not_exists);
+    running.session.inner.catalog.put(&name, Relation::View(view), if_exists)?;
+    Ok(running.done("CREATE VIEW"))
+}
+
+pub(super) async fn external(running: Running<'_>, table: &ExternalTable) -> Result<QueryResult> {
+    let name = new_name(&table.name)?;
+    let mut request = ReadRequest::path("");
+    request.paths.clone_from(&table.locations);
+    request.options = table
+        .options
+        .iter()
+        .map(|(key, value)| (key.clone(), sheaf_files::OptionValue::Text(value.clone())))
+        .collect();
+    if let Some(format) = &table.format {
+        let decl = sheaf_files::format_by_name(format).ok_or_else(|| unknown_format(format))?;
+        request.format = Some(decl);
+    }
+    let state = running.session.state_for(running.query);
+    let binder = running.session.binder(&state);
+    let declared = binder.declared_columns(&table.columns)?;
+    let partitions = binder.partition_columns(&table.partitioned_by, declared.as_deref())?;
+    request.schema =
+        declared.map(|schema| without_partition_columns(&schema, &partitions)).transpose()?;
+    if !partitions.is_empty() {
+        request.partition_columns = Some(partitions);
+    }
+    let files = binder.open(&request).await?;
+    let external = ExternalFiles { request, schema: files.schema() };
+    let if_exists = if_exists(table.or_replace, table.if_not_exists);
+    running.session.inner.catalog.put(&name, Relation::Files(external), if_exists)?;
+    Ok(running.done("CREATE EXTERNAL TABLE"))
+}
+
+pub(super) async fn table_as(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
+    let StatementKind::CreateTableAs { name, query, or_replace, if_not_exists, .. } = kind else {
+        return Err(SheafError::internal("not a CREATE TABLE AS"));
+    };
+    let name = new_name(name)?;
+    let if_exists = if_exists(*or_replace, *if_not_exists);
+    let catalog = &running.session.inner.catalog;
+    if catalog.get(&name).is_some() && if_exists != IfExists::Replace {
+        // Refused, or kept, before the query is run for nothing.
+        let empty = Arc::new(MemTable::try_new(Arc::new(arrow::datatypes::Schema::empty()), vec![vec![]])?);
+        catalog.put(&name, Relation::Table(empty), if_exists)?;
+        return Ok(running.done("CREATE TABLE AS"));
+    }
+    let state = running.session.state_for(running.query);
+    let plan = running.session.binder(&state).plan_query((**query).clone()).await?;
+    let plan = plan_with_parameters(plan, running.parameters.clone())?;
+    let table = hold(&running, plan, &name).await?;
+    catalog.put(&name, Relation::Table(Arc::new(table)), if_exists)?;
+    Ok(running.done("CREATE TABLE AS"))
+}
+
+/// Runs `plan` and keeps its rows in memory, accounted for as long as the table lives.
+async fn hold(running: &Running<'_>, plan: LogicalPlan, name: &str) -> Result<HeldTable> {
+    let state = running.session.state_for(running.query);
+    let pool = &running.session.engine().runtime_env().memory_pool;
+    let reservation = MemoryConsumer::new(format!("table {name}")).register(pool);
+    let mut result = running.session.execute(plan, &state, running.query).await?;
+    let schema = result.schema();
+    let mut batches = vec![];
+    while let Some(batch) = result.next().await {
+        let batch = batch?;
+        reservation.try_grow(batch.get_array_memory_size())?;
+        batches.push(batch);
+    }
+    HeldTable::try_new(schema, batches, reservation)
+}
+
+/// An empty table with declared columns, for INSERT.
+pub(super) fn empty_table(running: &Running<'_>, table: &ast::CreateTable) -> Result<QueryResult> {
+    let name = new_name(&table.name)?;
+    let state = running.session.state_for(running.query);
+    let schema = running
+        .session
+        .binder(&state)
+        .declared_columns(&table.columns)?
+        .ok_or_else(|| SheafError::user(format!("table \"{name}\" needs columns")))?;
+    let pool = &running.session.engine().runtime_env().memory_pool;
+    let reservation = MemoryConsumer::new(format!("table {name}")).register(pool);
+    let held = HeldTable::try_new(schema, vec![], reservation)?;
+    let if_exists = if_exists(table.or_replace, table.if_not_exists);
+    running.session.inner.catalog.put(&name, Relation::Table(Arc::new(held)), if_exists)?;
+    Ok(running.done("CREATE TABLE"))
+}
+
+pub(super) fn drop(
+    running: &Running<'_>,
+    what: DropKind,
+    names: &[ast::ObjectName],
+    if_exists: bool,
+) -> Result<QueryResult> {
+    let is_view = matches!(what, DropKind::View);
+    for name in names {
+        let name = new_name(name)?;
+        running.session.inner.catalog.drop(&name, is_view, if_exists)?;
+    }
+    Ok(running.done(if is_view { "DROP VIEW" } else { "DROP TABLE" }))
+}
+
+/// The name under which the catalogue keeps `name`.
+fn new_name(name: &ast::ObjectName) -> Result<String> {
+    let reference = table_reference(name)?;
+    match reference.schema() {
+        None | Some(PUBLIC_SCHEMA) => Ok(reference.table().to_owned()),
+        Some(schema) => Err(SheafError::user(format!("nothing can be created in schema \"{schema}\""))
+            .with_hint("leave the schema out")),
+    }
+}
+
+fn if_exists(or_replace: bool, if_not_exists: bool) -> IfExists {
+    match (or_replace, if_not_exists) {
+        (true, _) => IfExists::Replace,
+        (false, true) => IfExists::Keep,
+        (false, false) => IfExists::Fail,
+    }
+}
+
+fn unknown_format(name: &str) -> SheafError {
+    let names: Vec<&str> = sheaf_files::FORMATS.iter().map(|format| format.name).collect();
+    SheafError::user(format!("there is no file format \"{name}\""))
+        .with_hint(format!("the formats are {}", names.join(", ")))
+}

@@ -1,0 +1,87 @@
+//! From a statement's kind to the code that runs it.
+
+mod copy;
+mod create;
+mod describe;
+mod explain;
+mod native;
+mod prepare;
+mod query;
+mod settings;
+mod show;
+mod summarize;
+
+use std::sync::Arc;
+
+use datafusion::scalar::ScalarValue;
+use futures::future::{BoxFuture, FutureExt};
+use sheaf_base::error::SqlState;
+use sheaf_base::{Result, SheafError};
+use sheaf_runtime::Query;
+use sheaf_sql::{Statement, StatementKind};
+
+use crate::result::QueryResult;
+use crate::session::Session;
+
+pub(crate) use query::plan_with_parameters;
+
+/// One statement on its way: what every kind of statement needs.
+pub(crate) struct Running<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) parameters: Vec<ScalarValue>,
+    pub(crate) query: &'a Arc<Query>,
+}
+
+impl Running<'_> {
+    fn done(&self, tag: impl Into<String>) -> QueryResult {
+        QueryResult::done(tag, Arc::clone(self.query))
+    }
+}
+
+/// Runs `statement` up to its first row, or to its end if it gives none.
+pub(crate) fn run<'a>(
+    session: &'a Session,
+    statement: &'a Statement,
+    parameters: Vec<ScalarValue>,
+    query: &'a Arc<Query>,
+) -> BoxFuture<'a, Result<QueryResult>> {
+    dispatch(Running { session, parameters, query }, statement).boxed()
+}
+
+async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryResult> {
+    match &statement.kind {
+        StatementKind::Query(ast) => query::run(running, (**ast).clone()).await,
+        StatementKind::Explain { .. } => explain::run(running, &statement.kind).await,
+        StatementKind::Copy { .. } => copy::run(running, &statement.kind).await,
+        StatementKind::CreateView { .. } => create::view(running, &statement.kind).await,
+        StatementKind::CreateExternalTable(table) => create::external(running, table).await,
+        StatementKind::CreateTableAs { .. } => create::table_as(running, &statement.kind).await,
+        StatementKind::Drop { what, names, if_exists } => {
+            create::drop(&running, *what, names, *if_exists)
+        }
+        StatementKind::Set { name, value } => settings::set(&running, name, value),
+        StatementKind::Reset { name } => settings::reset(&running, name.as_deref()),
+        StatementKind::Show { name } => settings::show(&running, name),
+        StatementKind::ShowAll => settings::show_all(&running),
+        StatementKind::ShowTables { pattern } => show::tables(&running, pattern.as_deref()),
+        StatementKind::ShowFunctions { pattern } => show::functions(&running, pattern.as_deref()),
+        StatementKind::ShowColumns { relation } => describe::relation(running, relation).await,
+        StatementKind::ShowPartitions { relation } => show::partitions(running, relation).await,
+        StatementKind::Describe(described) => describe::run(running, described).await,
+        StatementKind::Summarize(described) => summarize::run(running, described).await,
+        StatementKind::CancelQuery { id } => cancel(&running, *id),
+        StatementKind::Prepare { .. } => prepare::prepare(&running, &statement.kind),
+        StatementKind::Execute { .. } => prepare::execute(running, &statement.kind).await,
+        StatementKind::Deallocate { name } => prepare::deallocate(&running, name.as_ref()),
+        StatementKind::Native(ast) => native::run(running, (**ast).clone()).await,
+    }
+}
+
+fn cancel(running: &Running<'_>, id: u64) -> Result<QueryResult> {
+    if running.session.engine().registry().cancel(id) {
+        return Ok(running.done("CANCEL QUERY"));
+    }
+    Err(SheafError::user(format!("no query {id} is running"))
+        .with_state(SqlState::UNDEFINED_OBJECT)
+        .with_hint("SELECT id, text FROM sheaf.queries WHERE state = 'running'"))
+}

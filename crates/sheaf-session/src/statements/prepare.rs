@@ -1,0 +1,96 @@
+//! PREPARE, EXECUTE, DEALLOCATE.
+
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::Expr;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast;
+use sheaf_base::error::SqlState;
+use sheaf_base::suggest::nearest;
+use sheaf_base::{Result, SheafError};
+use sheaf_sql::StatementKind;
+
+use super::Running;
+use crate::binder::normalize;
+use crate::result::QueryResult;
+use crate::session::{PREPARED_MAX, Prepared};
+
+pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
+    let StatementKind::Prepare { name, statement, .. } = kind else {
+        return Err(SheafError::internal("not a PREPARE"));
+    };
+    let name = normalize(name);
+    let mut prepared = running.session.inner.prepared.lock();
+    if prepared.contains_key(&name) {
+        return Err(SheafError::user(format!("prepared statement \"{name}\" already exists"))
+            .with_state(SqlState::DUPLICATE_PREPARED_STATEMENT)
+            .with_hint(format!("DEALLOCATE {name} forgets it")));
+    }
+    if prepared.len() >= PREPARED_MAX {
+        return Err(SheafError::resource(format!(
+            "a session holds at most {PREPARED_MAX} prepared statements"
+        ))
+        .with_hint("DEALLOCATE ALL forgets them"));
+    }
+    prepared.insert(name, Prepared { statement: statement.clone() });
+    Ok(running.done("PREPARE"))
+}
+
+pub(super) async fn execute(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
+    let StatementKind::Execute { name, parameters } = kind else {
+        return Err(SheafError::internal("not an EXECUTE"));
+    };
+    let name = normalize(name);
+    let prepared = {
+        let prepared = running.session.inner.prepared.lock();
+        prepared.get(&name).cloned().ok_or_else(|| unknown(&name, prepared.keys()))?
+    };
+    let state = running.session.state_for(running.query);
+    let context = SimplifyContext::builder()
+        .with_config_options(std::sync::Arc::clone(state.config_options()))
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    let binder = running.session.binder(&state);
+    let values = parameters
+        .iter()
+        .map(|parameter| {
+            let expr = simplifier.coerce(binder.plan_expression(parameter.clone())?, &DFSchema::empty())?;
+            constant(parameter, simplifier.simplify(expr)?)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    super::run(running.session, &prepared.statement, values, running.query)
+        .await
+        .map_err(SheafError::without_position)
+}
+
+pub(super) fn deallocate(running: &Running<'_>, name: Option<&ast::Ident>) -> Result<QueryResult> {
+    let mut prepared = running.session.inner.prepared.lock();
+    match name {
+        None => prepared.clear(),
+        Some(name) => {
+            let name = normalize(name);
+            if prepared.remove(&name).is_none() {
+                return Err(unknown(&name, prepared.keys()));
+            }
+        }
+    }
+    Ok(running.done("DEALLOCATE"))
+}
+
+fn constant(written: &ast::Expr, expr: Expr) -> Result<ScalarValue> {
+    match expr {
+        Expr::Literal(value, _) => Ok(value),
+        _ => Err(SheafError::user(format!("{written} is not a constant"))
+            .with_hint("parameters of EXECUTE are constants")),
+    }
+}
+
+fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n String>) -> SheafError {
+    let error = SheafError::user(format!("prepared statement \"{name}\" does not exist"))
+        .with_state(SqlState::UNDEFINED_PREPARED_STATEMENT);
+    match nearest(name, names.map(String::as_str)) {
+        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+        None => error,
+    }
+}

@@ -1,0 +1,85 @@
+//! SET, RESET and SHOW. Short names are Sheaf's own settings; long ones (`datafusion.…`) reach the
+//! engine's options.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use sheaf_base::error::SqlState;
+use sheaf_base::settings::Layer;
+use sheaf_base::{Result, SheafError};
+
+use super::Running;
+use crate::apply::apply_settings;
+use crate::result::QueryResult;
+
+/// What the engine's own options begin with.
+const ENGINE_PREFIX: &str = "datafusion.";
+
+pub(super) fn set(running: &Running<'_>, name: &str, value: &str) -> Result<QueryResult> {
+    let inner = &running.session.inner;
+    if name.starts_with(ENGINE_PREFIX) {
+        inner.state.write().config_mut().options_mut().set(name, value).map_err(bad_option)?;
+        return Ok(running.done("SET"));
+    }
+    let mut settings = inner.settings.write();
+    let mut changed = settings.clone();
+    changed.set(name, value, Layer::Session)?;
+    apply_settings(&changed, &inner.engine, &mut inner.state.write())?;
+    *settings = changed;
+    Ok(running.done("SET"))
+}
+
+pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryResult> {
+    let inner = &running.session.inner;
+    if let Some(name) = name.filter(|name| name.starts_with(ENGINE_PREFIX)) {
+        inner.state.write().config_mut().options_mut().reset(name).map_err(bad_option)?;
+        return Ok(running.done("RESET"));
+    }
+    let mut settings = inner.settings.write();
+    match name {
+        Some(name) => settings.reset(name)?,
+        None => settings.reset_all(),
+    }
+    apply_settings(&settings, &inner.engine, &mut inner.state.write())?;
+    Ok(running.done("RESET"))
+}
+
+pub(super) fn show(running: &Running<'_>, name: &str) -> Result<QueryResult> {
+    let value = if name.starts_with(ENGINE_PREFIX) {
+        let state = running.session.inner.state.read();
+        let entry = state.config_options().entries().into_iter().find(|e| e.key == name);
+        entry.and_then(|e| e.value).ok_or_else(|| {
+            SheafError::user(format!("there is no setting \"{name}\""))
+                .with_state(SqlState::UNDEFINED_OBJECT)
+        })?
+    } else {
+        running.session.inner.settings.read().get(name)?.0.to_owned()
+    };
+    rows(running, &[name], vec![vec![value]])
+}
+
+pub(super) fn show_all(running: &Running<'_>) -> Result<QueryResult> {
+    let settings = running.session.inner.settings.read();
+    let all = settings.iter().map(|(setting, value, layer)| {
+        vec![setting.name.to_owned(), value.to_owned(), layer.name().to_owned(), setting.doc.to_owned()]
+    });
+    rows(running, &["name", "value", "source", "description"], all.collect())
+}
+
+/// A result of text columns.
+pub(super) fn rows(
+    running: &Running<'_>,
+    names: &[&str],
+    rows: Vec<Vec<String>>,
+) -> Result<QueryResult> {
+    let columns = names.iter().enumerate().map(|(index, name)| {
+        let values = rows.iter().map(|row| row.get(index).cloned().unwrap_or_default());
+        (*name, Arc::new(StringArray::from_iter_values(values)) as ArrayRef)
+    });
+    let batch = RecordBatch::try_from_iter(columns)?;
+    Ok(QueryResult::batch(batch, Arc::clone(running.query)))
+}
+
+fn bad_option(error: datafusion::error::DataFusionError) -> SheafError {
+    SheafError::from(error).with_state(SqlState::INVALID_PARAMETER_VALUE)
+}

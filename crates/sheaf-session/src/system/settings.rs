@@ -1,0 +1,28 @@
+//! `sheaf.settings`: every setting with its value and where the value comes from.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, SchemaRef};
+use sheaf_base::Result;
+
+use crate::session::SessionInner;
+
+pub(super) const COLUMNS: &[(&str, DataType)] = &[
+    ("name", DataType::Utf8),
+    ("value", DataType::Utf8),
+    ("source", DataType::Utf8),
+    ("description", DataType::Utf8),
+];
+
+pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBatch> {
+    let settings = session.settings.read();
+    let mut columns: [Vec<&str>; 4] = Default::default();
+    for (setting, value, layer) in settings.iter() {
+        for (column, text) in columns.iter_mut().zip([setting.name, value, layer.name(), setting.doc]) {
+            column.push(text);
+        }
+    }
+    let columns = columns.map(|values| Arc::new(StringArray::from(values)) as ArrayRef);
+    Ok(RecordBatch::try_new(schema, columns.to_vec())?)
+}
