@@ -1,0 +1,70 @@
+//! The lexer of the REPL: cuts scripts at semicolons, colours, and says what may stand at the
+//! cursor. It takes any text, finished or not, and never fails; [`crate::parse`] judges.
+//!
+//! Its rules for strings, comments and dollar quotes are PostgreSQL's and must stay those of the
+//! engine's tokenizer, since [`split`] decides where a statement ends.
+
+mod complete;
+mod highlight;
+mod keywords;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+pub use complete::{Completion, CompletionPlace, completion_place};
+pub use highlight::{TokenClass, highlight};
+pub use keywords::{KEYWORDS, is_keyword};
+use scan::{LexemeKind, scan};
+
+/// The byte ranges of a script's statements, without their semicolons, ascending; comments and
+/// white space before a statement belong to it. Empty statements are left out.
+#[must_use]
+pub fn split(text: &str) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let mut start = 0;
+    let mut is_empty = true;
+    for lexeme in scan(text) {
+        match lexeme.kind {
+            LexemeKind::Semicolon => {
+                if !is_empty {
+                    ranges.push(start..lexeme.range.start);
+                }
+                (start, is_empty) = (lexeme.range.end, true);
+            }
+            // An open comment is kept: the tokenizer will say what is wrong with it.
+            LexemeKind::Comment if !lexeme.is_closed => is_empty = false,
+            LexemeKind::Space | LexemeKind::Comment => {}
+            _ => is_empty = false,
+        }
+    }
+    if !is_empty {
+        ranges.push(start..text.len());
+    }
+    ranges
+}
+
+/// Whether the REPL may run the text: its last token is a semicolon outside strings and comments,
+/// or it has no token at all.
+#[must_use]
+pub fn is_complete(text: &str) -> bool {
+    let mut is_complete = true;
+    for lexeme in scan(text) {
+        match lexeme.kind {
+            LexemeKind::Semicolon => is_complete = true,
+            LexemeKind::Comment if !lexeme.is_closed => return false,
+            LexemeKind::Space | LexemeKind::Comment => {}
+            _ => is_complete = false,
+        }
+    }
+    is_complete
+}
+
+/// Whether a token of the engine's is the unquoted word `wanted`, in any case.
+pub(crate) fn is_word_token(token: &Token, wanted: &str) -> bool {
+    matches!(token, Token::Word(word)
+        if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted))
+}

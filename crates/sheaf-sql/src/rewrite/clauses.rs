@@ -1,0 +1,282 @@
+//! One walk over a statement's tokens that knows which SELECT it stands in: `FROM` first,
+//! `TABLE t`, `USING SAMPLE` and the units of samples.
+
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use sheaf_base::{Result, SheafError};
+
+use super::edits::{Edits, keyword, word};
+use super::sample::{self, Sample};
+
+/// What is known about the SELECT being read at one depth of parentheses.
+#[derive(Default)]
+struct Level {
+    /// The index of the first token in these parentheses.
+    start: usize,
+    /// The statement's or sub-query's first words were WITH.
+    with: bool,
+    /// SELECT (or VALUES) has been seen since the last set operator.
+    select: bool,
+    /// A FROM that no SELECT precedes; one may yet follow.
+    from_first: Option<usize>,
+    /// Where FROM's list starts and, once known, ends.
+    from: Option<usize>,
+    from_end: Option<usize>,
+    /// The sample to put on FROM.
+    sample: Option<Sample>,
+}
+
+pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
+    let mut walk = Walk {
+        tokens: &tokens,
+        edits: Edits::default(),
+        levels: vec![Level::default()],
+    };
+    for index in 0..tokens.len() {
+        walk.step(index)?;
+    }
+    while !walk.levels.is_empty() {
+        walk.close(tokens.len());
+    }
+    let edits = walk.edits;
+    Ok(edits.apply(tokens))
+}
+
+struct Walk<'a> {
+    tokens: &'a [TokenWithSpan],
+    edits: Edits,
+    levels: Vec<Level>,
+}
+
+impl Walk<'_> {
+    fn step(&mut self, index: usize) -> Result<()> {
+        match self.tokens[index].token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                self.levels.push(Level {
+                    start: index + 1,
+                    ..Level::default()
+                });
+                return Ok(());
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                if self.levels.len() > 1 {
+                    self.close(index);
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let keyword = keyword(self.tokens, index);
+        let is_first_from = keyword == Keyword::FROM && self.is_from_first(index);
+        let is_table_query = keyword == Keyword::TABLE && self.is_query_start(index);
+        let Some(level) = self.levels.last_mut() else {
+            return Ok(());
+        };
+        match keyword {
+            Keyword::WITH if index == level.start => level.with = true,
+            Keyword::SELECT | Keyword::VALUES => {
+                level.select = true;
+                level.end_from(index);
+                level.from_first = None;
+            }
+            Keyword::FROM if is_first_from => {
+                level.from_first = Some(index);
+                level.from = Some(index + 1);
+            }
+            // Not the one of EXTRACT(… FROM …) nor of IS DISTINCT FROM.
+            Keyword::FROM
+                if level.select
+                    && level.from.is_none()
+                    && !is_distinct_from(self.tokens, index) =>
+            {
+                level.from = Some(index + 1);
+            }
+            Keyword::TABLE if is_table_query => {
+                self.edits.remove(index..index + 1);
+                self.edits
+                    .insert(index, [word("SELECT"), Token::Mul, word("FROM")]);
+                level.select = true;
+                level.from = Some(index + 1);
+            }
+            Keyword::WHERE
+            | Keyword::GROUP
+            | Keyword::HAVING
+            | Keyword::WINDOW
+            | Keyword::QUALIFY
+            | Keyword::ORDER
+            | Keyword::LIMIT
+            | Keyword::OFFSET
+            | Keyword::FETCH => level.end_from(index),
+            Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT
+                if level.from.is_some() || level.select && !is_wildcard(self.tokens, index) =>
+            {
+                self.finish_select(index);
+            }
+            Keyword::USING if self.is_word(index + 1, Keyword::SAMPLE) => self.sample(index)?,
+            Keyword::TABLESAMPLE => sample::complete(self.tokens, index + 1, &mut self.edits),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a `USING SAMPLE …` out, to be put on the FROM clause when the SELECT ends.
+    fn sample(&mut self, index: usize) -> Result<()> {
+        let (sample, end) = sample::read(self.tokens, index + 2)?;
+        self.edits.remove(index..end);
+        let Some(level) = self.levels.last_mut() else {
+            return Ok(());
+        };
+        level.end_from(index);
+        if level.from.is_none() {
+            return Err(
+                SheafError::user("USING SAMPLE needs a FROM clause before it")
+                    .with_position(sample::position(self.tokens, index)),
+            );
+        }
+        level.sample = Some(sample);
+        Ok(())
+    }
+
+    /// The end of a level: of its last SELECT, and of its parentheses.
+    fn close(&mut self, index: usize) {
+        self.finish_select(index);
+        self.levels.pop();
+    }
+
+    /// The end of one SELECT, at a set operator or the end of its level.
+    fn finish_select(&mut self, index: usize) {
+        let Some(level) = self.levels.last_mut() else {
+            return;
+        };
+        level.end_from(index);
+        if let Some(from) = level.from_first.take() {
+            self.edits.insert(from, [word("SELECT"), Token::Mul]);
+        }
+        let range = level.from.take().zip(level.from_end.take());
+        if let (Some(sample), Some((from, end))) = (level.sample.take(), range) {
+            let is_wrapped = !is_single_table(&self.tokens[from..end]);
+            if is_wrapped {
+                let opening = [Token::LParen, word("SELECT"), Token::Mul, word("FROM")];
+                self.edits.insert(from, opening);
+                self.edits.insert(end, [Token::RParen]);
+            }
+            self.edits.insert(end, sample.tokens());
+        }
+        level.select = false;
+    }
+
+    fn is_word(&self, index: usize, wanted: Keyword) -> bool {
+        keyword(self.tokens, index) == wanted
+    }
+
+    /// Whether a query may start at `index`: at the start of a statement or of parentheses, after
+    /// a set operator, AS, EXPLAIN and the like.
+    fn is_query_start(&self, index: usize) -> bool {
+        let Some(level) = self.levels.last() else {
+            return false;
+        };
+        if level.select || level.from.is_some() {
+            return false;
+        }
+        if index == level.start {
+            // `trim(FROM x)`
+            return self.levels.len() == 1 || !self.is_call(index - 1);
+        }
+        match keyword(self.tokens, index - 1) {
+            Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::AS => true,
+            Keyword::ALL | Keyword::DISTINCT | Keyword::NAME => level.start < index - 1,
+            Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE => self.levels.len() == 1,
+            _ => {
+                let is_after_list = self.tokens[index - 1].token == Token::RParen;
+                is_after_list && (level.with || self.is_word(0, Keyword::EXPLAIN))
+            }
+        }
+    }
+
+    fn is_from_first(&self, index: usize) -> bool {
+        let Some(level) = self.levels.last() else {
+            return false;
+        };
+        if level.select || level.from.is_some() {
+            return false;
+        }
+        if self.is_query_start(index) {
+            return true;
+        }
+        // At the outer level, words of ours and INSERT may precede.
+        let is_verb = |word: &str| crate::lexer::is_word_token(&self.tokens[0].token, word);
+        self.levels.len() == 1
+            && (is_verb("INSERT")
+                || index == 1 && (is_verb("DESCRIBE") || is_verb("DESC") || is_verb("SUMMARIZE")))
+    }
+
+    /// Whether the parenthesis at `open` is that of a function's arguments.
+    fn is_call(&self, open: usize) -> bool {
+        let Some(before) = open.checked_sub(1) else {
+            return false;
+        };
+        matches!(
+            keyword(self.tokens, before),
+            Keyword::TRIM
+                | Keyword::EXTRACT
+                | Keyword::SUBSTRING
+                | Keyword::OVERLAY
+                | Keyword::POSITION
+        )
+    }
+}
+
+impl Level {
+    fn end_from(&mut self, index: usize) {
+        if self.from.is_some() {
+            self.from_end.get_or_insert(index);
+        }
+    }
+}
+
+/// Whether the FROM at `index` is that of `IS [NOT] DISTINCT FROM`.
+fn is_distinct_from(tokens: &[TokenWithSpan], index: usize) -> bool {
+    index >= 2
+        && keyword(tokens, index - 1) == Keyword::DISTINCT
+        && matches!(keyword(tokens, index - 2), Keyword::IS | Keyword::NOT)
+}
+
+/// Whether the EXCEPT at `index` is that of `* EXCEPT (…)`.
+fn is_wildcard(tokens: &[TokenWithSpan], index: usize) -> bool {
+    index > 0 && tokens[index - 1].token == Token::Mul
+}
+
+/// Whether a FROM clause is one name, call or sub-query, on which a sample may stand.
+fn is_single_table(from: &[TokenWithSpan]) -> bool {
+    let mut depth = 0_usize;
+    for (index, token) in from.iter().enumerate() {
+        match token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => return false,
+            _ if depth > 0 => {}
+            _ => match keyword(from, index) {
+                Keyword::JOIN
+                | Keyword::PIVOT
+                | Keyword::UNPIVOT
+                | Keyword::TABLESAMPLE
+                | Keyword::LATERAL
+                | Keyword::UNNEST
+                | Keyword::VALUES
+                | Keyword::TABLE => {
+                    return false;
+                }
+                _ => {}
+            },
+        }
+    }
+    // `(a JOIN b …)` is no sub-query.
+    match from.first().map(|token| &token.token) {
+        Some(Token::LParen) => matches!(
+            keyword(from, 1),
+            Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::FROM
+        ),
+        Some(_) => true,
+        None => false,
+    }
+}

@@ -1,0 +1,38 @@
+//! Rewrites that need only syntax: forms the engine's grammar or planner lacks become ones it has.
+//!
+//! Before parsing, on tokens ([`tokens()`]):
+//!
+//! - `FROM t …` without SELECT → `SELECT * FROM t …`; `TABLE t` as a query → `SELECT * FROM t`;
+//! - `… USING SAMPLE 10%` → `TABLESAMPLE (10 PERCENT)` on the FROM clause: on its only table, or
+//!   on a sub-query `(SELECT * FROM …)` around more than one. As in DuckDB, the sample is taken
+//!   before WHERE. The engine keeps the tables' names visible through such a sub-query;
+//! - any sample's quantity gets its unit: `ROWS` or `PERCENT`;
+//! - `ASOF [LEFT] JOIN t ON|USING …` → the engine's `ASOF JOIN t MATCH_CONDITION (marker) ON …`,
+//!   read back by [`crate::asof_join`].
+//!
+//! After parsing, on the tree ([`tree()`]):
+//!
+//! - `read_csv('x', delim = ';')` → `delim => ';'` in calls of table functions;
+//! - an ASOF join is the only join of a `NestedJoin`, so that the session can plan it as a
+//!   relation: `a JOIN b … ASOF JOIN c … JOIN d …` → `((a JOIN b …) ASOF JOIN c …) JOIN d …`.
+
+mod asof;
+mod clauses;
+mod edits;
+mod sample;
+mod tree;
+
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
+use sheaf_base::Result;
+
+pub(crate) use asof::{ASOF_INNER, ASOF_LEFT};
+pub(crate) use tree::tree;
+
+/// Rewrites one statement's tokens.
+///
+/// # Errors
+/// `UserInput` for a `USING SAMPLE` that is no sample or has no FROM.
+pub(crate) fn tokens(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
+    let tokens = asof::rewrite(tokens);
+    clauses::rewrite(tokens)
+}

@@ -1,0 +1,245 @@
+//! What a piece of text asks for: the types the parser makes and the session runs.
+
+use datafusion::sql::sqlparser::ast::{
+    self, ColumnDef, DataType, Expr, Ident, ObjectName, OrderByExpr, Query, TableFactor,
+};
+use sheaf_base::error::Position;
+
+/// One statement of a script.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// What it asks for. Every place in its syntax tree counts from the start of the script.
+    pub kind: StatementKind,
+    /// Its own source text, without the semicolon and without comments before or after it.
+    pub text: String,
+    /// Where its text starts in the script.
+    pub start: Position,
+}
+
+/// What a statement asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum StatementKind {
+    /// `SELECT`, `VALUES`, `TABLE t`, `FROM t`, `WITH …`.
+    Query(Box<Query>),
+    /// `EXPLAIN [ANALYZE] [VERBOSE] [(option, …)] statement`.
+    Explain {
+        /// Run it and show what happened.
+        analyze: bool,
+        /// Show more of the plan.
+        verbose: bool,
+        /// The shape of the answer.
+        format: ExplainFormat,
+        /// What to explain; never itself an `EXPLAIN`.
+        statement: Box<Statement>,
+    },
+    /// `COPY table|(query) TO 'path' …`.
+    Copy {
+        /// The rows to write.
+        source: CopySource,
+        /// The path or URL to write to.
+        target: String,
+        /// The format's name in lower case, if said.
+        format: Option<String>,
+        /// The columns of the directory names, outermost first.
+        partitioned_by: Vec<String>,
+        /// Other options in the order written: names in lower case; the text of a literal without
+        /// its quotes; `true` for a name alone; a list's items joined by commas.
+        options: Vec<(String, String)>,
+    },
+    /// `CREATE [OR REPLACE] [TEMP] VIEW …`.
+    CreateView {
+        /// The view's name.
+        name: ObjectName,
+        /// Names for its columns, in place of the query's; may be fewer.
+        columns: Vec<Ident>,
+        /// What the view stands for.
+        query: Box<Query>,
+        /// Replace a view of that name.
+        or_replace: bool,
+        /// Do nothing when the name is taken.
+        if_not_exists: bool,
+        /// Never written to a catalogue directory.
+        temporary: bool,
+    },
+    /// `CREATE EXTERNAL TABLE …`.
+    CreateExternalTable(Box<ExternalTable>),
+    /// `CREATE TABLE … AS query`, without column definitions.
+    CreateTableAs {
+        /// The table's name.
+        name: ObjectName,
+        /// Its rows.
+        query: Box<Query>,
+        /// Replace a table of that name.
+        or_replace: bool,
+        /// Do nothing when the name is taken.
+        if_not_exists: bool,
+        /// Gone with the session.
+        temporary: bool,
+    },
+    /// `DROP TABLE|VIEW …`.
+    Drop {
+        /// Tables or views.
+        what: DropKind,
+        /// Which ones.
+        names: Vec<ObjectName>,
+        /// Missing ones are no error.
+        if_exists: bool,
+    },
+    /// `SET name = value`, the name in lower case, the value without quotes.
+    Set {
+        /// The setting's name, dots included.
+        name: String,
+        /// Its new value, as text.
+        value: String,
+    },
+    /// `RESET name` or `RESET ALL` (no name); also `SET name = DEFAULT`.
+    Reset {
+        /// The setting's name; all of them if absent.
+        name: Option<String>,
+    },
+    /// `SHOW name`.
+    Show {
+        /// The setting's name, in lower case.
+        name: String,
+    },
+    /// `SHOW ALL`.
+    ShowAll,
+    /// `SHOW TABLES [LIKE 'pattern']`.
+    ShowTables {
+        /// A LIKE pattern on the tables' names.
+        pattern: Option<String>,
+    },
+    /// `SHOW FUNCTIONS [LIKE 'pattern']`.
+    ShowFunctions {
+        /// A LIKE pattern on the functions' names.
+        pattern: Option<String>,
+    },
+    /// `SHOW COLUMNS FROM relation`.
+    ShowColumns {
+        /// A name, a path or a table function.
+        relation: Box<TableFactor>,
+    },
+    /// `SHOW PARTITIONS FROM relation`.
+    ShowPartitions {
+        /// A name, a path or a table function.
+        relation: Box<TableFactor>,
+    },
+    /// `DESCRIBE relation|query`.
+    Describe(Described),
+    /// `SUMMARIZE relation|query`.
+    Summarize(Described),
+    /// `CANCEL QUERY id`.
+    CancelQuery {
+        /// The query's number in `sheaf.queries`.
+        id: u64,
+    },
+    /// `PREPARE name [(types)] AS statement`.
+    Prepare {
+        /// The statement's name.
+        name: Ident,
+        /// Types of `$1`, `$2` …, as far as said.
+        types: Vec<DataType>,
+        /// What `EXECUTE` will run.
+        statement: Box<Statement>,
+    },
+    /// `EXECUTE name [(value, …)]`.
+    Execute {
+        /// The prepared statement's name.
+        name: Ident,
+        /// Values of `$1`, `$2` ….
+        parameters: Vec<Expr>,
+    },
+    /// `DEALLOCATE [PREPARE] name|ALL`.
+    Deallocate {
+        /// The prepared statement's name; all of them if absent.
+        name: Option<Ident>,
+    },
+    /// Everything else that the grammar knows, for the engine's planner: it runs it or says that
+    /// it cannot. (`BEGIN`, `COMMIT`, `ROLLBACK`, `INSERT`, `CREATE TABLE t (…)`, …)
+    Native(Box<ast::Statement>),
+}
+
+/// The shape of a plan's description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExplainFormat {
+    /// Boxes and lines for reading.
+    #[default]
+    Tree,
+    /// One operator a line, indented.
+    Text,
+    /// One JSON document.
+    Json,
+    /// A Graphviz graph.
+    Dot,
+}
+
+impl ExplainFormat {
+    /// Every format with its names, the usual one first.
+    pub const NAMES: &'static [(Self, &'static [&'static str])] = &[
+        (Self::Tree, &["tree"]),
+        (Self::Text, &["text", "indent"]),
+        (Self::Json, &["json", "pgjson"]),
+        (Self::Dot, &["dot", "graphviz"]),
+    ];
+}
+
+/// The rows that `COPY` writes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CopySource {
+    /// The answer of a query.
+    Query(Box<Query>),
+    /// All of a table; its name may be a path.
+    Table(ObjectName),
+}
+
+/// What `DESCRIBE` and `SUMMARIZE` look at.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Described {
+    /// A name, a path or a table function.
+    Relation(Box<TableFactor>),
+    /// A query.
+    Query(Box<Query>),
+}
+
+/// What `DROP` removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DropKind {
+    /// Tables, external ones too.
+    Table,
+    /// Views.
+    View,
+}
+
+/// `CREATE EXTERNAL TABLE`: a name for files with their options.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExternalTable {
+    /// The table's name.
+    pub name: ObjectName,
+    /// Its columns; inferred from the files if empty.
+    pub columns: Vec<ColumnDef>,
+    /// The format's name in lower case (`STORED AS`); told from the paths if absent.
+    pub format: Option<String>,
+    /// At least one path, glob or URL.
+    pub locations: Vec<String>,
+    /// Columns that come from `key=value` directories, outermost first.
+    pub partitioned_by: Vec<PartitionColumn>,
+    /// Orders the files are known to have (`WITH ORDER`).
+    pub orders: Vec<Vec<OrderByExpr>>,
+    /// The format's options, as in `COPY`.
+    pub options: Vec<(String, String)>,
+    /// Replace a table of that name.
+    pub or_replace: bool,
+    /// Do nothing when the name is taken.
+    pub if_not_exists: bool,
+    /// Gone with the session.
+    pub temporary: bool,
+}
+
+/// A column whose values stand in directory names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartitionColumn {
+    /// The column's name.
+    pub name: Ident,
+    /// Its type, if said.
+    pub data_type: Option<DataType>,
+}
