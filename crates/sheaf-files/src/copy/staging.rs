@@ -1,0 +1,270 @@
+//! Writing into the local file system so that a target appears whole or not at all.
+//!
+//! Everything is written to a hidden sibling of the target, on the same file system, flushed to
+//! the disk, and renamed over the target at the end. A [`Staging`] that is dropped before its
+//! commit removes what it holds. The writers keep it alive (`Arc`), so that it is removed after
+//! the last of them is gone and none can write into a place already cleaned.
+
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sheaf_base::error::SqlState;
+use sheaf_base::{Result, SheafError};
+
+use super::options::Existing;
+use super::target::has_entries;
+
+/// How many bytes of the target's name go into the hidden name, which must not grow too long.
+const NAME_BYTES_MAX: usize = 64;
+
+/// A hidden file or directory beside the target.
+#[derive(Debug)]
+pub(super) struct Staging {
+    place: PathBuf,
+    target: PathBuf,
+    kind: StagingKind,
+    is_committed: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StagingKind {
+    File,
+    Directory,
+}
+
+impl Staging {
+    /// A place for the one file `target`, whose directory exists. Creates nothing yet.
+    pub(super) fn file(target: &Path) -> Self {
+        let place = hidden_sibling(target.parent(), target, "tmp");
+        Self::new(place, target, StagingKind::File)
+    }
+
+    /// A place for the files of directory `target`; its hidden directory is created.
+    ///
+    /// # Errors
+    /// `Data` or `Resource` if the directory cannot be created.
+    pub(super) fn directory(target: &Path) -> Result<Self> {
+        // Parents that are not there yet are created with the commit; the hidden directory stands
+        // in the nearest one that exists, which is on the same file system.
+        let parent = target
+            .ancestors()
+            .skip(1)
+            .find(|ancestor| ancestor.is_dir());
+        let place = hidden_sibling(parent, target, "tmp");
+        fs::create_dir(&place).map_err(|error| named(error, target))?;
+        Ok(Self::new(place, target, StagingKind::Directory))
+    }
+
+    fn new(place: PathBuf, target: &Path, kind: StagingKind) -> Self {
+        Self {
+            place,
+            target: target.to_owned(),
+            kind,
+            is_committed: AtomicBool::new(false),
+        }
+    }
+
+    /// Creates the file `relative` (`""` for the one file of a file's staging), and the
+    /// directories it stands in.
+    ///
+    /// # Errors
+    /// `Data` or `Resource` as the system says.
+    pub(super) fn create(&self, relative: &str) -> Result<File> {
+        let path = if self.kind == StagingKind::File {
+            self.place.clone()
+        } else {
+            self.place.join(relative)
+        };
+        if let Some(parent) = path.parent()
+            && relative.contains('/')
+        {
+            fs::create_dir_all(parent).map_err(|error| named(error, &self.target))?;
+        }
+        let file = File::options().write(true).create_new(true).open(&path);
+        file.map_err(|error| named(error, &self.target.join(relative)))
+    }
+
+    /// Puts what was written in the target's place. `files` are the relative paths of a
+    /// directory's files.
+    ///
+    /// # Errors
+    /// `UserInput` if the target was filled meanwhile; `Data` or `Resource` as the system says.
+    /// After an error the target is as it was before.
+    pub(super) fn commit(&self, existing: Existing, files: &[String]) -> Result<()> {
+        match (self.kind, existing) {
+            (StagingKind::File, _) => self.commit_file()?,
+            (StagingKind::Directory, Existing::Append) if self.target.is_dir() => {
+                self.commit_into(files)?;
+                fs::remove_dir_all(&self.place).map_err(|error| named(error, &self.target))?;
+            }
+            (StagingKind::Directory, existing) => self.commit_directory(existing)?,
+        }
+        self.is_committed.store(true, Ordering::Release);
+        sync_directory(self.target.parent());
+        Ok(())
+    }
+
+    fn commit_file(&self) -> Result<()> {
+        if let Ok(metadata) = self.target.metadata() {
+            // The new file keeps the rights of the one it replaces, where the system lets us.
+            let _ = fs::set_permissions(&self.place, metadata.permissions());
+        }
+        fs::rename(&self.place, &self.target).map_err(|error| named(error, &self.target))
+    }
+
+    fn commit_directory(&self, existing: Existing) -> Result<()> {
+        let created = create_parents(&self.target)?;
+        let result = self.swap(existing);
+        if result.is_err() {
+            for directory in created.iter().rev() {
+                let _ = fs::remove_dir(directory);
+            }
+        }
+        result
+    }
+
+    fn swap(&self, existing: Existing) -> Result<()> {
+        sync_directory(Some(&self.place));
+        if !has_entries(&self.target)? {
+            // Renaming over an empty directory replaces it.
+            return fs::rename(&self.place, &self.target)
+                .map_err(|error| named(error, &self.target));
+        }
+        if existing != Existing::Overwrite {
+            return Err(SheafError::user(format!(
+                "\"{}\" was filled by somebody else meanwhile",
+                self.target.display()
+            ))
+            .with_state(SqlState::DUPLICATE_FILE));
+        }
+        let old = hidden_sibling(self.target.parent(), &self.target, "old");
+        fs::rename(&self.target, &old).map_err(|error| named(error, &self.target))?;
+        if let Err(error) = fs::rename(&self.place, &self.target) {
+            let _ = fs::rename(&old, &self.target);
+            return Err(named(error, &self.target));
+        }
+        fs::remove_dir_all(&old).map_err(|error| {
+            named(error, &old).with_detail("the new files are in place; the old ones remain there")
+        })
+    }
+
+    /// Moves each file to its place in the target; on an error those moved are moved back.
+    fn commit_into(&self, files: &[String]) -> Result<()> {
+        let mut undo = Undo::default();
+        for relative in files {
+            let to = self.target.join(relative);
+            let moved = create_parents(&to).and_then(|created| {
+                undo.directories.extend(created);
+                move_new(&self.place.join(relative), &to)
+            });
+            if let Err(error) = moved {
+                undo.run();
+                return Err(error);
+            }
+            undo.files.push(to);
+        }
+        sync_directory(Some(&self.target));
+        Ok(())
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if self.is_committed.load(Ordering::Acquire) {
+            return;
+        }
+        let _ = match self.kind {
+            StagingKind::File => fs::remove_file(&self.place),
+            StagingKind::Directory => fs::remove_dir_all(&self.place),
+        };
+    }
+}
+
+/// What an append has done so far.
+#[derive(Default)]
+struct Undo {
+    files: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
+}
+
+impl Undo {
+    fn run(&self) {
+        for file in &self.files {
+            let _ = fs::remove_file(file);
+        }
+        for directory in self.directories.iter().rev() {
+            let _ = fs::remove_dir(directory);
+        }
+    }
+}
+
+/// Sixteen hexadecimal digits that no other COPY has.
+pub(super) fn random_name() -> String {
+    // The standard library keys each hasher from the system's random numbers.
+    format!(
+        "{:016x}",
+        RandomState::new().hash_one(std::time::SystemTime::now())
+    )
+}
+
+/// Renames without replacing; the names have a random part, so nobody takes one meanwhile.
+fn move_new(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        let error = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(named(error, to));
+    }
+    fs::rename(from, to).map_err(|error| named(error, to))
+}
+
+/// Creates the directories above `path` that are missing, and says which.
+fn create_parents(path: &Path) -> Result<Vec<PathBuf>> {
+    let mut missing: Vec<PathBuf> = path
+        .ancestors()
+        .skip(1)
+        .take_while(|ancestor| !ancestor.exists())
+        .map(Path::to_owned)
+        .collect();
+    missing.reverse();
+    for directory in &missing {
+        match fs::create_dir(directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(named(error, directory));
+            }
+            _ => {}
+        }
+    }
+    Ok(missing)
+}
+
+/// `.sales.sheaf-4711-0123456789abcdef.tmp`: hidden, so that no glob reads it.
+fn hidden_sibling(parent: Option<&Path>, target: &Path, suffix: &str) -> PathBuf {
+    let name = target
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
+    let mut end = name.len().min(NAME_BYTES_MAX);
+    while !name.is_char_boundary(end) {
+        end -= 1;
+    }
+    let process = std::process::id();
+    let hidden = format!(
+        ".{}.sheaf-{process}-{}.{suffix}",
+        &name[..end],
+        random_name()
+    );
+    parent.unwrap_or(Path::new("/")).join(hidden)
+}
+
+/// Makes renames last. Not every file system can, and the data is safe without it.
+fn sync_directory(path: Option<&Path>) {
+    if let Some(directory) = path.and_then(|path| File::open(path).ok()) {
+        let _ = directory.sync_all();
+    }
+}
+
+fn named(error: io::Error, path: &Path) -> SheafError {
+    SheafError::from(error).with_context(format!("cannot write \"{}\"", path.display()))
+}
