@@ -1,1 +1,25 @@
-//! placeholder
+//! SQL forms the engine below parses but cannot plan or run, and the operators that run them.
+//!
+//! In the life of a statement:
+//! - [`rewrite`] turns syntax trees the planner would refuse (`SELECT * RENAME`, `ASOF JOIN` in a
+//!   chain of joins, `ORDER BY ALL` over expressions) into trees it passes on to …
+//! - … [`relation_planners`], which plan relations of a FROM clause into logical plans: PIVOT,
+//!   UNPIVOT, samples, ASOF joins, `UNNEST … WITH ORDINALITY`;
+//! - [`extension_planners`] turn the logical nodes of ours ([`sample::SampleNode`],
+//!   [`asof::AsofJoinNode`]) into physical operators.
+//!
+//! This crate must not know of catalogues, files, sessions or settings.
+
+pub mod asof;
+mod counted;
+mod extension;
+pub mod planners;
+pub mod rewrite;
+pub mod sample;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use counted::counted;
+pub use extension::{SheafExtensionPlanner, extension_planners};
+pub use planners::relation_planners;
+pub use rewrite::rewrite;

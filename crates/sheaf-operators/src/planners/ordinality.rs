@@ -1,0 +1,136 @@
+//! `UNNEST(list, …) WITH ORDINALITY`, also written `WITH OFFSET`: numbers the elements.
+//!
+//! The numbers are one list more, `range(1, longest + 1)`, unnested beside the others, so that they
+//! do not depend on the order in which rows pass. WITH OFFSET counts from 0, as BigQuery does.
+
+use datafusion::common::{Column, Result};
+use datafusion::logical_expr::planner::{
+    RelationPlanner, RelationPlannerContext, RelationPlanning,
+};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
+use datafusion::sql::sqlparser::ast::{
+    self, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident, ObjectName,
+    TableAlias, TableAliasColumnDef, TableFactor, Value,
+};
+
+use super::{pass, planned};
+
+/// Plans UNNEST with numbered elements.
+#[derive(Debug)]
+pub(super) struct OrdinalityPlanner;
+
+impl RelationPlanner for OrdinalityPlanner {
+    fn plan_relation(
+        &self,
+        relation: TableFactor,
+        context: &mut dyn RelationPlannerContext,
+    ) -> Result<RelationPlanning> {
+        let (mut alias, mut lists, offset_alias, first) = match relation {
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_ordinality: true,
+                ..
+            } => (alias, array_exprs, None, 1),
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: true,
+                with_offset_alias,
+                ..
+            } => {
+                let name = with_offset_alias.unwrap_or_else(|| Ident::new("offset"));
+                (alias, array_exprs, Some(name), 0)
+            }
+            other => return Ok(pass(other)),
+        };
+        let number_name = offset_alias.map_or("ordinality".to_owned(), |name| {
+            context.normalize_ident(name)
+        });
+        lists.push(numbers(&lists, first));
+        let input = context.plan(TableFactor::UNNEST {
+            alias: None,
+            array_exprs: lists,
+            with_offset: false,
+            with_offset_alias: None,
+            with_ordinality: false,
+        })?;
+        let width = input.schema().fields().len();
+        name_numbers(&mut alias, width, &number_name);
+        let projection: Vec<Expr> = input
+            .schema()
+            .iter()
+            .enumerate()
+            .map(|(position, (relation, field))| {
+                let column = Expr::Column(Column::new(relation.cloned(), field.name()));
+                if position + 1 == width {
+                    column.alias(&number_name)
+                } else {
+                    column
+                }
+            })
+            .collect();
+        let plan = LogicalPlanBuilder::from(input)
+            .project(projection)?
+            .build()?;
+        Ok(planned(plan, alias))
+    }
+}
+
+/// `AS t(x)` names all columns but the numbers; then they keep their own name.
+fn name_numbers(alias: &mut Option<TableAlias>, width: usize, number_name: &str) {
+    if let Some(alias) = alias
+        && alias.columns.len() + 1 == width
+        && !alias.columns.is_empty()
+    {
+        let name = Ident::with_quote('"', number_name);
+        alias
+            .columns
+            .push(TableAliasColumnDef::from_name(name.value));
+    }
+}
+
+/// `range(first, greatest(coalesce(array_length(list), 0), …) + first)`.
+fn numbers(lists: &[ast::Expr], first: u8) -> ast::Expr {
+    let lengths: Vec<ast::Expr> = lists
+        .iter()
+        .map(|list| {
+            call(
+                "coalesce",
+                vec![call("array_length", vec![list.clone()]), number(0)],
+            )
+        })
+        .collect();
+    let longest = call("greatest", lengths);
+    let end = ast::Expr::BinaryOp {
+        left: Box::new(longest),
+        op: ast::BinaryOperator::Plus,
+        right: Box::new(number(first)),
+    };
+    call("range", vec![number(first), end])
+}
+
+fn number(value: u8) -> ast::Expr {
+    ast::Expr::Value(Value::Number(value.to_string(), false).into())
+}
+
+fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
+    let args = arguments
+        .into_iter()
+        .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+        .collect();
+    ast::Expr::Function(ast::Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args,
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}

@@ -1,0 +1,80 @@
+//! Rewrites of the syntax tree, between parsing and planning.
+//!
+//! SQL forms which concern a SELECT as a whole cannot be caught by a relation planner, since the
+//! planner only asks for relations. Each rewrite here moves such a form into a relation: a nested
+//! join, or a call of a reserved relation ([`reserved`]) whose argument is a sub-query. No schema
+//! is known yet; what needs one is decided by the planner of that relation.
+//!
+//! The order of rewrites within one query is visible in [`Rewriter::post_visit_query`]. Sub-queries
+//! come before the query around them.
+
+mod asof;
+mod order_by_all;
+mod rename;
+pub(crate) mod reserved;
+#[cfg(test)]
+mod tests;
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{Query, Select, TableFactor, VisitMut, VisitorMut};
+use sheaf_base::{Result, SheafError};
+
+pub(crate) use asof::is_asof;
+
+/// Rewrites every query inside `node` (a statement, a query, an expression, a relation).
+///
+/// # Errors
+/// `UserInput` if a form is used in a way that has no meaning.
+pub fn rewrite<N: VisitMut>(node: &mut N) -> Result<()> {
+    match node.visit(&mut Rewriter { query_depth: 0 }) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// Walks the tree, children first.
+struct Rewriter {
+    /// Number of queries around the current one, itself included.
+    query_depth: usize,
+}
+
+impl VisitorMut for Rewriter {
+    type Break = SheafError;
+
+    fn pre_visit_query(&mut self, _query: &mut Query) -> ControlFlow<Self::Break> {
+        self.query_depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        self.query_depth = self.query_depth.saturating_sub(1);
+        let is_outermost = self.query_depth == 0;
+        control(rename::rewrite_query(query, is_outermost))?;
+        control(order_by_all::rewrite_query(query))
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        for relation in &mut select.from {
+            asof::nest(relation);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        if let TableFactor::NestedJoin {
+            table_with_joins, ..
+        } = factor
+        {
+            asof::nest(table_with_joins);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn control(result: Result<()>) -> ControlFlow<SheafError> {
+    match result {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    }
+}
