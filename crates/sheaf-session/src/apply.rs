@@ -2,7 +2,6 @@
 
 use datafusion::execution::SessionState;
 use sheaf_base::settings::Settings;
-use sheaf_base::units::ByteCount;
 use sheaf_base::{Result, SheafError};
 use sheaf_runtime::{EngineRuntime, MachineLimits};
 
@@ -18,7 +17,7 @@ pub(crate) fn apply_settings(
     let limits = MachineLimits::detect();
     let memory_limit = settings
         .bytes("memory_limit")
-        .unwrap_or_else(|| ByteCount(limits.default_memory_limit_bytes()));
+        .unwrap_or_else(|| limits.memory_limit_auto());
     engine.set_memory_limit(memory_limit);
 
     let options = state.config_mut().options_mut();

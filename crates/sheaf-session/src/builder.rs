@@ -9,9 +9,8 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use parking_lot::{Mutex, RwLock};
 use sheaf_base::settings::{Layer, Settings};
-use sheaf_base::units::ByteCount;
 use sheaf_base::{Result, SheafError};
-use sheaf_runtime::{EngineRuntime, MachineLimits, RuntimeOptions};
+use sheaf_runtime::{EngineRuntime, RuntimeOptions};
 
 use crate::apply::apply_settings;
 use crate::catalog::{CATALOG_NAME, Catalog, PUBLIC_SCHEMA, catalog_list};
@@ -114,14 +113,12 @@ impl SessionBuilder {
 }
 
 fn runtime_options(settings: &Settings) -> RuntimeOptions {
-    let limits = MachineLimits::detect();
+    let auto = RuntimeOptions::default();
     RuntimeOptions {
-        threads: settings.count("threads").unwrap_or(limits.threads),
-        memory_limit: settings
-            .bytes("memory_limit")
-            .unwrap_or_else(|| ByteCount(limits.default_memory_limit_bytes())),
+        threads: settings.count("threads").unwrap_or(auto.threads),
+        memory_limit: settings.bytes("memory_limit").unwrap_or(auto.memory_limit),
         temp_directory: settings.string("temp_directory").map(PathBuf::from),
-        temp_bytes_max: settings.bytes("max_temp_directory_size").unwrap_or(ByteCount(u64::MAX)),
+        temp_bytes_max: settings.bytes("max_temp_directory_size").unwrap_or(auto.temp_bytes_max),
     }
 }
 
@@ -137,7 +134,7 @@ fn session_state(
     sheaf_optimizer::engine_options(config.options_mut());
     SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(Arc::clone(engine.runtime_env()))
+        .with_runtime_env(engine.runtime_env())
         .with_default_features()
         .with_catalog_list(catalog_list(catalog, system::tables(session)))
         .with_optimizer_rules(sheaf_optimizer::logical_rules())

@@ -10,7 +10,7 @@ use arrow::util::pretty::pretty_format_batches_with_schema;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::stream::{Stream, StreamExt};
 use sheaf_base::{Result, SheafError};
-use sheaf_runtime::Query;
+use sheaf_runtime::{Outcome, Query};
 
 /// What a statement gives: rows that arrive while it runs, or only a tag (`CREATE VIEW`).
 ///
@@ -49,7 +49,7 @@ impl QueryResult {
         let schema = batch.schema();
         let stream = futures::stream::once(async move { Ok(batch) });
         let ended = Arc::clone(&query);
-        let end = futures::stream::once(async move { ended.finish_ok() })
+        let end = futures::stream::once(async move { ended.finish(Outcome::Done) })
             .filter_map(|()| async { None });
         let stream = datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(
             schema,
@@ -60,7 +60,7 @@ impl QueryResult {
 
     /// A statement that has happened.
     pub(crate) fn done(tag: impl Into<String>, query: Arc<Query>) -> Self {
-        query.finish_ok();
+        query.finish(Outcome::Done);
         let schema = Arc::new(Schema::empty());
         Self { schema, stream: None, query, tag: Tag::Done(tag.into()), rows: 0 }
     }

@@ -15,6 +15,7 @@ use futures::future::{BoxFuture, FutureExt};
 use parking_lot::{Mutex, RwLock};
 use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
+use sheaf_files::stores::{Location, ensure_store, locate};
 use sheaf_runtime::{EngineRuntime, Query};
 use sheaf_sql::Statement;
 
@@ -133,12 +134,9 @@ impl Session {
         async move {
             let timeout = self.inner.settings.read().duration("statement_timeout");
             let query = self.inner.engine.registry().begin(&statement.text, timeout);
-            let outcome = tokio::select! {
-                biased;
-                error = query.cancelled() => Err(error),
-                outcome = statements::run(self, statement, parameters, &query) => outcome,
-            };
-            outcome.inspect_err(|error| query.finish_with_error(error))
+            let outcome =
+                query.guard(statements::run(self, statement, parameters, &query)).await;
+            outcome.inspect_err(|error| query.fail(error))
         }
         .boxed()
     }
@@ -205,8 +203,19 @@ impl Session {
     /// memory pool that counts for `query`.
     pub(crate) fn state_for(&self, query: &Query) -> SessionState {
         let mut state = self.inner.state.read().clone();
-        state.execution_props_mut().query_execution_start_time = Some(query.started_at());
+        state.execution_props_mut().query_execution_start_time = Some(query.started_at().into());
         state
+    }
+
+    /// The place that a path or URL in a statement means, its store at hand.
+    pub(crate) fn locate(&self, text: &str) -> Result<Location> {
+        let environment = |name: &str| {
+            let variables = &self.inner.environment;
+            variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        };
+        let location = locate(text, &std::env::current_dir()?, &environment)?;
+        ensure_store(&location, &self.inner.engine.runtime_env(), &environment)?;
+        Ok(location)
     }
 
     pub(crate) fn binder<'a>(&'a self, state: &'a SessionState) -> Binder<'a> {

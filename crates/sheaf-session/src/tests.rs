@@ -57,7 +57,7 @@ fn a_dropped_result_ends_its_query() {
         assert!(result.next_batch().await.unwrap().is_ok());
         let query = Arc::clone(result.query());
         drop(result);
-        while !query.progress().state.is_final() {
+        while !query.progress().state.has_ended() {
             tokio::task::yield_now().await;
         }
     });

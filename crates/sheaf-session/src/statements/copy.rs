@@ -20,9 +20,10 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
         CopySource::Table(name) => binder.plan_relation(table_factor(name.clone())).await?,
     };
     let plan = plan_with_parameters(plan, running.parameters)?;
+    let location = running.session.locate(target)?;
     let input = state.create_physical_plan(&plan).await?;
     let request = CopyRequest {
-        target: target.clone(),
+        location,
         format: format.clone(),
         partitioned_by: partitioned_by.clone(),
         options: options.clone(),

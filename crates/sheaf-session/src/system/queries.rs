@@ -1,6 +1,7 @@
 //! `sheaf.queries`: what runs, and what ran lately.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arrow::array::{
     ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt64Array,
@@ -36,7 +37,7 @@ pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBa
         Arc::new(UInt64Array::from_iter_values(queries.iter().map(|q| q.id))),
         texts(queries.iter().map(|q| Some(q.progress.state.name())).collect()),
         Arc::new(TimestampMicrosecondArray::from_iter_values(
-            queries.iter().map(|q| q.started_at.timestamp_micros()),
+            queries.iter().map(|q| micros_since_epoch(q.started_at)),
         )),
         Arc::new(Float64Array::from_iter_values(
             queries.iter().map(|q| q.progress.elapsed.as_secs_f64()),
@@ -51,4 +52,11 @@ pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBa
         texts(queries.iter().map(|q| q.error.as_deref()).collect()),
     ];
     Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+fn micros_since_epoch(time: SystemTime) -> i64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_micros()).ok())
+        .unwrap_or(0)
 }
