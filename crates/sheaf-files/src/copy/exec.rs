@@ -150,15 +150,20 @@ impl ExecutionPlan for CopyExec {
             return internal_err!("CopyExec has one partition, not {partition}");
         }
         let spec = &self.spec;
-        let number_prefix = match spec.existing {
-            // Beside files of earlier COPYs, or while these still stand there.
-            Existing::Append | Existing::Overwrite => format!("data_{}_", random_name()),
-            Existing::Default => "data_".to_owned(),
+        // Beside files of earlier COPYs, names must be new ones.
+        let is_beside = match (spec.existing, &spec.target) {
+            (Existing::Append, _) | (Existing::Overwrite, Target::Objects(..)) => true,
+            (Existing::Default | Existing::Overwrite, _) => false,
+        };
+        let name_prefix = if is_beside {
+            format!("data_{}_", random_name())
+        } else {
+            "data_".to_owned()
         };
         let files = Arc::new(FileSpec {
             encoding: spec.encoding.clone(),
             layout: spec.layout.clone(),
-            name_prefix: number_prefix,
+            name_prefix,
             name_suffix: spec.extension.clone(),
             file_bytes_max: spec.file_bytes_max,
             files_begun: AtomicUsize::new(0),

@@ -193,15 +193,19 @@ impl FileSet {
         Ok(())
     }
 
-    /// Reserves what is held; while the pool refuses, the largest holder gives its memory up.
+    /// Reserves what is held; while the pool refuses, the largest holder gives its memory up, in a
+    /// directory by ending its file.
     async fn reserve(&mut self) -> Result<()> {
         loop {
             let held = self.open.values().map(OpenFile::held_bytes).sum();
             let Err(refusal) = self.reservation.try_resize(held) else {
                 return Ok(());
             };
-            let largest = self.open.values_mut().max_by_key(|file| file.held_bytes());
-            let Some(file) = largest else {
+            let largest = self
+                .open
+                .iter_mut()
+                .max_by_key(|(_, file)| file.held_bytes());
+            let Some((key, file)) = largest else {
                 return Err(refusal.into());
             };
             let before = file.held_bytes();
@@ -209,7 +213,11 @@ impl FileSet {
             file.pass_on(0).await?;
             file.sink.settle().await?;
             if file.held_bytes() >= before {
-                return Err(refusal.into());
+                if self.place.is_single() {
+                    return Err(refusal.into());
+                }
+                let key = key.clone();
+                self.close(&key).await?;
             }
         }
     }

@@ -32,6 +32,15 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// Whether there is room for one file only.
+    pub(super) fn is_single(&self) -> bool {
+        match self {
+            Self::Local(staging) => staging.is_file(),
+            Self::Remote { is_single, .. } => *is_single,
+            Self::Device(_) => true,
+        }
+    }
+
     /// Opens the file `relative`; of a single file's place the name does not matter.
     pub(super) async fn open(&self, relative: &str) -> Result<FileSink> {
         match self {

@@ -67,6 +67,11 @@ impl Staging {
         }
     }
 
+    /// Whether it is the place of one file.
+    pub(super) fn is_file(&self) -> bool {
+        self.kind == StagingKind::File
+    }
+
     /// Creates the file `relative` (`""` for the one file of a file's staging), and the
     /// directories it stands in.
     ///
@@ -98,7 +103,8 @@ impl Staging {
             (StagingKind::File, _) => self.commit_file()?,
             (StagingKind::Directory, Existing::Append) if self.target.is_dir() => {
                 self.commit_into(files)?;
-                fs::remove_dir_all(&self.place).map_err(|error| named(error, &self.target))?;
+                // Only empty directories are left in it.
+                let _ = fs::remove_dir_all(&self.place);
             }
             (StagingKind::Directory, existing) => self.commit_directory(existing)?,
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
@@ -108,7 +108,7 @@ pub(super) async fn resolve(
     let names_file = meaning.has_extension || options.single_file == Some(true);
     let is_file = names_file && !wants_directory;
     let target = match (location.scheme.kind, store) {
-        (StoreKind::Local, _) => local(location, is_file)?,
+        (StoreKind::Local, _) => local(location, is_file, options.single_file == Some(true))?,
         (StoreKind::Http, _) => {
             return Err(SheafError::unsupported(format!(
                 "cannot write \"{}\": web servers are read only",
@@ -129,7 +129,7 @@ pub(super) async fn resolve(
     Ok(target)
 }
 
-fn local(location: &Location, is_file: bool) -> Result<Target> {
+fn local(location: &Location, is_file: bool, is_single: bool) -> Result<Target> {
     let path = location.local_path().unwrap_or_default();
     // A link stays a link: what it leads to is written.
     let path = path.canonicalize().unwrap_or(path);
@@ -142,6 +142,9 @@ fn local(location: &Location, is_file: bool) -> Result<Target> {
     };
     if location.text.starts_with("/dev/") || !(metadata.is_file() || metadata.is_dir()) {
         return Ok(Target::Device(PathBuf::from(format!("/{}", location.path))));
+    }
+    if metadata.is_dir() && is_single {
+        return Err(exists(location, "is a directory").with_hint("give the file's name too"));
     }
     if metadata.is_dir() {
         return Ok(Target::LocalDirectory(path));
@@ -180,13 +183,13 @@ async fn check(location: &Location, target: &Target, existing: Existing) -> Resu
             }
             has_entries(path)?
         }
-        Target::Objects(store, prefix) => store
-            .list(Some(prefix))
-            .next()
-            .await
-            .transpose()
-            .map_err(SheafError::from)?
-            .is_some(),
+        Target::Objects(store, prefix) => {
+            // Some programs mark a "directory" by an empty object of its name.
+            let objects = store
+                .list(Some(prefix))
+                .try_filter(|object| std::future::ready(object.location != *prefix));
+            std::pin::pin!(objects).try_next().await?.is_some()
+        }
         Target::Device(_) | Target::Object(..) => false,
     };
     if is_taken && existing == Existing::Default {
