@@ -67,7 +67,7 @@ impl AsyncDB for Connection {
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Failure> {
         let mut result = self.session.sql(sql).await?;
         let mut rows = Vec::new();
-        while let Some(batch) = result.next().await {
+        while let Some(batch) = result.next_batch().await {
             values::append_rows(&batch?, &mut rows)?;
         }
         if !result.is_rows() {

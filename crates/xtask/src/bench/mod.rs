@@ -1,0 +1,67 @@
+//! `cargo xtask bench SUITE`: measures the release binary on data made for it.
+//!
+//! A suite makes its data once, runs Sheaf as users run it (the binary, a script, its output read
+//! from a pipe) and, if asked, its peers in processes of their own on the same files and threads.
+//! Answers are compared before any time is believed.
+
+mod answers;
+mod csv;
+mod options;
+mod report;
+mod sheaf;
+mod tpch;
+mod tpch_peers;
+
+use std::path::PathBuf;
+
+use crate::failure::{Failure, Result};
+use crate::workspace;
+use options::Options;
+
+/// One suite.
+pub(crate) struct Suite {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// The options that it takes.
+    pub(crate) arguments: &'static str,
+    /// What it measures.
+    pub(crate) doc: &'static str,
+    run: fn(&Options) -> Result<()>,
+}
+
+/// Every suite.
+pub(crate) static SUITES: &[Suite] = &[
+    Suite {
+        name: "tpch",
+        arguments: "[--scale 1] [--threads 2] [--memory 1GB] [--queries 1,6] [--runs 3] [--peers]",
+        doc: "the 22 queries of TPC-H over Parquet, answers compared with DuckDB's",
+        run: tpch::run,
+    },
+    Suite {
+        name: "csv",
+        arguments: "[--size 10GB] [--threads 2] [--memory 500MB]",
+        doc: "a glob of CSV files: the first rows at once, a group-by in little memory",
+        run: csv::run,
+    },
+];
+
+/// Runs the suite that the first argument names.
+///
+/// # Errors
+/// An unknown suite or option; whatever stops the suite; answers that differ.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let Some((name, rest)) = arguments.split_first() else {
+        return Err(Failure::new("which suite? tpch or csv"));
+    };
+    let Some(suite) = SUITES.iter().find(|suite| suite.name == name) else {
+        return Err(Failure::new(format!("there is no suite {name}")));
+    };
+    (suite.run)(&Options::parse(suite.arguments, rest)?)
+}
+
+/// Where the data of `suite` are kept between runs.
+fn data_directory(suite: &str) -> Result<PathBuf> {
+    let directory = workspace::target()?.join("bench-data").join(suite);
+    std::fs::create_dir_all(&directory)?;
+    Ok(directory)
+}
