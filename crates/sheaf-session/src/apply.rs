@@ -1,5 +1,6 @@
 //! What a setting does: each short name finds its place in the engine's options here.
 
+use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::SessionState;
 use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
@@ -23,7 +24,7 @@ pub(crate) fn apply_settings(
     let options = state.config_mut().options_mut();
     options.execution.target_partitions = settings.count("threads").unwrap_or(limits.threads);
     if let Some(rows) = settings.count("batch_size") {
-        options.execution.batch_size = rows;
+        options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
     }
     if let Some(zone) = settings.string("time_zone") {
         check_time_zone(zone)?;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::catalog::Session;
 use datafusion::error::Result as EngineResult;
-use datafusion::execution::SessionState;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::ExecutionPlan;
@@ -33,7 +33,7 @@ impl QueryPlanner for SheafQueryPlanner {
     async fn create_physical_plan(
         &self,
         plan: &LogicalPlan,
-        state: &SessionState,
+        state: &dyn Session,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         self.planner.create_physical_plan(plan, state).await
     }

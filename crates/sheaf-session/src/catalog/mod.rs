@@ -128,7 +128,7 @@ impl Catalog {
     ///
     /// # Errors
     /// `UserInput` if there is no such relation, or it is of another kind.
-    pub(crate) fn drop(&self, name: &str, is_view: bool, if_exists: bool) -> Result<()> {
+    pub(crate) fn remove(&self, name: &str, is_view: bool, if_exists: bool) -> Result<()> {
         let mut relations = self.relations.write();
         match relations.get(name) {
             Some(relation) if matches!(relation, Relation::View(_)) == is_view => {

@@ -133,7 +133,7 @@ pub(super) fn drop(
     let is_view = matches!(what, DropKind::View);
     for name in names {
         let name = new_name(name)?;
-        running.session.inner.catalog.drop(&name, is_view, if_exists)?;
+        running.session.inner.catalog.remove(&name, is_view, if_exists)?;
     }
     Ok(running.done(if is_view { "DROP VIEW" } else { "DROP TABLE" }))
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use datafusion::config::ConfigField;
 use sheaf_base::error::SqlState;
 use sheaf_base::settings::Layer;
 use sheaf_base::{Result, SheafError};

@@ -8,7 +8,6 @@ use arrow::datatypes::{DataType, Field};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::functions_aggregate::expr_fn;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast as cast_to, lit};
-use datafusion::sql::sqlparser::ast;
 use sheaf_base::{Result, SheafError, sql_type_name};
 use sheaf_sql::Described;
 
@@ -45,10 +44,8 @@ pub(super) async fn run(running: Running<'_>, described: &Described) -> Result<Q
     let state = running.session.state_for(running.query);
     let binder = running.session.binder(&state);
     let input = match described {
-        Described::Relation(relation) => binder.plan_relation(relation.clone()).await?,
-        Described::Query(query) => {
-            binder.plan_query(ast::Query::clone(query)).await?
-        }
+        Described::Relation(relation) => binder.plan_relation((**relation).clone()).await?,
+        Described::Query(query) => binder.plan_query((**query).clone()).await?,
     };
     let schema = Arc::clone(input.schema());
     let mut aggregates = vec![expr_fn::count(lit(1)).alias("rows")];
