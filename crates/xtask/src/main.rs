@@ -74,19 +74,27 @@ fn main() -> ExitCode {
 fn print_help() {
     println!("usage: cargo xtask COMMAND\n");
     for command in COMMANDS {
-        let usage = format!("{} {}", command.name, command.arguments);
-        println!("  {usage:<24}{}", command.doc);
+        print_entry(
+            &format!("{} {}", command.name, command.arguments),
+            command.doc,
+        );
     }
     println!("\nsteps of test:");
     for step in test::STEPS {
-        println!("  {:<24}{}", step.name, step.doc);
+        print_entry(step.name, step.doc);
     }
     println!("\nsuites of bench:");
     for suite in bench::SUITES {
-        println!(
-            "  {:<24}{}",
-            format!("{} {}", suite.name, suite.arguments),
-            suite.doc
-        );
+        print_entry(&format!("{} {}", suite.name, suite.arguments), suite.doc);
+    }
+}
+
+/// One line of the help, or two if `usage` is long.
+fn print_entry(usage: &str, doc: &str) {
+    const USAGE_WIDTH: usize = 24;
+    if usage.len() < USAGE_WIDTH {
+        println!("  {usage:<USAGE_WIDTH$}{doc}");
+    } else {
+        println!("  {usage}\n  {:<USAGE_WIDTH$}{doc}", "");
     }
 }
