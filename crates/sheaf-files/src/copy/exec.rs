@@ -225,13 +225,12 @@ async fn run(
         let rows = input.execute(partition, Arc::clone(&task))?;
         writers.spawn(write_partition(rows, new_set()));
     }
-    let (mut rows, mut names) = (0, Vec::new());
-    while let Some(written) = writers.join_next().await {
-        let (written_rows, written_names) = written
-            .map_err(|error| SheafError::internal(format!("a task of COPY failed: {error}")))??;
-        rows += written_rows;
-        names.extend(written_names);
-    }
+    let mut done = Written::default();
+    let outcome = done.join(&mut writers).await;
+    // The other tasks are gone before an error is told, and with them their files.
+    writers.shutdown().await;
+    outcome?;
+    let Written { rows, mut names } = done;
     if names.is_empty() && !spec.layout.is_partitioned() {
         let mut empty = new_set();
         empty.open_empty().await?;
@@ -239,6 +238,26 @@ async fn run(
     }
     commit(&spec, place, names).await?;
     Ok(rows)
+}
+
+/// What tasks have written.
+#[derive(Default)]
+struct Written {
+    rows: u64,
+    names: Vec<String>,
+}
+
+impl Written {
+    async fn join(&mut self, writers: &mut JoinSet<Result<(u64, Vec<String>)>>) -> Result<()> {
+        while let Some(written) = writers.join_next().await {
+            let (rows, names) = written.map_err(|error| {
+                SheafError::internal(format!("a task of COPY failed: {error}"))
+            })??;
+            self.rows += rows;
+            self.names.extend(names);
+        }
+        Ok(())
+    }
 }
 
 async fn write_partition(

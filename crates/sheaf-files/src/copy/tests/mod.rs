@@ -167,13 +167,16 @@ fn context_with_memory(bytes: usize) -> SessionContext {
     SessionContext::new_with_config_rt(SessionConfig::new(), runtime)
 }
 
-/// Every file below `directory` with its bytes, every directory with a slash.
+/// Every file below `directory` with its bytes, every directory with a slash. What vanishes while
+/// it is read is left out.
 fn tree(directory: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(next) = directories.pop() {
-        for entry in fs::read_dir(&next).unwrap() {
-            let path = entry.unwrap().path();
+        let Ok(entries) = fs::read_dir(&next) else {
+            continue;
+        };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
             let name = path
                 .strip_prefix(directory)
                 .unwrap()
@@ -183,8 +186,8 @@ fn tree(directory: &Path) -> BTreeMap<String, Vec<u8>> {
             if path.is_dir() {
                 found.insert(format!("{name}/"), Vec::new());
                 directories.push(path);
-            } else {
-                found.insert(name, fs::read(&path).unwrap());
+            } else if let Ok(bytes) = fs::read(&path) {
+                found.insert(name, bytes);
             }
         }
     }
