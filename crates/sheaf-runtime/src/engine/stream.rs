@@ -14,7 +14,9 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result as EngineResult};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::{ExecutionPlan, RecordBatchStream, SendableRecordBatchStream};
+use datafusion::physical_plan::{
+    EmptyRecordBatchStream, ExecutionPlan, RecordBatchStream, SendableRecordBatchStream,
+};
 use futures::{Stream, StreamExt};
 use sheaf_base::SheafError;
 use tokio::runtime::Handle;
@@ -25,7 +27,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use crate::registry::{Outcome, Query};
 
 /// Batches of a result that wait for the caller.
-const RESULT_BATCHES_MAX: usize = 4;
+pub(super) const RESULT_BATCHES_MAX: usize = 4;
 
 pub(super) struct QueryStream {
     schema: SchemaRef,
@@ -86,10 +88,9 @@ impl QueryStream {
     }
 
     fn fail(&mut self, error: DataFusionError) -> Poll<Option<EngineResult<RecordBatch>>> {
-        // Why a query failed is told by its error, not by the query's books: those keep a message.
-        let message = error.find_root().strip_backtrace();
-        self.end(Outcome::Failed(message));
-        Poll::Ready(Some(Err(error)))
+        let error = SheafError::from(error);
+        self.end(Outcome::Failed(error.message().to_owned()));
+        Poll::Ready(Some(Err(error.into())))
     }
 
     fn cancel(&mut self) -> Poll<Option<EngineResult<RecordBatch>>> {
@@ -188,11 +189,14 @@ fn open(
     plan: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
 ) -> EngineResult<SendableRecordBatchStream> {
-    let merged: Arc<dyn ExecutionPlan> =
-        match plan.properties().output_partitioning().partition_count() {
-            1 => plan,
-            _ => Arc::new(CoalescePartitionsExec::new(plan)),
-        };
+    let partitions = plan.properties().output_partitioning().partition_count();
+    if partitions == 0 {
+        return Ok(Box::pin(EmptyRecordBatchStream::new(plan.schema())));
+    }
+    let merged: Arc<dyn ExecutionPlan> = match partitions {
+        1 => plan,
+        _ => Arc::new(CoalescePartitionsExec::new(plan)),
+    };
     merged.execute(0, task)
 }
 

@@ -1,5 +1,6 @@
 //! Reads the metrics of one physical plan.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -150,7 +151,7 @@ impl Scan {
                 fraction: 0.0,
             };
         };
-        let has_ended = totals.partitions_ended >= self.partitions as u64;
+        let has_ended = totals.running == 0 && totals.begun.len() >= self.partitions;
         let fraction = if has_ended {
             1.0
         } else {
@@ -207,7 +208,10 @@ struct ScanTotals {
     rows: u64,
     bytes: Option<u64>,
     files_processed: u64,
-    partitions_ended: u64,
+    /// Partitions that have begun.
+    begun: HashSet<usize>,
+    /// Timers that run. Each partition has one; some formats have one for each open file too.
+    running: u64,
 }
 
 impl ScanTotals {
@@ -222,8 +226,9 @@ impl ScanTotals {
                 MetricValue::Count { name, count } if name == "files_processed" => {
                     totals.files_processed += count.value() as u64;
                 }
-                MetricValue::EndTimestamp(at) if at.value().is_some() => {
-                    totals.partitions_ended += 1;
+                MetricValue::EndTimestamp(at) => {
+                    totals.begun.extend(metric.partition());
+                    totals.running += u64::from(at.value().is_none());
                 }
                 _ => {}
             }
