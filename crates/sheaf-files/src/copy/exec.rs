@@ -205,7 +205,7 @@ async fn run(
     input: Arc<dyn ExecutionPlan>,
     task: Arc<TaskContext>,
 ) -> Result<u64> {
-    let place = prepare(&spec.target).await?;
+    let place = prepare(&spec).await?;
     let partitions = input.output_partitioning().partition_count();
     let open_max = match &place {
         Place::Remote { .. } => OPEN_UPLOADS_MAX,
@@ -270,8 +270,8 @@ async fn write_partition(
     files.finish().await
 }
 
-async fn prepare(target: &Target) -> Result<Place> {
-    Ok(match target {
+async fn prepare(spec: &CopySpec) -> Result<Place> {
+    Ok(match &spec.target {
         Target::Device(path) => Place::Device(path.clone()),
         Target::LocalFile(path) => Place::Local(Arc::new(Staging::file(path))),
         Target::LocalDirectory(path) => {
@@ -279,12 +279,12 @@ async fn prepare(target: &Target) -> Result<Place> {
             Place::Local(Arc::new(blocking(move || Staging::directory(&path)).await?))
         }
         Target::Object(store, path) => Place::Remote {
-            uploads: Arc::new(Uploads::new(Arc::clone(store))),
+            uploads: Arc::new(Uploads::new(Arc::clone(store), &spec.text)),
             prefix: path.clone(),
             is_single: true,
         },
         Target::Objects(store, path) => Place::Remote {
-            uploads: Arc::new(Uploads::new(Arc::clone(store))),
+            uploads: Arc::new(Uploads::new(Arc::clone(store), &spec.text)),
             prefix: path.clone(),
             is_single: false,
         },

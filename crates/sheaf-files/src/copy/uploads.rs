@@ -12,6 +12,7 @@ use futures::StreamExt;
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 use parking_lot::Mutex;
+use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 use tokio::runtime::Handle;
 
@@ -30,6 +31,8 @@ const DELETES_IN_FLIGHT_MAX: usize = 8;
 #[derive(Debug)]
 pub(super) struct Uploads {
     store: Arc<dyn ObjectStore>,
+    /// The user's text of the target, for messages.
+    text: String,
     /// Where clean-up runs when the query is dropped, perhaps outside any runtime.
     handle: Handle,
     state: Mutex<State>,
@@ -47,9 +50,11 @@ struct State {
 
 impl Uploads {
     /// No uploads yet. Must be called within a runtime.
-    pub(super) fn new(store: Arc<dyn ObjectStore>) -> Self {
+    pub(super) fn new(store: Arc<dyn ObjectStore>, text: &str) -> Self {
+        let text = text.to_owned();
         Self {
             store,
+            text,
             handle: Handle::current(),
             state: Mutex::default(),
         }
@@ -60,7 +65,17 @@ impl Uploads {
     /// # Errors
     /// What the store says: no such bucket, no right to write.
     pub(super) async fn begin(self: &Arc<Self>, path: Path) -> Result<ObjectSink> {
-        let upload = self.store.put_multipart(&path).await?;
+        let begun = self.store.put_multipart(&path).await;
+        let upload = begun.map_err(|error| match error {
+            object_store::Error::NotFound { .. } => SheafError::user(format!(
+                "cannot write \"{}\": its bucket does not exist",
+                self.text
+            ))
+            .with_state(SqlState::UNDEFINED_FILE),
+            other => {
+                SheafError::from(other).with_context(format!("cannot write \"{}\"", self.text))
+            }
+        })?;
         Ok(ObjectSink {
             uploads: Arc::clone(self),
             path,

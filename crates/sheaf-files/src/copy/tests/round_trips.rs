@@ -181,103 +181,113 @@ async fn results_without_rows_are_valid_files() {
     );
 }
 
+/// Target, option, and what message and hint of the error hold.
+type Refusal = (
+    &'static str,
+    (&'static str, &'static str),
+    &'static str,
+    &'static str,
+);
+
+const REFUSALS: &[Refusal] = &[
+    (
+        "a.csv",
+        ("delimeter", ";"),
+        "COPY has no option \"delimeter\"",
+        "did you mean delimiter?",
+    ),
+    (
+        "a.parquet",
+        ("header", "true"),
+        "option \"header\" is not for format parquet",
+        "it is for",
+    ),
+    (
+        "a.csv",
+        ("header", "maybe"),
+        "option header takes true or false",
+        "",
+    ),
+    (
+        "a.csv",
+        ("delimiter", ";;"),
+        "option delimiter takes one character",
+        "",
+    ),
+    (
+        "a.csv",
+        ("delimiter", "\""),
+        "delimiter and quote are the same",
+        "",
+    ),
+    (
+        "a.csv",
+        ("compression", "zst d"),
+        "unknown compression",
+        "zstd",
+    ),
+    (
+        "a.parquet",
+        ("row_group_size", "0"),
+        "option row_group_size takes",
+        "",
+    ),
+    (
+        "a.parquet",
+        ("compression_level", "99"),
+        "compression_level 99 is not within",
+        "",
+    ),
+    (
+        "a.xyz",
+        ("header", "true"),
+        "cannot tell the format of \"a.xyz\"",
+        "add FORMAT",
+    ),
+    (
+        "a",
+        ("header", "true"),
+        "cannot tell the format of \"a\"",
+        "add FORMAT",
+    ),
+    (
+        "a.csv",
+        ("format", "exel"),
+        "cannot write format \"exel\"",
+        "the formats are",
+    ),
+    (
+        "a.csv",
+        ("append", ""),
+        "cannot append to \"a.csv\"",
+        "directory",
+    ),
+    (
+        "a.csv",
+        ("partition_by", "nam"),
+        "partition column \"nam\" does not exist",
+        "\"name\"",
+    ),
+    (
+        "no/such/a.csv",
+        ("header", "true"),
+        "cannot write \"no/such/a.csv\": there is no directory",
+        "",
+    ),
+    (
+        "https://host/a.csv",
+        ("header", "true"),
+        "web servers are read only",
+        "s3://",
+    ),
+];
+
 #[tokio::test]
 async fn wrong_options_are_refused_with_the_nearest_name() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
-    for (name, option, message, hint) in [
-        (
-            "a.csv",
-            ("delimeter", ";"),
-            "COPY has no option \"delimeter\"",
-            "did you mean delimiter?",
-        ),
-        (
-            "a.parquet",
-            ("header", "true"),
-            "option \"header\" is not for format parquet",
-            "it is for",
-        ),
-        (
-            "a.csv",
-            ("header", "maybe"),
-            "option header takes true or false",
-            "",
-        ),
-        (
-            "a.csv",
-            ("delimiter", ";;"),
-            "option delimiter takes one character",
-            "",
-        ),
-        (
-            "a.csv",
-            ("delimiter", "\""),
-            "delimiter and quote are the same",
-            "",
-        ),
-        (
-            "a.csv",
-            ("compression", "zst d"),
-            "unknown compression",
-            "zstd",
-        ),
-        (
-            "a.parquet",
-            ("row_group_size", "0"),
-            "option row_group_size takes",
-            "",
-        ),
-        (
-            "a.parquet",
-            ("compression_level", "99"),
-            "compression_level 99 is not within",
-            "",
-        ),
-        (
-            "a.xyz",
-            ("header", "true"),
-            "cannot tell the format of \"a.xyz\"",
-            "add FORMAT",
-        ),
-        (
-            "a",
-            ("header", "true"),
-            "cannot tell the format of \"a\"",
-            "add FORMAT",
-        ),
-        (
-            "a.csv",
-            ("format", "exel"),
-            "cannot write format \"exel\"",
-            "the formats are",
-        ),
-        (
-            "a.csv",
-            ("append", ""),
-            "cannot append to \"a.csv\"",
-            "directory",
-        ),
-        (
-            "a.csv",
-            ("partition_by", "nam"),
-            "partition column \"nam\" does not exist",
-            "\"name\"",
-        ),
-        (
-            "no/such/a.csv",
-            ("header", "true"),
-            "cannot write \"no/such/a.csv\": there is no directory",
-            "",
-        ),
-        (
-            "https://host/a.csv",
-            ("header", "true"),
-            "web servers are read only",
-            "s3://",
-        ),
-    ] {
-        let error = copy_sample(path, name, &[option]).await.unwrap_err();
+    for (name, option, message, hint) in REFUSALS {
+        let error = copy_sample(path, name, &[*option]).await.unwrap_err();
         assert!(error.message().contains(message), "{name}: {error}");
         assert!(
             error.hint().unwrap_or_default().contains(hint),
