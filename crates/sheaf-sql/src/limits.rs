@@ -1,8 +1,10 @@
 //! What a statement may not exceed, checked on its tokens before a tree is built.
 //!
-//! A syntax tree is walked, printed and dropped by recursion, here and in the engine, on threads
-//! whose stacks are a few megabytes. These limits keep every such walk short; they lie far above
-//! what people and their tools write.
+//! A syntax tree is copied, walked, printed and dropped by recursion, here and in the engine, on
+//! threads whose stacks have two megabytes. These limits keep every such walk short, in builds
+//! without optimisation too; they lie above what people and their tools write. (Long chains of
+//! `AND`, `OR` and `UNION`, which tools do write, may be longer, since `rewrite` makes them
+//! shallow.)
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -15,29 +17,45 @@ pub const STATEMENT_BYTES_MAX: usize = 4 << 20;
 /// The most brackets open at once, of all kinds together.
 pub const NESTING_MAX: usize = 128;
 
-/// The most operators that may follow each other in one expression, so that each makes the tree
-/// one level deeper (`1 + 1 + 1 + …`).
-pub const EXPRESSION_DEPTH_MAX: usize = 1000;
+/// The most queries within queries.
+pub const QUERY_NESTING_MAX: usize = 16;
 
-/// The most `UNION`, `INTERSECT` and `EXCEPT` beside each other.
-pub const SET_OPERATIONS_MAX: usize = 1000;
+/// The most operators that may follow each other in one expression, so that each makes the tree
+/// one level deeper (`1 + 1 + 1 + …`); what stands in brackets counts with what follows them.
+pub const EXPRESSION_DEPTH_MAX: usize = 200;
+
+/// The most AND and OR in one expression.
+pub const CONNECTIVES_MAX: usize = 3000;
+
+/// The most UNIONs beside each other.
+pub const UNIONS_MAX: usize = 1000;
+
+/// The most INTERSECT, EXCEPT, ASOF joins and changes of a UNION's kind beside each other.
+pub const NESTED_RELATIONS_MAX: usize = 32;
 
 /// The most times one token may stand next to itself (`NOT NOT NOT …`, `- - - …`).
 pub const REPEATED_TOKENS_MAX: usize = 64;
 
-/// The depth of calls the engine's parser may reach; a bracket costs it up to four.
-pub(crate) const PARSER_DEPTH_MAX: usize = 4 * NESTING_MAX + EXPRESSION_DEPTH_MAX;
+/// The depth of calls the engine's parser may reach; a bracket costs it up to three.
+pub(crate) const PARSER_DEPTH_MAX: usize = 3 * NESTING_MAX;
+
+/// How many levels of an expression one query's part of the tree is worth on the stack.
+const QUERY_LEVELS: usize = 8;
 
 /// What has been seen between one bracket and its partner.
 #[derive(Default)]
 struct Level {
-    /// AND and OR since the last separator: they enclose the runs between them.
+    is_query: bool,
+    /// The depth of the expression being read, and of the deepest before it.
+    depth: usize,
+    depth_max: usize,
     connectives: usize,
-    /// Other operators since the last connective or separator, and the longest such run.
-    run: usize,
-    run_max: usize,
-    /// Set operators in this level.
-    set_operations: usize,
+    /// BETWEENs whose AND is still to come.
+    betweens: usize,
+    unions: usize,
+    /// The word behind the last UNION, which says its kind.
+    union_kind: Option<Keyword>,
+    nested_relations: usize,
 }
 
 /// Checks the tokens of one statement (whitespace left out).
@@ -55,95 +73,166 @@ pub(crate) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
         if repeated >= REPEATED_TOKENS_MAX {
             return Err(too_deep(
                 token,
-                "the same word stands too many times in a row",
+                format!("{} stands too often in a row", token.token),
             ));
         }
         if opens(&token.token) {
-            if levels.len() > NESTING_MAX {
-                let message = format!("brackets are nested more than {NESTING_MAX} deep");
-                return Err(too_deep(token, message));
-            }
-            levels.push(Level::default());
-        } else if closes(&token.token) && levels.len() > 1 {
-            levels.pop();
+            open(&mut levels, tokens, index)?;
+        } else if closes(&token.token) {
+            close(&mut levels);
         } else if let Some(level) = levels.last_mut() {
-            level.count(tokens, index)?;
+            level.take(tokens, index);
+        }
+        if let Some(level) = levels.last_mut() {
+            level.check(token)?;
         }
     }
     Ok(())
 }
 
+fn open(levels: &mut Vec<Level>, tokens: &[TokenWithSpan], index: usize) -> Result<()> {
+    if levels.len() > NESTING_MAX {
+        let message = format!("brackets are nested more than {NESTING_MAX} deep");
+        return Err(too_deep(&tokens[index], message));
+    }
+    let is_query = matches!(
+        keyword(tokens, index + 1),
+        Keyword::SELECT | Keyword::WITH | Keyword::FROM | Keyword::VALUES | Keyword::TABLE
+    );
+    let queries = levels.iter().filter(|level| level.is_query).count();
+    if is_query && queries >= QUERY_NESTING_MAX {
+        let message = format!("queries are nested more than {QUERY_NESTING_MAX} deep");
+        let hint = "WITH name AS (…) puts queries beside each other";
+        return Err(too_deep(&tokens[index], message).with_hint(hint));
+    }
+    levels.push(Level {
+        is_query,
+        ..Level::default()
+    });
+    Ok(())
+}
+
+fn close(levels: &mut Vec<Level>) {
+    if levels.len() < 2 {
+        return;
+    }
+    if let (Some(inner), Some(outer)) = (levels.pop(), levels.last_mut()) {
+        let own = if inner.is_query { QUERY_LEVELS } else { 1 };
+        outer.depth = outer.depth.max(inner.depth_max.max(inner.depth) + own);
+    }
+}
+
 impl Level {
-    fn count(&mut self, tokens: &[TokenWithSpan], index: usize) -> Result<()> {
-        let token = &tokens[index];
-        match &token.token {
-            Token::Comma | Token::SemiColon => self.separate(),
-            Token::Word(word) => match word.keyword {
-                Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT => {
-                    self.set_operations += 1;
-                    self.separate();
-                }
-                // Left-deep joins of our own making: see rewrite::tree.
-                Keyword::ASOF => self.set_operations += 1,
-                Keyword::SELECT
-                | Keyword::FROM
-                | Keyword::WHERE
-                | Keyword::GROUP
-                | Keyword::HAVING
-                | Keyword::QUALIFY
-                | Keyword::ORDER
-                | Keyword::LIMIT
-                | Keyword::ON
-                | Keyword::JOIN
-                | Keyword::WHEN
-                | Keyword::THEN
-                | Keyword::ELSE => {
-                    self.separate();
-                }
-                Keyword::AND | Keyword::OR => {
-                    self.connectives += 1;
-                    self.run = 0;
-                }
-                Keyword::IS
-                | Keyword::IN
-                | Keyword::LIKE
-                | Keyword::ILIKE
-                | Keyword::BETWEEN
-                | Keyword::SIMILAR
-                | Keyword::COLLATE
-                | Keyword::AT
-                | Keyword::XOR
-                | Keyword::DIV
-                | Keyword::NOT
-                | Keyword::NOTNULL
-                | Keyword::INTERVAL
-                | Keyword::CASE
-                | Keyword::OPERATOR
-                | Keyword::OVERLAPS
-                | Keyword::RLIKE
-                | Keyword::REGEXP
-                | Keyword::LAMBDA
-                | Keyword::PRIOR => self.run += 1,
-                _ => {}
-            },
+    fn take(&mut self, tokens: &[TokenWithSpan], index: usize) {
+        match &tokens[index].token {
+            Token::Comma => self.separate(),
+            Token::Word(_) => self.take_word(tokens, index),
             Token::Number(..) | Token::SingleQuotedString(_) | Token::Period => {}
-            Token::Placeholder(_) | Token::EOF | Token::Whitespace(_) => {}
-            _ => self.run += 1,
+            Token::Placeholder(_) | Token::EOF | Token::SemiColon | Token::Whitespace(_) => {}
+            _ => self.depth += 1,
         }
-        self.run_max = self.run_max.max(self.run);
-        if self.connectives + self.run_max > EXPRESSION_DEPTH_MAX {
-            let message = format!("more than {EXPRESSION_DEPTH_MAX} operators in one expression");
-            return Err(too_deep(token, message).with_hint("IN (…) takes any number of values"));
+    }
+
+    fn take_word(&mut self, tokens: &[TokenWithSpan], index: usize) {
+        match keyword(tokens, index) {
+            Keyword::UNION => {
+                let kind = Some(keyword(tokens, index + 1));
+                self.unions += 1;
+                self.nested_relations +=
+                    usize::from(self.union_kind.is_some() && self.union_kind != kind);
+                self.union_kind = kind;
+                self.separate();
+            }
+            Keyword::INTERSECT | Keyword::EXCEPT => {
+                self.nested_relations += 1;
+                self.separate();
+            }
+            Keyword::ASOF => self.nested_relations += 1,
+            Keyword::SELECT
+            | Keyword::FROM
+            | Keyword::WHERE
+            | Keyword::GROUP
+            | Keyword::HAVING
+            | Keyword::QUALIFY
+            | Keyword::ORDER
+            | Keyword::LIMIT
+            | Keyword::ON
+            | Keyword::JOIN
+            | Keyword::WHEN
+            | Keyword::THEN
+            | Keyword::ELSE => self.separate(),
+            Keyword::AND if self.betweens > 0 => self.betweens -= 1,
+            Keyword::AND | Keyword::OR => {
+                self.connectives += 1;
+                self.depth_max = self.depth_max.max(self.depth);
+                self.depth = 0;
+            }
+            Keyword::BETWEEN => {
+                self.betweens += 1;
+                self.depth += 1;
+            }
+            Keyword::IS
+            | Keyword::IN
+            | Keyword::LIKE
+            | Keyword::ILIKE
+            | Keyword::SIMILAR
+            | Keyword::COLLATE
+            | Keyword::AT
+            | Keyword::XOR
+            | Keyword::DIV
+            | Keyword::NOTNULL
+            | Keyword::INTERVAL
+            | Keyword::CASE
+            | Keyword::OPERATOR
+            | Keyword::OVERLAPS
+            | Keyword::RLIKE
+            | Keyword::REGEXP
+            | Keyword::LAMBDA
+            | Keyword::PRIOR
+            | Keyword::MEMBER
+            | Keyword::NOT => self.depth += 1,
+            // Of `FROM t PIVOT (…) PIVOT (…)`, each holds what stands before it.
+            Keyword::PIVOT | Keyword::UNPIVOT => self.depth += QUERY_LEVELS,
+            _ => {}
         }
-        if self.set_operations > SET_OPERATIONS_MAX {
-            let message = format!("more than {SET_OPERATIONS_MAX} set operations in one query");
-            return Err(too_deep(token, message));
-        }
-        Ok(())
     }
 
     fn separate(&mut self) {
-        (self.connectives, self.run, self.run_max) = (0, 0, 0);
+        self.depth_max = self.depth_max.max(self.depth);
+        (self.depth, self.connectives, self.betweens) = (0, 0, 0);
+    }
+
+    fn check(&self, token: &TokenWithSpan) -> Result<()> {
+        let limits = [
+            (
+                self.depth,
+                EXPRESSION_DEPTH_MAX,
+                "operators in one expression",
+            ),
+            (
+                self.connectives,
+                CONNECTIVES_MAX,
+                "AND and OR in one expression",
+            ),
+            (self.unions, UNIONS_MAX, "UNIONs in one query"),
+            (
+                self.nested_relations,
+                NESTED_RELATIONS_MAX,
+                "set operations or ASOF joins in a row",
+            ),
+        ];
+        match limits.iter().find(|(found, max, _)| found > max) {
+            Some((_, max, what)) => Err(too_deep(token, format!("more than {max} {what}"))
+                .with_hint("a list takes any number of values: x IN (1, 2, …)")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn keyword(tokens: &[TokenWithSpan], index: usize) -> Keyword {
+    match tokens.get(index).map(|token| &token.token) {
+        Some(Token::Word(word)) => word.keyword,
+        _ => Keyword::NoKeyword,
     }
 }
 

@@ -38,10 +38,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Parse<StatementKind> {
                 .with_hint("sheaf -c 'SELECT …' --format csv writes to standard output"),
         );
     }
-    if reader.at_end() {
-        return reader.expected("a path in quotes");
-    }
-    let target = reader.parser.parse_literal_string()?;
+    let target = reader.string("a path in quotes")?;
     let Clauses {
         format,
         partitioned_by,
@@ -114,7 +111,7 @@ fn clauses(reader: &mut Reader<'_>) -> Parse<Clauses> {
         {
             reader.word(name);
             reader.word("AS");
-            let value = reader.parser.parse_literal_string()?;
+            let value = reader.string("a character in quotes")?;
             clauses.options.push((name.to_lowercase(), value));
         } else {
             return reader.expected("options in parentheses, STORED AS or PARTITIONED BY");

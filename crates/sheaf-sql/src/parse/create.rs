@@ -175,12 +175,14 @@ fn twice<T>(reader: &Reader<'_>, clause: &str) -> Parse<T> {
 }
 
 fn locations(reader: &mut Reader<'_>) -> Parse<Vec<String>> {
+    const WHAT: &str = "a path in quotes";
     if !reader.parser.consume_token(&Token::LParen) {
-        return Ok(vec![reader.parser.parse_literal_string()?]);
+        return Ok(vec![reader.string(WHAT)?]);
     }
-    let locations = reader
-        .parser
-        .parse_comma_separated(Parser::parse_literal_string)?;
+    let mut locations = vec![reader.string(WHAT)?];
+    while reader.parser.consume_token(&Token::Comma) && !reader.at(&Token::RParen) {
+        locations.push(reader.string(WHAT)?);
+    }
     reader.expect(&Token::RParen)?;
     Ok(locations)
 }

@@ -120,40 +120,48 @@ fn reword(message: &str) -> String {
     }
 }
 
+/// How far before the reported place a parenthesis may stand whose query is the cause.
+const PARENTHESIS_DISTANCE_MAX: usize = 8;
+
 /// The parser tries `(…)` in FROM first as a query, then as a join, and reports how the join
-/// failed, at the SELECT. What is wrong with the query is found by reading it by itself.
+/// failed, a few tokens behind the SELECT. What is wrong with the query is found by reading it by
+/// itself.
 fn inside_parentheses(
     source: &Source<'_>,
     tokens: &[TokenWithSpan],
     at: usize,
 ) -> Option<SheafError> {
-    let starts = ["SELECT", "WITH", "FROM", "VALUES"];
-    let is_query = at > 0
-        && tokens[at - 1].token == Token::LParen
-        && starts
-            .iter()
-            .any(|word| super::is_word(&tokens[at].token, word));
-    if !is_query {
-        return None;
-    }
+    let is_query = |start: usize| {
+        tokens[start - 1].token == Token::LParen
+            && ["SELECT", "WITH", "FROM", "VALUES"]
+                .iter()
+                .any(|word| super::is_word(&tokens[start].token, word))
+    };
+    let first = at.saturating_sub(PARENTHESIS_DISTANCE_MAX).max(1);
+    (first..=at)
+        .rev()
+        .filter(|start| is_query(*start))
+        .find_map(|start| {
+            let inner = &tokens[start..tokens.len().min(closing(tokens, start) + 1)];
+            let mut reader = Reader::new(source, inner.to_vec());
+            let result = reader.query().and_then(|_| reader.expect(&Token::RParen));
+            // Each step goes one parenthesis in, and those are limited.
+            result.err().map(|failure| failure.explain(source, inner))
+        })
+}
+
+/// Where the parenthesis closes that stands before `start`; the end of the tokens if nowhere.
+fn closing(tokens: &[TokenWithSpan], start: usize) -> usize {
     let mut depth = 0_usize;
-    let length = tokens[at..].iter().position(|token| match token.token {
-        Token::LParen => {
-            depth += 1;
-            false
+    for (index, token) in tokens.iter().enumerate().skip(start) {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => return index,
+            Token::RParen => depth -= 1,
+            _ => {}
         }
-        Token::RParen if depth == 0 => true,
-        Token::RParen => {
-            depth -= 1;
-            false
-        }
-        _ => false,
-    });
-    let inner = &tokens[at..at + length.unwrap_or(tokens.len() - at)];
-    let mut reader = Reader::new(source, inner.to_vec());
-    let result = reader.query().and_then(|_| reader.expect_end());
-    // Each step goes one parenthesis in, and those are limited.
-    result.err().map(|failure| failure.explain(source, inner))
+    }
+    tokens.len()
 }
 
 /// Advice for the token `at` which the parser stumbled (or the statement's end).

@@ -256,6 +256,21 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Takes a string; unlike the engine's parser, no name without quotes.
+    fn string(&mut self, what: &str) -> Parse<String> {
+        let token = self.parser.peek_token();
+        match &token.token {
+            Token::Word(_) | Token::Number(..) => self.expected(what),
+            token => match source::literal_text(token) {
+                Some(text) => {
+                    self.parser.next_token();
+                    Ok(text)
+                }
+                None => self.expected(what),
+            },
+        }
+    }
+
     /// The error that something else should stand at the next token.
     fn expected<T>(&self, what: &str) -> Parse<T> {
         let found = self.parser.peek_token_ref();

@@ -150,7 +150,7 @@ fn pattern(reader: &mut Reader<'_>) -> Parse<Option<String>> {
     if !reader.word("LIKE") && !reader.word("ILIKE") {
         return Ok(None);
     }
-    Ok(Some(reader.parser.parse_literal_string()?))
+    Ok(Some(reader.string("a pattern in quotes")?))
 }
 
 fn setting_or_time_zone(reader: &mut Reader<'_>) -> Parse<String> {

@@ -90,6 +90,13 @@ impl<'a> Source<'a> {
                 Token::EOF | Token::SemiColon => break,
                 _ => {}
             }
+            let token = match token {
+                // The engine reads numbers without PostgreSQL's underscores.
+                Token::Number(digits, long) if digits.contains('_') => {
+                    Token::Number(digits.replace('_', ""), long)
+                }
+                other => other,
+            };
             let span = Span::new(self.shift(span.start), self.shift(span.end));
             if after_newline
                 && let Token::SingleQuotedString(more) = &token

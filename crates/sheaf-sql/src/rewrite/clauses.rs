@@ -3,6 +3,7 @@
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use super::edits::{Edits, keyword, word};
@@ -25,6 +26,24 @@ struct Level {
     /// The sample to put on FROM.
     sample: Option<Sample>,
 }
+
+/// Words that cannot name a table without quotes, since a clause starts with them.
+const CLAUSES: &[Keyword] = &[
+    Keyword::WHERE,
+    Keyword::GROUP,
+    Keyword::HAVING,
+    Keyword::ORDER,
+    Keyword::LIMIT,
+    Keyword::QUALIFY,
+    Keyword::ON,
+    Keyword::USING,
+    Keyword::JOIN,
+    Keyword::UNION,
+    Keyword::INTERSECT,
+    Keyword::EXCEPT,
+    Keyword::SELECT,
+    Keyword::FROM,
+];
 
 pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     let mut walk = Walk {
@@ -67,6 +86,7 @@ impl Walk<'_> {
             _ => {}
         }
         let keyword = keyword(self.tokens, index);
+        self.check_relation(index, keyword)?;
         let is_first_from = keyword == Keyword::FROM && self.is_from_first(index);
         let is_table_query = keyword == Keyword::TABLE && self.is_query_start(index);
         let Some(level) = self.levels.last_mut() else {
@@ -117,6 +137,29 @@ impl Walk<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Refuses what the engine would take for a relation's name: a clause's word, and `@stage`.
+    fn check_relation(&self, index: usize, keyword: Keyword) -> Result<()> {
+        let Some(level) = self.levels.last() else {
+            return Ok(());
+        };
+        let is_from = level.from.is_some() && level.from_end.is_none();
+        let is_after = is_from
+            && index > 0
+            && (level.from == Some(index)
+                || self.is_word(index - 1, Keyword::JOIN)
+                || self.tokens[index - 1].token == Token::Comma);
+        let is_name = !CLAUSES.contains(&keyword) && self.tokens[index].token != Token::AtSign;
+        if !is_after || is_name {
+            return Ok(());
+        }
+        let found = &self.tokens[index].token;
+        Err(
+            SheafError::user(format!("syntax error: expected a table, found {found}"))
+                .with_state(SqlState::SYNTAX_ERROR)
+                .with_position(sample::position(self.tokens, index)),
+        )
     }
 
     /// Takes a `USING SAMPLE …` out, to be put on the FROM clause when the SELECT ends.

@@ -14,9 +14,11 @@
 //!
 //! - `read_csv('x', delim = ';')` → `delim => ';'` in calls of table functions;
 //! - an ASOF join is the only join of a `NestedJoin`, so that the session can plan it as a
-//!   relation: `a JOIN b … ASOF JOIN c … JOIN d …` → `((a JOIN b …) ASOF JOIN c …) JOIN d …`.
+//!   relation: `a JOIN b … ASOF JOIN c … JOIN d …` → `((a JOIN b …) ASOF JOIN c …) JOIN d …`;
+//! - long chains of `AND`, `OR` and `UNION` get shallow.
 
 mod asof;
+mod balance;
 mod clauses;
 mod edits;
 mod sample;

@@ -3,9 +3,10 @@
 use std::mem;
 use std::ops::ControlFlow;
 
+use super::balance::{balance_expression, balance_unions};
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, JoinOperator,
-    ObjectName, Select, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    ObjectName, Query, Select, TableFactor, TableWithJoins, VisitMut, VisitorMut,
 };
 
 /// Rewrites a query, a statement, a table factor or an expression.
@@ -17,6 +18,16 @@ struct Rewriter;
 
 impl VisitorMut for Rewriter {
     type Break = std::convert::Infallible;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
+        balance_unions(query);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        balance_expression(expr);
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         select.from.iter_mut().for_each(nest_asof_joins);
