@@ -1,0 +1,481 @@
+//! The declared list of file formats: names, extensions, read functions and their options.
+//!
+//! The list drives detection by file name, the `read_…` functions, their help and the errors for
+//! unknown options. How a format is read is in `infer` and `scan`.
+
+pub(crate) mod options;
+pub(crate) mod types;
+
+use sheaf_base::error::SqlState;
+use sheaf_base::suggest::nearest;
+use sheaf_base::{Result, SheafError};
+
+use crate::request::OptionValue;
+
+/// The formats, as code distinguishes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FormatKind {
+    /// Delimited text.
+    Csv,
+    /// JSON: one value a line, or one array.
+    Json,
+    /// Apache Parquet.
+    Parquet,
+    /// Arrow IPC, file or stream.
+    Arrow,
+    /// Apache Avro.
+    Avro,
+    /// Lines of text.
+    Text,
+}
+
+/// What values an option takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptionKind {
+    /// true or false.
+    Bool,
+    /// A whole number.
+    Integer,
+    /// A text of one character.
+    Character,
+    /// A text.
+    Text,
+    /// A text or a list of texts.
+    Texts,
+    /// A struct from column names to type names.
+    Types,
+}
+
+impl OptionKind {
+    /// What values there are, in words.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Bool => "true or false",
+            Self::Integer => "a whole number",
+            Self::Character => "one character",
+            Self::Text => "a text",
+            Self::Texts => "a text or a list of texts",
+            Self::Types => "a struct of type names, such as {'zip': 'VARCHAR'}",
+        }
+    }
+}
+
+/// A named option of a read function.
+#[derive(Debug, Clone, Copy)]
+pub struct OptionDecl {
+    /// Its name; the first of several spellings.
+    pub name: &'static str,
+    /// Other spellings.
+    pub aliases: &'static [&'static str],
+    /// What it takes.
+    pub kind: OptionKind,
+    /// What it is when not given, in words.
+    pub default: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// A file format.
+#[derive(Debug)]
+pub struct FormatDecl {
+    /// How code tells it apart.
+    pub kind: FormatKind,
+    /// Its name, as in `COPY … (FORMAT csv)`.
+    pub name: &'static str,
+    /// Its name in messages.
+    pub title: &'static str,
+    /// File extensions, without the dot.
+    pub extensions: &'static [&'static str],
+    /// The function that reads it.
+    pub function: &'static str,
+    /// Other names of the function.
+    pub function_aliases: &'static [&'static str],
+    /// Options of its own; [`COMMON_OPTIONS`] come in addition.
+    pub options: &'static [OptionDecl],
+    /// What it is, in a sentence.
+    pub doc: &'static str,
+}
+
+const fn option(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    kind: OptionKind,
+    default: &'static str,
+    doc: &'static str,
+) -> OptionDecl {
+    OptionDecl {
+        name,
+        aliases,
+        kind,
+        default,
+        doc,
+    }
+}
+
+/// Options that every read function takes.
+pub static COMMON_OPTIONS: &[OptionDecl] = &[
+    option(
+        "compression",
+        &[],
+        OptionKind::Text,
+        "auto",
+        "gzip, zstd, bzip2, xz or none; auto goes by the file's name. Parquet, Arrow and Avro \
+         files compress inside and take none.",
+    ),
+    option(
+        "hive_partitioning",
+        &[],
+        OptionKind::Bool,
+        "detected",
+        "Whether directories named key=value give columns.",
+    ),
+];
+
+static CSV_OPTIONS: &[OptionDecl] = &[
+    option(
+        "delim",
+        &["sep", "delimiter"],
+        OptionKind::Character,
+        "detected",
+        "What separates columns: detected among , ; tab and |.",
+    ),
+    option(
+        "header",
+        &[],
+        OptionKind::Bool,
+        "detected",
+        "Whether the first line names the columns.",
+    ),
+    option(
+        "quote",
+        &[],
+        OptionKind::Character,
+        "\"",
+        "What encloses values; empty for nothing.",
+    ),
+    option(
+        "escape",
+        &[],
+        OptionKind::Character,
+        "the quote, doubled",
+        "What makes a quote inside a quoted value literal.",
+    ),
+    option(
+        "comment",
+        &[],
+        OptionKind::Character,
+        "none",
+        "Lines that begin with it are skipped.",
+    ),
+    option(
+        "nullstr",
+        &["null"],
+        OptionKind::Texts,
+        "the empty text",
+        "Texts that mean NULL.",
+    ),
+    option(
+        "types",
+        &["dtypes", "column_types"],
+        OptionKind::Types,
+        "detected",
+        "Types of some columns; the others are detected.",
+    ),
+    option(
+        "columns",
+        &[],
+        OptionKind::Types,
+        "detected",
+        "Names and types of all columns, in order.",
+    ),
+    option(
+        "names",
+        &["column_names"],
+        OptionKind::Texts,
+        "detected",
+        "Names of the columns.",
+    ),
+    option(
+        "skip",
+        &[],
+        OptionKind::Integer,
+        "0",
+        "Lines to skip at the top of each file.",
+    ),
+    option(
+        "sample_size",
+        &[],
+        OptionKind::Integer,
+        "20480",
+        "Rows by which types are detected; -1 looks at all rows.",
+    ),
+    option(
+        "all_varchar",
+        &[],
+        OptionKind::Bool,
+        "false",
+        "Read every column as text.",
+    ),
+    option(
+        "null_padding",
+        &[],
+        OptionKind::Bool,
+        "false",
+        "Fill rows that have too few values with NULL.",
+    ),
+    option(
+        "newlines_in_values",
+        &[],
+        OptionKind::Bool,
+        "detected",
+        "Whether quoted values hold line breaks; such files are not split.",
+    ),
+    option(
+        "union_by_name",
+        &[],
+        OptionKind::Bool,
+        "true",
+        "Unite files with a header by column name; false takes columns by position.",
+    ),
+];
+
+static JSON_OPTIONS: &[OptionDecl] = &[
+    option(
+        "format",
+        &[],
+        OptionKind::Text,
+        "auto",
+        "newline_delimited, array, unstructured or auto.",
+    ),
+    option(
+        "types",
+        &["columns"],
+        OptionKind::Types,
+        "detected",
+        "Types of some columns; the others are detected.",
+    ),
+    option(
+        "sample_size",
+        &[],
+        OptionKind::Integer,
+        "20480",
+        "Values by which columns and types are detected; -1 looks at all.",
+    ),
+];
+
+/// Every format, in the order in which they are shown.
+pub static FORMATS: &[FormatDecl] = &[
+    FormatDecl {
+        kind: FormatKind::Csv,
+        name: "csv",
+        title: "CSV",
+        extensions: &["csv", "tsv", "psv"],
+        function: "read_csv",
+        function_aliases: &["read_csv_auto"],
+        options: CSV_OPTIONS,
+        doc: "Delimited text; header, delimiter and types are detected.",
+    },
+    FormatDecl {
+        kind: FormatKind::Json,
+        name: "json",
+        title: "JSON",
+        extensions: &["json", "jsonl", "ndjson"],
+        function: "read_json",
+        function_aliases: &["read_json_auto", "read_ndjson"],
+        options: JSON_OPTIONS,
+        doc: "JSON objects, one a line or in one array; columns and types are detected.",
+    },
+    FormatDecl {
+        kind: FormatKind::Parquet,
+        name: "parquet",
+        title: "Parquet",
+        extensions: &["parquet", "parq", "pq"],
+        function: "read_parquet",
+        function_aliases: &["parquet_scan"],
+        options: &[],
+        doc: "Apache Parquet; row groups and pages that filters exclude are not read.",
+    },
+    FormatDecl {
+        kind: FormatKind::Arrow,
+        name: "arrow",
+        title: "Arrow",
+        extensions: &["arrow", "arrows", "feather", "ipc"],
+        function: "read_arrow",
+        function_aliases: &[],
+        options: &[],
+        doc: "Arrow IPC files and streams.",
+    },
+    FormatDecl {
+        kind: FormatKind::Avro,
+        name: "avro",
+        title: "Avro",
+        extensions: &["avro"],
+        function: "read_avro",
+        function_aliases: &[],
+        options: &[],
+        doc: "Apache Avro object container files.",
+    },
+    FormatDecl {
+        kind: FormatKind::Text,
+        name: "text",
+        title: "text",
+        extensions: &["txt", "log", "text"],
+        function: "read_text",
+        function_aliases: &["read_lines"],
+        options: &[],
+        doc: "Lines of text, in one column called line.",
+    },
+];
+
+/// The format called `name`, in any case.
+#[must_use]
+pub fn format_by_name(name: &str) -> Option<&'static FormatDecl> {
+    FORMATS.iter().find(|format| {
+        format.name.eq_ignore_ascii_case(name)
+            || format
+                .extensions
+                .iter()
+                .any(|e| e.eq_ignore_ascii_case(name))
+    })
+}
+
+/// The format that function `name` reads, in any case.
+#[must_use]
+pub fn format_by_function(name: &str) -> Option<&'static FormatDecl> {
+    FORMATS.iter().find(|format| {
+        format.function.eq_ignore_ascii_case(name)
+            || format
+                .function_aliases
+                .iter()
+                .any(|alias| alias.eq_ignore_ascii_case(name))
+    })
+}
+
+/// The format of `kind`.
+pub(crate) fn format_of(kind: FormatKind) -> &'static FormatDecl {
+    FORMATS
+        .iter()
+        .find(|format| format.kind == kind)
+        .unwrap_or(&FORMATS[0])
+}
+
+/// The format that a file's name tells, its compression suffix taken off.
+pub(crate) fn format_of_file(name: &str) -> Option<&'static FormatDecl> {
+    let name = Compression::of_file(name).1;
+    let extension = name.rsplit_once('.')?.1;
+    FORMATS.iter().find(|format| {
+        format
+            .extensions
+            .iter()
+            .any(|e| e.eq_ignore_ascii_case(extension))
+    })
+}
+
+impl FormatDecl {
+    /// All its options: its own, then the common ones.
+    pub fn all_options(&self) -> impl Iterator<Item = &'static OptionDecl> {
+        self.options.iter().chain(COMMON_OPTIONS)
+    }
+
+    /// Whether the format's files are text, which may be compressed as a whole.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        matches!(
+            self.kind,
+            FormatKind::Csv | FormatKind::Json | FormatKind::Text
+        )
+    }
+
+    /// Checks that every option exists, and gives them by their first spelling.
+    ///
+    /// # Errors
+    /// `UserInput` for an unknown option or one given twice.
+    pub(crate) fn resolve<'a>(
+        &self,
+        options: &'a [(String, OptionValue)],
+    ) -> Result<Vec<(&'static OptionDecl, &'a OptionValue)>> {
+        let mut resolved: Vec<(&'static OptionDecl, &OptionValue)> = Vec::new();
+        for (name, value) in options {
+            let Some(decl) = self.all_options().find(|o| o.is_called(name)) else {
+                return Err(self.unknown_option(name));
+            };
+            if resolved.iter().any(|(other, _)| other.name == decl.name) {
+                return Err(SheafError::user(format!(
+                    "option {} is given twice",
+                    decl.name
+                )));
+            }
+            resolved.push((decl, value));
+        }
+        Ok(resolved)
+    }
+
+    fn unknown_option(&self, name: &str) -> SheafError {
+        let error = SheafError::user(format!("{} has no option \"{name}\"", self.function))
+            .with_state(SqlState::UNDEFINED_PARAMETER);
+        let names: Vec<&str> = self.all_options().map(|o| o.name).collect();
+        let spellings = self
+            .all_options()
+            .flat_map(|o| o.aliases.iter().copied().chain([o.name]));
+        match nearest(name, spellings) {
+            Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+            None => error.with_hint(format!("its options are {}", names.join(", "))),
+        }
+    }
+}
+
+impl OptionDecl {
+    fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+            || self
+                .aliases
+                .iter()
+                .any(|alias| alias.eq_ignore_ascii_case(name))
+    }
+}
+
+/// Compression of a whole text file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Compression {
+    #[default]
+    None,
+    Gzip,
+    Zstd,
+    Bzip2,
+    Xz,
+}
+
+impl Compression {
+    const SUFFIXES: &[(&str, Compression)] = &[
+        (".gz", Compression::Gzip),
+        (".gzip", Compression::Gzip),
+        (".zst", Compression::Zstd),
+        (".zstd", Compression::Zstd),
+        (".bz2", Compression::Bzip2),
+        (".xz", Compression::Xz),
+    ];
+
+    /// The compression that a file's name tells, and the name without its suffix.
+    pub(crate) fn of_file(name: &str) -> (Self, &str) {
+        let lower = name.to_ascii_lowercase();
+        for (suffix, compression) in Self::SUFFIXES {
+            if lower.ends_with(suffix) {
+                return (*compression, &name[..name.len() - suffix.len()]);
+            }
+        }
+        (Self::None, name)
+    }
+
+    /// The compression called `name`; `None` if there is none of this name.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "none" | "uncompressed" => Some(Self::None),
+            "gzip" | "gz" => Some(Self::Gzip),
+            "zstd" | "zst" => Some(Self::Zstd),
+            "bzip2" | "bz2" => Some(Self::Bzip2),
+            "xz" | "lzma" => Some(Self::Xz),
+            _ => None,
+        }
+    }
+}

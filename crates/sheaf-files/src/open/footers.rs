@@ -1,0 +1,191 @@
+//! What Parquet and Avro files say of themselves: schemas, rows, where row groups start.
+//!
+//! Footers go through the engine's metadata cache (bounded there, keyed by path, size and time), so
+//! the scan that follows does not read them again.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::Statistics;
+use datafusion::datasource::file_format::FileFormat;
+use datafusion::datasource::file_format::avro::AvroFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
+use futures::{StreamExt, TryStreamExt};
+use parquet::file::metadata::ParquetMetaData;
+use sheaf_base::error::SqlState;
+use sheaf_base::{Result, SheafError};
+
+use crate::infer::{sampled, unite};
+use crate::listing::{FoundFile, Listing};
+use crate::partition::{FileExtent, Split};
+use crate::scan::bytes::SourceFile;
+use crate::scan::named::name_error;
+use crate::table::Rows;
+
+/// Files whose footers are all read before planning; of more, only the sampled ones.
+const FOOTER_FILES_MAX: usize = 1_000;
+
+/// Footers read at the same time.
+const FOOTERS_CONCURRENT_MAX: usize = 32;
+
+/// Bytes fetched from a remote file's end at once, which hold most footers.
+const FOOTER_BYTES_HINT: usize = 64 * 1024;
+
+/// Bytes of the shortest Parquet file: two magics and a footer's length.
+const PARQUET_BYTES_MIN: u64 = 12;
+
+/// What the footers of a table's Parquet files say.
+pub(super) struct Footers {
+    pub(super) schema: SchemaRef,
+    pub(super) files: Vec<Rows>,
+    pub(super) extents: Vec<FileExtent>,
+}
+
+/// Reads the footers of all files, or of a sample if there are more than [`FOOTER_FILES_MAX`].
+///
+/// # Errors
+/// Names the file that is no Parquet file or is truncated.
+pub(super) async fn read_footers(
+    session: &dyn Session,
+    listing: &Listing,
+    declared: Option<&SchemaRef>,
+    text_type: &DataType,
+) -> Result<Footers> {
+    let count = listing.files.len();
+    let chosen = if count <= FOOTER_FILES_MAX {
+        (0..count).collect()
+    } else {
+        sampled(count)
+    };
+    let found: Vec<(usize, Schema, Arc<ParquetMetaData>)> = futures::stream::iter(chosen)
+        .map(|i| async move {
+            let (schema, metadata) = read_footer(session, listing, &listing.files[i]).await?;
+            Ok::<_, SheafError>((i, schema, metadata))
+        })
+        .buffered(FOOTERS_CONCURRENT_MAX)
+        .try_collect()
+        .await?;
+    let united = unite(found.iter().map(|(_, schema, _)| schema), text_type);
+    let united = if *text_type == DataType::Utf8View {
+        datafusion::datasource::physical_plan::parquet::transform_schema_to_view(&united)
+    } else {
+        united
+    };
+    let united = Arc::new(united.with_metadata(std::collections::HashMap::new()));
+    let schema = declared.map_or(united, Arc::clone);
+    let mut files = vec![Rows::Unknown; count];
+    let mut extents: Vec<FileExtent> = listing
+        .files
+        .iter()
+        .map(|file| FileExtent {
+            bytes: file.meta.size,
+            split: Split::Anywhere,
+        })
+        .collect();
+    for (i, _, metadata) in &found {
+        extents[*i].split = Split::At(row_group_starts(metadata));
+        files[*i] = match DFParquetMetadata::statistics_from_parquet_metadata(metadata, &schema) {
+            Ok(statistics) => Rows::Known(Arc::new(statistics)),
+            Err(_) => Rows::Known(Arc::new(row_count_only(metadata, &schema))),
+        };
+    }
+    if found.len() < count {
+        estimate_others(&mut files, listing, &found);
+    }
+    Ok(Footers {
+        schema,
+        files,
+        extents,
+    })
+}
+
+async fn read_footer(
+    session: &dyn Session,
+    listing: &Listing,
+    file: &FoundFile,
+) -> Result<(Schema, Arc<ParquetMetaData>)> {
+    if file.meta.size < PARQUET_BYTES_MIN {
+        return Err(SheafError::data(format!(
+            "{}: {} bytes are too few for a Parquet file",
+            file.path, file.meta.size
+        ))
+        .with_state(SqlState::BAD_COPY_FILE_FORMAT)
+        .with_hint("the file is truncated or not Parquet"));
+    }
+    let cache = session
+        .runtime_env()
+        .cache_manager
+        .get_file_metadata_cache();
+    let reader = DFParquetMetadata::new(listing.store.as_ref(), &file.meta)
+        .with_metadata_size_hint(Some(FOOTER_BYTES_HINT))
+        .with_file_metadata_cache(Some(cache));
+    let named = |error| name_error(error, &file.path, "Parquet");
+    let metadata = reader.fetch_metadata().await.map_err(named)?;
+    // Through the format, so that options on text and INT96 hold.
+    let options = session.default_table_options().parquet;
+    let schema = ParquetFormat::default()
+        .with_options(options)
+        .with_force_view_types(false)
+        .infer_schema(session, &listing.store, std::slice::from_ref(&file.meta))
+        .await
+        .map_err(named)?;
+    Ok((schema.as_ref().clone(), metadata))
+}
+
+/// Where the engine looks for each row group when it is given a range of bytes.
+fn row_group_starts(metadata: &ParquetMetaData) -> Arc<[u64]> {
+    let starts = metadata
+        .row_groups()
+        .iter()
+        .filter(|group| group.num_columns() > 0)
+        .map(|group| {
+            let column = group.column(0);
+            let start = column
+                .dictionary_page_offset()
+                .unwrap_or_else(|| column.data_page_offset());
+            u64::try_from(start).unwrap_or(0)
+        });
+    let mut starts: Vec<u64> = starts.collect();
+    starts.sort_unstable();
+    starts.into()
+}
+
+fn row_count_only(metadata: &ParquetMetaData, schema: &Schema) -> Statistics {
+    let rows = usize::try_from(metadata.file_metadata().num_rows()).unwrap_or(0);
+    Statistics::new_unknown(schema).with_num_rows(datafusion::common::stats::Precision::Exact(rows))
+}
+
+/// Gives the files whose footers were not read as many rows per byte as the others have.
+fn estimate_others(
+    files: &mut [Rows],
+    listing: &Listing,
+    found: &[(usize, Schema, Arc<ParquetMetaData>)],
+) {
+    let rows: u64 = found
+        .iter()
+        .map(|(_, _, metadata)| u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0))
+        .sum();
+    let bytes: u64 = found
+        .iter()
+        .map(|(i, _, _)| listing.files[*i].meta.size)
+        .sum();
+    for (known, file) in files.iter_mut().zip(&listing.files) {
+        if matches!(known, Rows::Unknown) {
+            let estimate = u128::from(file.meta.size) * u128::from(rows) / u128::from(bytes.max(1));
+            *known = Rows::Estimated(u64::try_from(estimate).unwrap_or(u64::MAX));
+        }
+    }
+}
+
+/// The schema of an Avro file.
+///
+/// # Errors
+/// Names the file if it is no Avro file.
+pub(super) async fn avro_schema(session: &dyn Session, file: &SourceFile) -> Result<SchemaRef> {
+    AvroFormat
+        .infer_schema(session, &file.store, std::slice::from_ref(&file.meta))
+        .await
+        .map_err(|error| name_error(error, &file.path, "Avro"))
+}

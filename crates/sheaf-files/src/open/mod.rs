@@ -1,0 +1,424 @@
+//! From a request to a table: list, tell the format, infer, cut into partitions.
+
+mod detect;
+mod footers;
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::datasource::table_schema::TableSchema;
+use sheaf_base::{Result, SheafError};
+
+use self::detect::detect_format;
+use self::footers::{Footers, read_footers};
+use crate::formats::options::{JsonFormat as Arrangement, ReadOptions, read_options};
+use crate::formats::{Compression, FormatDecl, FormatKind};
+use crate::infer::{infer_csv, infer_json, sampled, unite};
+use crate::listing::hive::{HiveColumns, hive_columns};
+use crate::listing::{FoundFile, Listing, list};
+use crate::partition::{FileExtent, Split, auto_size, plan};
+use crate::request::{ReadRequest, bad_option};
+use crate::scan::arrow::schema_of;
+use crate::scan::bytes::SourceFile;
+use crate::table::{FileTable, FileTableParts, Reader, Rows, TableFile};
+
+/// The column that holds a row's file.
+pub(crate) const PATH_COLUMN: &str = "_path";
+
+/// The column that holds the number of a row's partition.
+pub(crate) const PARTITION_COLUMN: &str = "_partition";
+
+/// The column of `read_text`.
+const LINE_COLUMN: &str = "line";
+
+/// How much smaller text is when compressed, for estimates of rows.
+const COMPRESSION_RATIO: f64 = 4.0;
+
+/// Opens the files of `request` as one table: lists them, tells their format, infers the schema
+/// that the request does not give, and cuts them into partitions.
+///
+/// Contents are read only to the bounds of inference (and Parquet footers).
+///
+/// # Errors
+/// `UserInput` for paths that name nothing and options that are wrong; `Data`, naming the file and
+/// for text the line, for files that are not what they should be.
+pub async fn open(request: &ReadRequest, session: &dyn Session) -> Result<Arc<FileTable>> {
+    let runtime = session.runtime_env();
+    let mut listing = list(&request.paths, &request.environment, runtime).await?;
+    let format = detect_format(request.format, &mut listing)?;
+    let text_type = text_type(session);
+    let options = read_options(format, request, &text_type)?;
+    set_compression(&mut listing.files, format, &options)?;
+    let no_hive = options.hive_partitioning == Some(false) && request.partition_columns.is_none();
+    let declared = if no_hive {
+        Some(&[][..])
+    } else {
+        request.partition_columns.as_deref()
+    };
+    let required = options.hive_partitioning == Some(true);
+    let hive = hive_columns(&listing.files, declared, required, &text_type)?;
+    let opening = Opening {
+        request,
+        session,
+        format,
+        options: &options,
+        listing: &listing,
+        text_type,
+    };
+    let opened = opening.read().await?;
+    let table_schema = opening.table_schema(&opened.file_schema, &hive);
+    let partition_bytes = opening.partition_bytes();
+    let extents: Vec<FileExtent> = opened.extents;
+    let stretches = plan(&extents, partition_bytes);
+    let rows = rows_of_columns(opened.rows, &opened.file_schema, table_schema.file_schema());
+    let files = table_files(&listing, hive.values, rows);
+    let parts = FileTableParts {
+        format,
+        store_url: listing.store_url,
+        files,
+        stretches,
+        table_schema,
+        hive_columns: hive.columns.len(),
+        has_virtual_columns: request.virtual_columns,
+        reader: opened.reader,
+    };
+    Ok(Arc::new(FileTable::new(parts)))
+}
+
+/// The type of texts: views, unless the session wants plain ones.
+fn text_type(session: &dyn Session) -> DataType {
+    if session
+        .config_options()
+        .execution
+        .parquet
+        .schema_force_view_types
+    {
+        DataType::Utf8View
+    } else {
+        DataType::Utf8
+    }
+}
+
+fn set_compression(
+    files: &mut [FoundFile],
+    format: &FormatDecl,
+    options: &ReadOptions,
+) -> Result<()> {
+    for file in files {
+        if let Some(compression) = options.compression {
+            file.compression = compression;
+        }
+        if !format.is_text() {
+            if file.compression != Compression::None && options.compression.is_some() {
+                return Err(bad_option(
+                    "compression",
+                    &format!("none here: {} files compress inside", format.title),
+                ));
+            }
+            file.compression = Compression::None;
+        }
+    }
+    Ok(())
+}
+
+/// Statistics without the columns that partition columns hide.
+fn rows_of_columns(rows: Vec<Rows>, read: &SchemaRef, kept: &SchemaRef) -> Vec<Rows> {
+    if read.fields().len() == kept.fields().len() {
+        return rows;
+    }
+    let places: Vec<usize> = kept
+        .fields()
+        .iter()
+        .filter_map(|field| read.index_of(field.name()).ok())
+        .collect();
+    let without_hidden = |rows| match rows {
+        Rows::Known(statistics) => {
+            let mut fewer = statistics.as_ref().clone();
+            fewer.column_statistics = places
+                .iter()
+                .map(|i| statistics.column_statistics[*i].clone())
+                .collect();
+            Rows::Known(Arc::new(fewer))
+        }
+        other => other,
+    };
+    rows.into_iter().map(without_hidden).collect()
+}
+
+fn table_files(
+    listing: &Listing,
+    hive_values: Vec<Vec<datafusion::common::ScalarValue>>,
+    rows: Vec<Rows>,
+) -> Vec<TableFile> {
+    let files = listing.files.iter().zip(hive_values).zip(rows);
+    files
+        .map(|((file, hive_values), rows)| TableFile {
+            meta: file.meta.clone(),
+            path: Arc::clone(&file.path),
+            compression: file.compression,
+            hive_values,
+            rows,
+        })
+        .collect()
+}
+
+/// What reading the beginnings of files gave.
+struct Opened {
+    file_schema: SchemaRef,
+    reader: Reader,
+    extents: Vec<FileExtent>,
+    rows: Vec<Rows>,
+}
+
+struct Opening<'a> {
+    request: &'a ReadRequest,
+    session: &'a dyn Session,
+    format: &'static FormatDecl,
+    options: &'a ReadOptions,
+    listing: &'a Listing,
+    text_type: DataType,
+}
+
+impl Opening<'_> {
+    async fn read(&self) -> Result<Opened> {
+        match self.format.kind {
+            FormatKind::Csv => self.read_csv().await,
+            FormatKind::Json => self.read_json().await,
+            FormatKind::Text => self.read_text(),
+            FormatKind::Parquet => self.read_parquet().await,
+            FormatKind::Arrow => self.read_arrow().await,
+            FormatKind::Avro => self.read_avro().await,
+        }
+    }
+
+    /// File, partition and virtual columns, in this order. A partition column hides a file's
+    /// column of the same name.
+    fn table_schema(&self, file_schema: &SchemaRef, hive: &HiveColumns) -> TableSchema {
+        let mut columns: Vec<FieldRef> = hive
+            .columns
+            .iter()
+            .map(|(name, data_type)| Arc::new(Field::new(name, data_type.clone(), true)))
+            .collect();
+        if self.request.virtual_columns {
+            columns.push(Arc::new(Field::new(
+                PATH_COLUMN,
+                self.text_type.clone(),
+                false,
+            )));
+            columns.push(Arc::new(Field::new(
+                PARTITION_COLUMN,
+                DataType::Int64,
+                false,
+            )));
+        }
+        let is_hidden = |name: &str| columns.iter().any(|column| column.name() == name);
+        let own = file_schema
+            .fields()
+            .iter()
+            .filter(|field| !is_hidden(field.name()))
+            .cloned();
+        let own = Schema::new_with_metadata(own.collect::<Vec<_>>(), file_schema.metadata.clone());
+        TableSchema::builder(Arc::new(own))
+            .with_table_partition_cols(columns)
+            .build()
+    }
+
+    fn partition_bytes(&self) -> u64 {
+        if let Some(size) = self.request.partition_size {
+            return size.0;
+        }
+        let total = self.listing.files.iter().map(|file| file.meta.size).sum();
+        auto_size(total, self.session.config().target_partitions())
+    }
+
+    fn source_file(&self, file: &FoundFile) -> SourceFile {
+        SourceFile {
+            store: Arc::clone(&self.listing.store),
+            meta: file.meta.clone(),
+            path: Arc::clone(&file.path),
+            compression: file.compression,
+        }
+    }
+
+    /// The files by which the schema is inferred.
+    fn sample_files(&self) -> Vec<SourceFile> {
+        let filled: Vec<&FoundFile> = self
+            .listing
+            .files
+            .iter()
+            .filter(|file| file.meta.size > 0)
+            .collect();
+        sampled(filled.len())
+            .into_iter()
+            .map(|i| self.source_file(filled[i]))
+            .collect()
+    }
+
+    /// Extents of text files, which may be cut anywhere if `can_split` and not compressed.
+    fn text_extents(&self, can_split: bool) -> Vec<FileExtent> {
+        let files = self.listing.files.iter();
+        files
+            .map(|file| {
+                let can_split = can_split && file.compression == Compression::None;
+                let split = if can_split {
+                    Split::Anywhere
+                } else {
+                    Split::No
+                };
+                FileExtent {
+                    bytes: file.meta.size,
+                    split,
+                }
+            })
+            .collect()
+    }
+
+    /// Estimated rows of text files, of `bytes_per_row` decompressed bytes.
+    fn text_rows(&self, bytes_per_row: f64) -> Vec<Rows> {
+        let files = self.listing.files.iter();
+        files
+            .map(|file| {
+                if bytes_per_row <= 0.0 {
+                    return Rows::Unknown;
+                }
+                let is_plain = file.compression == Compression::None;
+                #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+                let bytes = file.meta.size as f64 * if is_plain { 1.0 } else { COMPRESSION_RATIO };
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "an estimate; the cast saturates"
+                )]
+                Rows::Estimated((bytes / bytes_per_row) as u64)
+            })
+            .collect()
+    }
+
+    async fn read_csv(&self) -> Result<Opened> {
+        let files = self.sample_files();
+        if files.is_empty() {
+            return Err(self.all_empty());
+        }
+        detect::refuse_binary(&files[0], self.format).await?;
+        let declared = self.request.schema.as_ref();
+        let sample = infer_csv(&files, self.options, declared, &self.text_type).await?;
+        let may_span = self.options.csv.newlines_in_values;
+        // Lines to skip are counted from a file's start, so a piece must not begin among them.
+        let can_split =
+            !may_span.unwrap_or(sample.has_quoted_line_breaks) && sample.layout.skip == 0;
+        Ok(Opened {
+            file_schema: sample.file_schema,
+            reader: Reader::Csv(sample.layout),
+            extents: self.text_extents(can_split),
+            rows: self.text_rows(sample.bytes_per_row),
+        })
+    }
+
+    async fn read_json(&self) -> Result<Opened> {
+        let files = self.sample_files();
+        if files.is_empty() {
+            return Err(self.all_empty());
+        }
+        detect::refuse_binary(&files[0], self.format).await?;
+        let declared = self.request.schema.as_ref();
+        let sample = infer_json(&files, self.options, declared, &self.text_type).await?;
+        let can_split = match self.options.json_format {
+            Arrangement::Auto => sample.is_line_delimited,
+            other => other == Arrangement::NewlineDelimited,
+        };
+        Ok(Opened {
+            file_schema: sample.file_schema,
+            reader: Reader::Json {
+                arrangement: self.options.json_format,
+                arrays: sample.arrays,
+            },
+            extents: self.text_extents(can_split),
+            rows: self.text_rows(sample.bytes_per_row),
+        })
+    }
+
+    fn read_text(&self) -> Result<Opened> {
+        /// Bytes that a line of text is taken to have.
+        const LINE_BYTES: f64 = 100.0;
+        let line = Field::new(LINE_COLUMN, self.text_type.clone(), false);
+        let own = Arc::new(Schema::new(vec![line]));
+        let file_schema = self.request.schema.clone().unwrap_or(own);
+        if file_schema.fields().len() != 1 || !file_schema.field(0).data_type().is_string() {
+            return Err(SheafError::user(
+                "text files have one column, of type VARCHAR",
+            ));
+        }
+        Ok(Opened {
+            file_schema,
+            reader: Reader::Text,
+            extents: self.text_extents(true),
+            rows: self.text_rows(LINE_BYTES),
+        })
+    }
+
+    async fn read_parquet(&self) -> Result<Opened> {
+        let declared = self.request.schema.as_ref();
+        let Footers {
+            schema,
+            files,
+            extents,
+        } = read_footers(self.session, self.listing, declared, &self.text_type).await?;
+        Ok(Opened {
+            file_schema: schema,
+            reader: Reader::Parquet,
+            extents,
+            rows: files,
+        })
+    }
+
+    async fn read_arrow(&self) -> Result<Opened> {
+        let mut schemas = Vec::new();
+        for file in self.sample_files() {
+            schemas.push(schema_of(&file).await?);
+        }
+        let inferred = unite(schemas.iter().map(AsRef::as_ref), &self.text_type);
+        let extents = self.listing.files.iter().map(|file| FileExtent {
+            bytes: file.meta.size,
+            split: Split::Anywhere,
+        });
+        Ok(Opened {
+            file_schema: self
+                .request
+                .schema
+                .clone()
+                .unwrap_or_else(|| Arc::new(inferred)),
+            reader: Reader::Arrow,
+            extents: extents.collect(),
+            rows: vec![Rows::Unknown; self.listing.files.len()],
+        })
+    }
+
+    async fn read_avro(&self) -> Result<Opened> {
+        let mut schemas = Vec::new();
+        for file in self.sample_files() {
+            schemas.push(footers::avro_schema(self.session, &file).await?);
+        }
+        let inferred = unite(schemas.iter().map(AsRef::as_ref), &self.text_type);
+        let extents = self.listing.files.iter().map(|file| FileExtent {
+            bytes: file.meta.size,
+            split: Split::No,
+        });
+        Ok(Opened {
+            file_schema: self
+                .request
+                .schema
+                .clone()
+                .unwrap_or_else(|| Arc::new(inferred)),
+            reader: Reader::Avro,
+            extents: extents.collect(),
+            rows: vec![Rows::Unknown; self.listing.files.len()],
+        })
+    }
+
+    fn all_empty(&self) -> SheafError {
+        let path = self.listing.files.first().map_or("", |file| &file.path);
+        SheafError::data(format!("{path} is empty, so its columns are not known"))
+            .with_state(sheaf_base::error::SqlState::BAD_COPY_FILE_FORMAT)
+    }
+}

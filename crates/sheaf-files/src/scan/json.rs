@@ -1,0 +1,284 @@
+//! JSON pieces: objects one a line, one after another, or in one array.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use arrow::json::ReaderBuilder;
+use arrow::json::reader::Decoder;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
+use sheaf_base::error::SqlState;
+use sheaf_base::{Result, SheafError};
+
+use super::bytes::Chunks;
+use super::csv::skip_top_of;
+use super::json_values::{ArrayUnwrapper, ValueSplitter};
+use super::records::records;
+use super::stream::{Explain, RecordDecoder, decode};
+use super::{Batches, Piece, RecordFormat};
+use crate::formats::options::JsonFormat as Arrangement;
+
+/// Bytes of a file by which its arrangement is told.
+const ARRANGEMENT_BYTES: usize = 4 * 1024;
+
+/// The JSON files of one table.
+#[derive(Debug)]
+pub(crate) struct JsonFormat {
+    pub(crate) file_schema: SchemaRef,
+    pub(crate) arrangement: Arrangement,
+    /// Whether each file is one array, where known.
+    pub(crate) arrays: HashMap<Path, bool>,
+}
+
+#[async_trait]
+impl RecordFormat for JsonFormat {
+    fn name(&self) -> &'static str {
+        "json"
+    }
+
+    async fn open(
+        &self,
+        piece: Piece,
+        projection: Arc<[usize]>,
+        batch_rows: usize,
+    ) -> Result<Batches> {
+        let schema = Arc::new(self.file_schema.project(&projection)?);
+        let is_array = self.is_array(&piece).await?;
+        let parts = records(&piece.file, piece.range.clone(), None).await?;
+        let mut chunks = parts.chunks;
+        if parts.start == 0 {
+            chunks = skip_top_of(chunks, 0);
+        }
+        if is_array {
+            chunks = unwrap_array(chunks);
+        }
+        let decoder = JsonDecoder {
+            decoder: decoder_of(Arc::clone(&schema), batch_rows)?,
+            batch_rows,
+        };
+        let explain = JsonExplain {
+            schema,
+            piece,
+            start: parts.start,
+            is_array,
+        };
+        Ok(decode(chunks, Box::new(decoder), Arc::new(explain)))
+    }
+}
+
+impl JsonFormat {
+    /// Whether the piece's file is one array. Files that are split never are.
+    async fn is_array(&self, piece: &Piece) -> Result<bool> {
+        match self.arrangement {
+            Arrangement::Array => return Ok(true),
+            Arrangement::NewlineDelimited | Arrangement::Unstructured => return Ok(false),
+            Arrangement::Auto => {}
+        }
+        if let Some(known) = self.arrays.get(&piece.file.meta.location) {
+            return Ok(*known);
+        }
+        let prefix = piece.file.prefix(ARRANGEMENT_BYTES).await?;
+        let is_array = starts_array(&prefix.bytes);
+        if is_array && piece.range.is_some() {
+            return Err(SheafError::data(format!(
+                "{} is a JSON array among files of one value a line",
+                piece.file.path
+            ))
+            .with_state(SqlState::BAD_COPY_FILE_FORMAT)
+            .with_hint("read it by itself: read_json('…', format => 'array')"));
+        }
+        Ok(is_array)
+    }
+}
+
+/// Whether the first thing in `bytes` opens an array.
+pub(crate) fn starts_array(bytes: &[u8]) -> bool {
+    let body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
+}
+
+fn decoder_of(schema: SchemaRef, batch_rows: usize) -> Result<Decoder, ArrowError> {
+    ReaderBuilder::new(schema)
+        .with_batch_size(batch_rows)
+        .with_coerce_primitive(true)
+        .build_decoder()
+}
+
+fn unwrap_array(chunks: Chunks) -> Chunks {
+    let mut unwrapper = ArrayUnwrapper::default();
+    let unwrapped = chunks.map(move |chunk| Ok(Bytes::from(unwrapper.unwrap(&chunk?))));
+    unwrapped.boxed()
+}
+
+struct JsonDecoder {
+    decoder: Decoder,
+    batch_rows: usize,
+}
+
+impl RecordDecoder for JsonDecoder {
+    fn decode(&mut self, bytes: &[u8]) -> Result<usize, ArrowError> {
+        if bytes.is_empty() && self.decoder.has_partial_record() {
+            return Err(ArrowError::JsonError(
+                "the file ends within a value".to_owned(),
+            ));
+        }
+        self.decoder.decode(bytes)
+    }
+
+    fn flush(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+        self.decoder.flush()
+    }
+
+    fn is_full(&self) -> bool {
+        self.decoder.len() >= self.batch_rows
+    }
+}
+
+struct JsonExplain {
+    schema: SchemaRef,
+    piece: Piece,
+    start: u64,
+    is_array: bool,
+}
+
+#[async_trait]
+impl Explain for JsonExplain {
+    /// Reads the piece again, value by value, and tries each one after the good rows alone.
+    async fn explain(&self, error: ArrowError, rows_before: u64) -> SheafError {
+        match self.find(rows_before).await {
+            Ok(Some((line, found))) => self.at_line(line, &found),
+            _ => self.at_line(0, &error),
+        }
+    }
+}
+
+impl JsonExplain {
+    async fn find(&self, rows_before: u64) -> Result<Option<(u64, ArrowError)>> {
+        let file = &self.piece.file;
+        let mut lines = 1_u64;
+        let mut before = file.range(0..self.start).await?;
+        while let Some(chunk) = before.try_next().await? {
+            lines += memchr::memchr_iter(b'\n', &chunk).count() as u64;
+        }
+        let mut chunks = records(file, self.piece.range.clone(), None).await?.chunks;
+        if self.start == 0 {
+            chunks = skip_top_of(chunks, 0);
+        }
+        let mut splitter = ValueSplitter::new(Some(self.is_array), lines);
+        let mut index = 0_u64;
+        let mut fault = None;
+        while let Some(chunk) = chunks.try_next().await? {
+            splitter.feed(&chunk, |value| {
+                if index >= rows_before {
+                    let error = self.try_value(value.bytes);
+                    fault = error.map(|error| (value.line, error));
+                }
+                index += 1;
+                fault.is_none()
+            });
+            if fault.is_some() {
+                return Ok(fault);
+            }
+        }
+        let cut_off = || ArrowError::JsonError("the file ends within a value".to_owned());
+        Ok(match splitter.rest() {
+            Some(rest) => Some((
+                rest.line,
+                self.try_value(rest.bytes).unwrap_or_else(cut_off),
+            )),
+            None if !splitter.is_complete() => Some((splitter.line(), cut_off())),
+            None => None,
+        })
+    }
+
+    fn try_value(&self, bytes: &[u8]) -> Option<ArrowError> {
+        let attempt = || -> Result<(), ArrowError> {
+            let mut decoder = decoder_of(Arc::clone(&self.schema), 1)?;
+            decoder.decode(bytes)?;
+            decoder.decode(b"\n")?;
+            if decoder.has_partial_record() {
+                return Err(ArrowError::JsonError(
+                    "the file ends within a value".to_owned(),
+                ));
+            }
+            decoder.flush()?;
+            Ok(())
+        };
+        attempt().err()
+    }
+
+    fn at_line(&self, line: u64, error: &ArrowError) -> SheafError {
+        let path = &self.piece.file.path;
+        let place = if line == 0 {
+            path.to_string()
+        } else {
+            format!("{path}:{line}")
+        };
+        let message = error.to_string();
+        let message = message.strip_prefix("Json error: ").unwrap_or(&message);
+        if message.starts_with("the file ends") {
+            return SheafError::data(format!("{place}: {message}"))
+                .with_state(SqlState::BAD_COPY_FILE_FORMAT)
+                .with_hint("the file is truncated, or a bracket or quote is missing");
+        }
+        match type_fault(message) {
+            Some((field, expected, found)) => {
+                let key = field.replace('\'', "''");
+                SheafError::data(format!(
+                    "{place}: expected {expected} in column \"{field}\", found {found}"
+                ))
+                .with_state(SqlState::INVALID_TEXT_REPRESENTATION)
+                .with_hint(format!(
+                    "types => {{'{key}': 'VARCHAR'}} reads the column as text; sample_size => -1 \
+                     detects types by all values"
+                ))
+            }
+            None => SheafError::data(format!("{place}: not valid JSON: {message}"))
+                .with_state(SqlState::BAD_COPY_FILE_FORMAT),
+        }
+    }
+}
+
+/// Reads `whilst decoding field 'a': … expected primitive got "x"` or `failed to parse "x" as
+/// Int64`: column, what was expected, what was found.
+fn type_fault(message: &str) -> Option<(String, String, String)> {
+    let mut rest = message;
+    let mut path: Vec<&str> = Vec::new();
+    while let Some(after) = rest.strip_prefix("whilst decoding field '") {
+        let (field, inner) = after.split_once("': ")?;
+        path.push(field);
+        rest = inner.strip_prefix("Json error: ").unwrap_or(inner);
+    }
+    if path.is_empty() {
+        return None;
+    }
+    let field = path.join(".");
+    if let Some(after) = rest.strip_prefix("expected ") {
+        let (expected, found) = after.split_once(" got ")?;
+        let expected = match expected {
+            "primitive" => "a number",
+            "boolean" => "true or false",
+            "string" => "a text",
+            "{" => "an object",
+            "[" => "an array",
+            other => other,
+        };
+        return Some((field, expected.to_owned(), found.to_owned()));
+    }
+    if let Some(after) = rest.strip_prefix("failed to parse ") {
+        let (found, data_type) = after.rsplit_once(" as ")?;
+        let expected = match data_type {
+            "Int64" | "Float64" | "Int32" | "Int16" | "Int8" | "Float32" => "a number",
+            "Date32" | "Date64" => "a date",
+            other if other.starts_with("Timestamp") => "a timestamp",
+            other => other,
+        };
+        return Some((field, expected.to_owned(), found.to_owned()));
+    }
+    Some((field, "another value".to_owned(), rest.to_owned()))
+}

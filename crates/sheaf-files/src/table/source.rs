@@ -1,0 +1,60 @@
+//! The file source of a table's format.
+
+use std::sync::Arc;
+
+use datafusion::catalog::Session;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{AvroSource, FileSource, ParquetSource};
+use datafusion::error::Result as EngineResult;
+
+use super::{FileTable, Reader};
+use crate::scan::arrow::ArrowFormat;
+use crate::scan::csv::CsvFormat;
+use crate::scan::json::JsonFormat;
+use crate::scan::named::NamedSource;
+use crate::scan::text::TextFormat;
+use crate::scan::{RecordFormat, RecordSource};
+
+/// Bytes fetched from a remote Parquet file's end at once, which hold most footers.
+const FOOTER_BYTES_HINT: usize = 64 * 1024;
+
+impl FileTable {
+    /// How the engine reads the table's files.
+    pub(super) fn file_source(&self, session: &dyn Session) -> EngineResult<Arc<dyn FileSource>> {
+        let schema = self.parts.table_schema.clone();
+        let file_schema = Arc::clone(schema.file_schema());
+        let format: Arc<dyn RecordFormat> = match &self.parts.reader {
+            Reader::Csv(layout) => Arc::new(CsvFormat::new(layout.clone(), file_schema)),
+            Reader::Json {
+                arrangement,
+                arrays,
+            } => Arc::new(JsonFormat {
+                file_schema,
+                arrangement: *arrangement,
+                arrays: arrays.clone(),
+            }),
+            Reader::Text => Arc::new(TextFormat { file_schema }),
+            Reader::Arrow => Arc::new(ArrowFormat { file_schema }),
+            Reader::Parquet => return self.parquet_source(session),
+            Reader::Avro => return Ok(named(AvroSource::new(schema))),
+        };
+        Ok(Arc::new(RecordSource::new(format, schema)))
+    }
+
+    fn parquet_source(&self, session: &dyn Session) -> EngineResult<Arc<dyn FileSource>> {
+        let runtime = session.runtime_env();
+        let store = runtime.object_store(&self.parts.store_url)?;
+        let cache = runtime.cache_manager.get_file_metadata_cache();
+        let source = ParquetSource::new(self.parts.table_schema.clone())
+            .with_table_parquet_options(session.default_table_options().parquet)
+            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
+                store, cache,
+            )))
+            .with_metadata_size_hint(FOOTER_BYTES_HINT);
+        Ok(named(source))
+    }
+}
+
+fn named(source: impl FileSource) -> Arc<dyn FileSource> {
+    Arc::new(NamedSource::new(Arc::new(source)))
+}

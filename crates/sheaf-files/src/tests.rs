@@ -1,0 +1,1 @@
+//! Tests of reading: files in a temporary directory, through the engine.
