@@ -18,6 +18,9 @@ use crate::modes::{MODES, Mode};
 /// Label that always holds in `onlyif` and never in `skipif`.
 const ENGINE_LABEL: &str = "sheaf";
 
+/// Failures of one file that are shown in full.
+const FAILURES_SHOWN_MAX: usize = 40;
+
 /// Runs every `.slt` file below `tests` in every mode, as the command line of a test binary asks;
 /// test data is kept below `target`.
 pub fn main(tests: &Path, target: &Path) -> ExitCode {
@@ -60,8 +63,11 @@ pub fn trials(tests: &Path, data: &Arc<Path>, target: &Path) -> Result<Vec<Trial
 
 /// Runs one file in one mode; the error is the text that the test shows.
 ///
+/// A record that fails does not end the file, so that one run tells all there is to mend.
+///
 /// # Errors
-/// The first record that does not come out as expected, with its place in the file.
+/// The records that do not come out as expected, with their places in the file; at most
+/// [`FAILURES_SHOWN_MAX`] of them in full.
 pub fn run_file(file: &Path, mode: Mode, data: &Path, target: &Path) -> Result<(), String> {
     let script = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let scratch = tempfile::Builder::new()
@@ -80,20 +86,39 @@ pub fn run_file(file: &Path, mode: Mode, data: &Path, target: &Path) -> Result<(
         .enable_all()
         .build()
         .map_err(|e| format!("runtime: {e}"))?;
+    let mut failures = Vec::new();
     runtime.block_on(async {
         for record in records {
             match record {
                 Record::Halt { .. } => break,
                 Record::Include { loc, .. } => {
-                    return Err(format!("include is not supported\nat {loc}"));
+                    failures.push(format!("include is not supported\nat {loc}"));
                 }
                 record => {
-                    runner.run_async(record).await.map_err(|e| e.to_string())?;
+                    if let Err(error) = runner.run_async(record).await {
+                        failures.push(error.to_string());
+                    }
                 }
             }
         }
-        Ok(())
-    })
+    });
+    report(failures)
+}
+
+/// The verdict on a file, from the failures of its records.
+fn report(mut failures: Vec<String>) -> Result<(), String> {
+    let count = failures.len();
+    if count == 0 {
+        return Ok(());
+    }
+    failures.truncate(FAILURES_SHOWN_MAX);
+    let shown = failures.len();
+    let rest = if shown < count {
+        format!("\n\n… and {} more", count - shown)
+    } else {
+        String::new()
+    };
+    Err(format!("{count} failed\n\n{}{rest}", failures.join("\n\n")))
 }
 
 /// Puts the two directories where the script names them, in SQL and expectations alike.
