@@ -1,1 +1,16 @@
-//! placeholder
+//! From a plan to a better plan: two ordered lists of rules, and the engine's options.
+//!
+//! - [`logical_rules`]: rewrites of logical plans, in the order in which they run;
+//! - [`physical_rules`]: rewrites of physical plans, in the order in which they run;
+//! - [`options`]: the engine's own options where Sheaf's choice differs, each with its reason, and
+//!   [`options::SheafOptions`], through which rules learn of `memory_limit`.
+//!
+//! A rule of ours is one file. This crate must not know of statements, sessions or front doors.
+
+mod logical;
+pub mod options;
+pub mod physical;
+
+pub use logical::logical_rules;
+pub use options::{engine_options, set_memory_limit};
+pub use physical::physical_rules;

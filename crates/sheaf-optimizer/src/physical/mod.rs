@@ -1,0 +1,72 @@
+//! The physical rules, in the order in which they run.
+//!
+//! The engine's list, written out, with ours in their places; a test compares it with the
+//! engine's own when that is upgraded.
+
+pub mod spillable_join;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::aggregate_statistics::AggregateStatistics;
+use datafusion::physical_optimizer::combine_partial_final_agg::CombinePartialFinalAggregate;
+use datafusion::physical_optimizer::ensure_coop::EnsureCooperative;
+use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
+use datafusion::physical_optimizer::hash_join_buffering::HashJoinBuffering;
+use datafusion::physical_optimizer::join_selection::JoinSelection;
+use datafusion::physical_optimizer::limit_pushdown::LimitPushdown;
+use datafusion::physical_optimizer::limit_pushdown_past_window::LimitPushPastWindows;
+use datafusion::physical_optimizer::limited_distinct_aggregation::LimitedDistinctAggregation;
+use datafusion::physical_optimizer::output_requirements::OutputRequirements;
+use datafusion::physical_optimizer::projection_pushdown::ProjectionPushdown;
+use datafusion::physical_optimizer::pushdown_sort::PushdownSort;
+use datafusion::physical_optimizer::sanity_checker::SanityCheckPlan;
+use datafusion::physical_optimizer::topk_aggregation::TopKAggregation;
+use datafusion::physical_optimizer::topk_repartition::TopKRepartition;
+use datafusion::physical_optimizer::update_aggr_exprs::OptimizeAggregateOrder;
+use datafusion::physical_optimizer::window_topn::WindowTopN;
+
+pub use spillable_join::SpillableJoinRule;
+
+/// The physical rules, in the order in which they run.
+#[must_use]
+pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    vec![
+        // Remembers what the query's output must be while plans change below.
+        Arc::new(OutputRequirements::new_add_mode()),
+        Arc::new(AggregateStatistics::new()),
+        // Chooses build sides and partitioning of joins.
+        Arc::new(JoinSelection::new()),
+        // Ours. After the build sides are chosen, since it weighs them; before sorts and
+        // repartitions are added, since it relies on that for its own.
+        Arc::new(SpillableJoinRule::new()),
+        // Before repartitions come between the aggregates that it looks at.
+        Arc::new(LimitedDistinctAggregation::new()),
+        Arc::new(FilterPushdown::new()),
+        // Before sorts are added for the windows that it replaces.
+        Arc::new(WindowTopN::new()),
+        // Adds the sorts and repartitions that operators require.
+        Arc::new(EnsureRequirements::new()),
+        Arc::new(CombinePartialFinalAggregate::new()),
+        Arc::new(OptimizeAggregateOrder::new()),
+        Arc::new(ProjectionPushdown::new()),
+        Arc::new(OutputRequirements::new_remove_mode()),
+        Arc::new(TopKAggregation::new()),
+        Arc::new(LimitPushPastWindows::new()),
+        Arc::new(HashJoinBuffering::new()),
+        Arc::new(LimitPushdown::new()),
+        // After limits have made top-k sorts.
+        Arc::new(TopKRepartition::new()),
+        Arc::new(ProjectionPushdown::new()),
+        Arc::new(PushdownSort::new()),
+        // Operators yield, so that Ctrl-C works.
+        Arc::new(EnsureCooperative::new()),
+        // Dynamic filters refer to operators, so nothing may be rebuilt after this.
+        Arc::new(FilterPushdown::new_post_optimization()),
+        // Changes nothing; refuses plans that cannot run.
+        Arc::new(SanityCheckPlan::new()),
+    ]
+}
