@@ -76,11 +76,8 @@ impl AsyncDB for Connection {
         if is_explain(sql) {
             rows = split_lines(rows);
         }
-        let types = result
-            .schema()
-            .fields()
-            .iter()
-            .map(|f| values::column_type(f.data_type()));
+        let schema = result.schema();
+        let types = schema.fields().iter().map(|f| values::column_type(f.data_type()));
         Ok(DBOutput::Rows {
             types: types.collect(),
             rows,
