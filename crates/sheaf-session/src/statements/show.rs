@@ -47,14 +47,17 @@ pub(super) async fn partitions(
     let numbers = |value: fn(&sheaf_files::PartitionInfo) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(partitions.iter().map(value)))
     };
-    let batch = RecordBatch::try_from_iter(vec![
-        ("partition", numbers(|p| p.partition)),
+    let rows: UInt64Array = partitions.iter().map(|p| p.rows).collect();
+    let batch = RecordBatch::try_from_iter_with_nullable(vec![
+        ("partition", numbers(|p| p.partition), false),
         (
             "path",
-            Arc::new(StringArray::from_iter_values(partitions.iter().map(|p| &p.path))) as ArrayRef,
+            Arc::new(StringArray::from_iter_values(partitions.iter().map(|p| &*p.path))) as ArrayRef,
+            false,
         ),
-        ("offset", numbers(|p| p.offset)),
-        ("bytes", numbers(|p| p.bytes)),
+        ("offset", numbers(|p| p.offset), false),
+        ("bytes", numbers(|p| p.length), false),
+        ("rows", Arc::new(rows) as ArrayRef, true),
     ])?;
     Ok(QueryResult::batch(batch, Arc::clone(running.query)))
 }
