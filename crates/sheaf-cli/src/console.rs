@@ -1,0 +1,484 @@
+//! The console: what scripts, the prompt and the demo share. It runs statements one after another,
+//! shows their results and reports their errors.
+//!
+//! The front has a small runtime of its own, on one thread; queries run on the session's CPU
+//! runtime, and their batches are pulled from here, so that a slow reader slows the query down.
+//! The console knows nothing of plans or files.
+
+use std::io::Write;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Instant;
+
+use sheaf::arrow::array::RecordBatch;
+use sheaf::sql::StatementKind;
+use sheaf::{ByteCount, ErrorKind, QueryResult, Result, Session, SheafError, Statement};
+use tokio::runtime::Runtime;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::error_report::{self, Source};
+use crate::interrupt::Interrupt;
+use crate::output::Output;
+use crate::pager::Pager;
+use crate::progress::{self, ProgressBar};
+use crate::render::{self, Column, DateTimeStyle, Display, Format, ResultWriter, Summary, Target};
+use crate::repl::commands;
+use crate::script::{Piece, Script, pieces};
+use crate::terminal::{self, Paint};
+use crate::variables::Variables;
+
+/// Scripts that may include each other (`\i`).
+const INCLUDE_DEPTH_MAX: usize = 16;
+
+/// How a script, or a line of the prompt, ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// At its end.
+    Done,
+    /// By `\q`.
+    Quit,
+    /// At an error, which has been reported.
+    Failed,
+    /// By Ctrl-C, which has been reported.
+    Cancelled,
+    /// Since nobody reads the output any more.
+    Closed,
+}
+
+/// See the module.
+pub(crate) struct Console {
+    /// The engine.
+    pub(crate) session: Session,
+    /// How results are shown.
+    pub(crate) display: Display,
+    /// psql's variables.
+    pub(crate) variables: Variables,
+    /// Whether long results go to the pager.
+    pub(crate) pager: bool,
+    /// Whether a person sits at the prompt.
+    pub(crate) interactive: bool,
+    /// The last SQL that was run, for `\e` and `\watch`.
+    pub(crate) last_sql: String,
+    /// Text that the prompt is to start with, from `\e`.
+    pub(crate) edited: Option<String>,
+    interrupt: Interrupt,
+    runtime: Runtime,
+    output: Output,
+    results: u64,
+    progress: bool,
+    include_depth: usize,
+}
+
+impl Console {
+    /// A console over `session`, whose results go to `output`.
+    ///
+    /// # Errors
+    /// `Data` if the system refuses the front's runtime.
+    pub(crate) fn new(
+        session: Session,
+        display: Display,
+        output: Output,
+        interrupt: Interrupt,
+        progress: bool,
+    ) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            session,
+            display,
+            variables: Variables::default(),
+            pager: true,
+            interactive: false,
+            last_sql: String::new(),
+            edited: None,
+            interrupt,
+            runtime,
+            output,
+            results: 0,
+            progress,
+            include_depth: 0,
+        })
+    }
+
+    /// Runs a whole script; stops at its first error.
+    pub(crate) fn run_script(&mut self, script: &Script) -> Outcome {
+        for piece in pieces(&script.text) {
+            let outcome = match piece {
+                Piece::Command(line) => self.run_command(line),
+                Piece::Sql { text, line_first } => {
+                    self.run_sql(text, script.name.as_deref(), line_first)
+                }
+            };
+            if outcome != Outcome::Done {
+                return outcome;
+            }
+        }
+        Outcome::Done
+    }
+
+    /// Runs the script `path` from within another (`\i`).
+    ///
+    /// # Errors
+    /// `UserInput` if it cannot be read, or scripts include each other without end.
+    pub(crate) fn include(&mut self, path: &Path) -> Result<Outcome> {
+        if self.include_depth >= INCLUDE_DEPTH_MAX {
+            return Err(SheafError::user(format!(
+                "scripts include each other more than {INCLUDE_DEPTH_MAX} deep"
+            )));
+        }
+        let script = crate::script::read(&crate::arguments::Source::File(path.to_owned()))?;
+        self.include_depth += 1;
+        let outcome = self.run_script(&script);
+        self.include_depth -= 1;
+        Ok(outcome)
+    }
+
+    /// Runs a backslash command.
+    pub(crate) fn run_command(&mut self, line: &str) -> Outcome {
+        self.interrupt.reset();
+        match commands::run(self, line) {
+            Ok(outcome) => outcome,
+            Err(error) => self.failed(&error, None),
+        }
+    }
+
+    /// Runs the statements of `sql`, whose first line has the number `line_first` in script `name`.
+    pub(crate) fn run_sql(&mut self, sql: &str, name: Option<&str>, line_first: u64) -> Outcome {
+        self.interrupt.reset();
+        let text = self.variables.interpolate(sql);
+        let source = Source {
+            name,
+            text: &text,
+            line_first,
+        };
+        let statements = match self.session.parse(&text) {
+            Ok(statements) => statements,
+            Err(error) => return self.failed(&error, Some(source)),
+        };
+        if !statements.is_empty() {
+            sql.clone_into(&mut self.last_sql);
+        }
+        for statement in &statements {
+            if let Err(error) = self.run_statement(statement) {
+                return self.failed(&error, Some(source));
+            }
+        }
+        Outcome::Done
+    }
+
+    /// Runs SQL that a command stands for: `\e` and `\watch` do not see it.
+    pub(crate) fn run_own_sql(&mut self, sql: &str) -> Outcome {
+        let last_sql = std::mem::take(&mut self.last_sql);
+        let outcome = self.run_sql(sql, None, 1);
+        self.last_sql = last_sql;
+        outcome
+    }
+
+    /// Reports `error`, unless it only means that nobody reads the output any more.
+    pub(crate) fn failed(&self, error: &SheafError, source: Option<Source<'_>>) -> Outcome {
+        if self.output.is_closed() {
+            return Outcome::Closed;
+        }
+        print_error(error, source);
+        if error.kind() == ErrorKind::Cancelled && self.interrupt.is_raised() {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failed
+        }
+    }
+
+    /// Writes text for people to where results go, through the pager if it is long.
+    ///
+    /// # Errors
+    /// `Data` if the output cannot be written to.
+    pub(crate) fn show(&self, text: &str) -> Result<()> {
+        crate::pager::show(text, self.pager().as_ref(), &self.output)
+    }
+
+    /// Shows rows that do not come from a statement (`\d`, `\df`).
+    ///
+    /// # Errors
+    /// `Data` if the output cannot be written to.
+    pub(crate) fn show_batch(&mut self, batch: &RecordBatch) -> Result<()> {
+        let display = Display {
+            timing: false,
+            ..self.display.clone()
+        };
+        let mut writer = render::writer(&display, &batch.schema(), self.target())?;
+        writer.write_batch(batch)?;
+        writer.finish(&Summary {
+            rows: batch.num_rows() as u64,
+            ..Summary::default()
+        })
+    }
+
+    /// Sends results to `output` from now on.
+    pub(crate) fn redirect(&mut self, output: Output) {
+        self.output = output;
+        self.results = 0;
+    }
+
+    /// Where results go.
+    pub(crate) fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// Waits; `false` if Ctrl-C ended the wait.
+    pub(crate) fn sleep(&mut self, time: std::time::Duration) -> bool {
+        let mut interrupt = self.interrupt.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = interrupt.raised() => false,
+                () = tokio::time::sleep(time) => true,
+            }
+        })
+    }
+
+    fn pager(&self) -> Option<Pager> {
+        let wanted = self.pager && self.interactive && self.output.is_terminal();
+        wanted.then(Pager::of_terminal).flatten()
+    }
+
+    fn target(&self) -> Target {
+        let is_terminal = self.output.is_terminal();
+        Target {
+            output: self.output.clone(),
+            pager: self.pager(),
+            width: if is_terminal {
+                terminal::output_width()
+            } else {
+                None
+            },
+            paint: Paint::of_terminal(is_terminal),
+        }
+    }
+
+    /// Runs one statement and shows its result.
+    ///
+    /// # Errors
+    /// Those of the statement, or of the output.
+    fn run_statement(&mut self, statement: &Statement) -> Result<()> {
+        self.refuse_second_result(statement)?;
+        let run = Run {
+            statement,
+            display: &self.display,
+            target: self.target(),
+            interrupt: self.interrupt.clone(),
+            bar: ProgressBar::default(),
+            progress: self.progress && self.session.settings().flag("progress_bar"),
+            session: &self.session,
+            started: Instant::now(),
+        };
+        let gave_rows = self.runtime.block_on(Box::pin(run.run()))?;
+        match gave_rows {
+            Gave::Rows => {
+                self.results += 1;
+                Ok(())
+            }
+            Gave::Tag(tag) if self.interactive => self.tell(&tag),
+            Gave::Tag(_) => Ok(()),
+        }
+    }
+
+    /// A line about a statement without rows, for people.
+    fn tell(&self, tag: &str) -> Result<()> {
+        let mut output = self.output.clone();
+        let paint = Paint::of_terminal(self.output.is_terminal());
+        writeln!(output, "{}", paint.dim(tag))?;
+        Ok(output.flush()?)
+    }
+
+    fn refuse_second_result(&self, statement: &Statement) -> Result<()> {
+        let format = self.display.format;
+        if !format.is_one_result() || !gives_rows(&statement.kind) {
+            return Ok(());
+        }
+        if self.output.is_terminal() {
+            return Err(SheafError::user("the format is not for terminals")
+                .with_hint("name a file with -o, or send the output to a program"));
+        }
+        if self.results > 0 {
+            return Err(
+                SheafError::user("the format holds one result, and there are several")
+                    .with_hint("run one query, or use COPY (query) TO 'file'"),
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Prints the report of an error to standard error.
+pub(crate) fn print_error(error: &SheafError, source: Option<Source<'_>>) {
+    let paint = Paint::of_terminal(terminal::is_error_terminal());
+    let report = error_report::report(error, source, paint);
+    let _ = std::io::stderr().lock().write_all(report.as_bytes()); // nowhere else to complain
+}
+
+fn gives_rows(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Query(_)
+            | StatementKind::Show { .. }
+            | StatementKind::ShowAll
+            | StatementKind::ShowTables { .. }
+            | StatementKind::ShowColumns { .. }
+            | StatementKind::ShowPartitions { .. }
+            | StatementKind::Describe(_)
+            | StatementKind::Summarize(_)
+            | StatementKind::Execute { .. }
+    )
+}
+
+/// What a statement gave.
+enum Gave {
+    /// Rows, which have been shown.
+    Rows,
+    /// Only a tag.
+    Tag(String),
+}
+
+/// One statement under way.
+struct Run<'a> {
+    statement: &'a Statement,
+    display: &'a Display,
+    target: Target,
+    interrupt: Interrupt,
+    bar: ProgressBar,
+    progress: bool,
+    session: &'a Session,
+    started: Instant,
+}
+
+impl Run<'_> {
+    async fn run(mut self) -> Result<Gave> {
+        let mut ticks = interval(progress::INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut result = self.start(&mut ticks).await?;
+        if !result.is_rows() {
+            return Ok(Gave::Tag(result.tag()));
+        }
+        let is_plan = matches!(self.statement.kind, StatementKind::Explain { .. })
+            && matches!(self.display.format, Format::Box | Format::Markdown);
+        if is_plan {
+            let mut plan = PlanText(String::new());
+            let summary = self.pull(&mut result, &mut plan, &mut ticks, true).await?;
+            self.bar.finish();
+            let text = if summary.rows == 0 {
+                String::new()
+            } else {
+                plan.0
+            };
+            crate::pager::show(&text, self.target.pager.as_ref(), &self.target.output)?;
+            return Ok(Gave::Rows);
+        }
+        let target = Target {
+            output: self.target.output.clone(),
+            pager: self.target.pager.take(),
+            ..self.target
+        };
+        let holds_back = self.display.format == Format::Box;
+        let mut writer = render::writer(self.display, &result.schema(), target)?;
+        let summary = self
+            .pull(&mut result, writer.as_mut(), &mut ticks, holds_back)
+            .await?;
+        self.bar.finish();
+        writer.finish(&summary)?;
+        Ok(Gave::Rows)
+    }
+
+    /// Starts the statement; what gives no rows (COPY, say) has then ended already.
+    async fn start(&mut self, ticks: &mut Interval) -> Result<QueryResult> {
+        let session = self.session;
+        let mut running = pin!(session.run(self.statement));
+        loop {
+            tokio::select! {
+                biased;
+                () = self.interrupt.raised() => return Err(Interrupt::error()),
+                result = &mut running => return result,
+                _ = ticks.tick(), if self.progress => {
+                    if let Some(progress) = running_progress(session) {
+                        self.bar.draw(&progress);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes the result's batches as they come. `holds_back`: the writer writes nothing before the
+    /// end, so that the bar may stay on the screen until then.
+    async fn pull(
+        &mut self,
+        result: &mut QueryResult,
+        writer: &mut dyn ResultWriter,
+        ticks: &mut Interval,
+        holds_back: bool,
+    ) -> Result<Summary> {
+        let mut rows = 0;
+        let to_terminal = self.target.output.is_terminal();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.interrupt.raised() => {
+                    result.query().cancel();
+                    return Err(Interrupt::error());
+                }
+                batch = result.next_batch() => {
+                    let Some(batch) = batch else { break };
+                    let batch = batch?;
+                    rows += batch.num_rows() as u64;
+                    if to_terminal && !holds_back {
+                        self.bar.finish();
+                    }
+                    writer.write_batch(&batch)?;
+                }
+                _ = ticks.tick(), if self.progress => {
+                    let progress = result.query().progress();
+                    self.bar.draw(&progress);
+                }
+            }
+        }
+        let progress = result.query().progress();
+        Ok(Summary {
+            rows,
+            elapsed: self.started.elapsed(),
+            memory_peak: Some(ByteCount(progress.memory_peak_bytes)),
+        })
+    }
+}
+
+/// The progress of the statement that the session is running (a console runs one at a time).
+fn running_progress(session: &Session) -> Option<sheaf::Progress> {
+    session
+        .engine()
+        .registry()
+        .list()
+        .into_iter()
+        .rev()
+        .map(|q| q.progress)
+        .find(|p| !p.state.has_ended())
+}
+
+/// Plans are text with line breaks of their own: they are shown as they are, without a box.
+struct PlanText(String);
+
+impl ResultWriter for PlanText {
+    fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
+        let Some(last) = batch.columns().last() else {
+            return Ok(());
+        };
+        let column = Column::new(last.as_ref(), DateTimeStyle::Sql);
+        for row in 0..batch.num_rows() {
+            column.write(row, &mut self.0);
+            if !self.0.ends_with('\n') {
+                self.0.push('\n');
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, _summary: &Summary) -> Result<()> {
+        Ok(())
+    }
+}

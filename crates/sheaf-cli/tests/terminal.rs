@@ -1,0 +1,207 @@
+//! The prompt, through a pseudo-terminal.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rexpect::session::{PtySession, spawn_command};
+use tempfile::TempDir;
+
+/// Time after which something that should have appeared is missing.
+const PATIENCE_MS: u64 = 30_000;
+const PROMPT: &str = "sheaf> ";
+
+/// A session at the prompt, in a directory of its own.
+struct Terminal {
+    session: PtySession,
+    home: TempDir,
+}
+
+fn terminal(arguments: &[&str]) -> Terminal {
+    let home = tempfile::tempdir().unwrap();
+    let session = spawn(home.path(), arguments);
+    let mut terminal = Terminal { session, home };
+    terminal.expect(PROMPT);
+    terminal
+}
+
+fn spawn(home: &Path, arguments: &[&str]) -> PtySession {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sheaf"));
+    command
+        .args(arguments)
+        .current_dir(home)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", home)
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1")
+        .env("PAGER", "cat");
+    spawn_command(command, Some(PATIENCE_MS)).unwrap()
+}
+
+impl Terminal {
+    fn expect(&mut self, text: &str) -> String {
+        match self.session.exp_string(text) {
+            Ok(before) => before,
+            Err(error) => panic!("{text:?} did not appear: {error}"),
+        }
+    }
+
+    /// Types `keys`, and has them sent.
+    fn type_keys(&mut self, keys: &str) {
+        self.session.send(keys).unwrap();
+        self.session.flush().unwrap();
+    }
+
+    /// Types a line and gives what appears before the next prompt.
+    fn enter(&mut self, line: &str) -> String {
+        self.type_keys(line);
+        self.type_keys("\r");
+        // The editor prints the prompt again while the line is typed: the result ends at the one
+        // that follows a line break.
+        self.expect("\n");
+        self.expect(PROMPT)
+    }
+
+    fn leave(mut self) {
+        self.type_keys("\\q\r");
+        self.session.exp_eof().unwrap();
+    }
+}
+
+#[test]
+fn a_statement_ends_at_its_semicolon() {
+    let mut terminal = terminal(&[]);
+    terminal.type_keys("SELECT 6 *\r");
+    terminal.type_keys("7 AS answer;\r");
+    terminal.expect("│ answer │");
+    terminal.expect("│     42 │");
+    let footer = terminal.expect(PROMPT);
+    assert!(footer.contains("1 row · "), "{footer}");
+    terminal.leave();
+}
+
+#[test]
+fn ctrl_c_cancels_the_query_and_keeps_the_session() {
+    let mut terminal = terminal(&["--no-progress"]);
+    terminal.type_keys("SELECT count(*) FROM range(10000000) a, range(10000000) b;\r");
+    terminal.expect("\n");
+    std::thread::sleep(Duration::from_secs(2)); // it is surely running then
+    let pressed = Instant::now();
+    terminal.session.send_control('c').unwrap();
+    terminal.expect("error: cancelled by Ctrl-C");
+    let waited = pressed.elapsed();
+    assert!(waited < Duration::from_millis(500), "{waited:?}");
+    terminal.expect(PROMPT);
+    terminal.type_keys("SELECT 1 + 1 AS two;\r");
+    terminal.expect("│      2 │");
+    terminal.expect(PROMPT);
+    // At the prompt it clears the line.
+    terminal.type_keys("SELECT nonsense");
+    terminal.session.send_control('c').unwrap();
+    terminal.expect(PROMPT);
+    terminal.type_keys("SELECT 2 + 1 AS three;\r");
+    terminal.expect("│      3 │");
+    terminal.expect(PROMPT);
+    terminal.leave();
+}
+
+#[test]
+fn ctrl_d_leaves() {
+    let mut terminal = terminal(&[]);
+    terminal.session.send_control('d').unwrap();
+    terminal.session.exp_eof().unwrap();
+}
+
+#[test]
+fn a_progress_bar_comes_and_goes() {
+    let mut terminal = terminal(&[]);
+    terminal.type_keys("SELECT count(*) FROM range(10000000) a, range(10000000) b;\r");
+    terminal.expect(" rows");
+    terminal.session.send_control('c').unwrap();
+    terminal.expect("\r\x1b[K"); // erased before the error is shown
+    terminal.expect("error: cancelled by Ctrl-C");
+    terminal.expect(PROMPT);
+    terminal.leave();
+}
+
+#[test]
+fn tab_completes_paths_words_and_commands() {
+    let mut terminal = terminal(&[]);
+    std::fs::write(
+        terminal.home.path().join("rainfall.csv"),
+        "town,mm\nBergen,2250\n",
+    )
+    .unwrap();
+    terminal.type_keys("SELECT town FROM 'rain\t");
+    terminal.expect("rainfall.csv");
+    terminal.type_keys("';\r");
+    terminal.expect("Bergen");
+    terminal.expect(PROMPT);
+    terminal.type_keys("summ\t");
+    terminal.expect("summarize");
+    terminal.session.send_control('c').unwrap();
+    terminal.expect(PROMPT);
+    terminal.type_keys("\\tim\t");
+    terminal.expect("\\timing");
+    terminal.session.send_control('c').unwrap();
+    terminal.expect(PROMPT);
+    terminal.leave();
+}
+
+#[test]
+fn commands_describe_and_change_the_display() {
+    let mut terminal = terminal(&[]);
+    let shown = terminal.enter("CREATE VIEW fruit AS SELECT 'apple' AS name, 3 AS pieces;");
+    assert!(shown.contains("CREATE VIEW"), "{shown}");
+    let shown = terminal.enter("\\d fruit");
+    assert!(
+        shown.contains("pieces") && shown.contains("BIGINT"),
+        "{shown}"
+    );
+    let shown = terminal.enter("\\dv");
+    assert!(
+        shown.contains("fruit") && shown.contains("name, pieces"),
+        "{shown}"
+    );
+    let shown = terminal.enter("\\x");
+    assert!(shown.contains("expanded display is on"), "{shown}");
+    let shown = terminal.enter("FROM fruit;");
+    assert!(shown.contains("name   │ apple"), "{shown}");
+    let shown = terminal.enter("\\timng");
+    assert!(shown.contains("did you mean \\timing?"), "{shown}");
+    let shown = terminal.enter("\\df array_so*");
+    assert!(shown.contains("array_sort"), "{shown}");
+    let shown = terminal.enter("\\?");
+    assert!(shown.contains("\\watch [SECONDS]"), "{shown}");
+    let shown = terminal.enter("\\h copy");
+    assert!(shown.contains("PARTITIONED BY"), "{shown}");
+    terminal.leave();
+}
+
+#[test]
+fn history_is_kept_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut first = terminal(&[]);
+    first.enter("SELECT 'remembered' AS word;");
+    first.type_keys("\\q\r");
+    first.session.exp_eof().unwrap();
+    let path = first.home.path().join(".local/state/sheaf/history");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("SELECT 'remembered' AS word;"), "{text}");
+    assert_eq!(
+        std::fs::metadata(&path).unwrap().permissions().mode() & 0o077,
+        0
+    );
+    // The arrow key brings it back in the next session.
+    let session = spawn(first.home.path(), &[]);
+    let mut second = Terminal {
+        session,
+        home: first.home,
+    };
+    second.expect(PROMPT);
+    second.type_keys("\x1b[A\r");
+    second.expect("│ remembered │");
+    second.expect(PROMPT);
+    second.leave();
+}
