@@ -4,7 +4,7 @@
 //! both sides, which spills, but is two to five times slower. So hash joins stay unless memory
 //! cannot hold them:
 //!
-//! 1. estimate the bytes that the build side of every hash join will take ([`estimate`]); what
+//! 1. estimate the bytes that the build side of every hash join will take (`estimate.rs`); what
 //!    cannot be estimated counts nothing;
 //! 2. while their sum is over the share of `memory_limit` that build sides may take, turn the
 //!    largest into a sort-merge join, if it can be one.
