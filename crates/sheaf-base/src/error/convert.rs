@@ -10,6 +10,7 @@ use parquet::errors::ParquetError;
 
 use super::{ErrorKind, Position, SheafError, SqlState};
 use crate::suggest::nearest;
+use crate::type_names::sql_type_name;
 
 impl From<SheafError> for DataFusionError {
     fn from(error: SheafError) -> Self {
@@ -135,6 +136,9 @@ fn column_not_found(field: &Column, valid_fields: &[Column]) -> SheafError {
 }
 
 fn translate_plan(message: String) -> SheafError {
+    if let Some(rest) = message.strip_prefix("Invalid function '") {
+        return unknown_function(rest);
+    }
     let error = SheafError::user(lower_first(&message));
     if message.contains("No function matches") || message.contains("Invalid function") {
         error.with_state(SqlState::UNDEFINED_FUNCTION)
@@ -142,6 +146,19 @@ fn translate_plan(message: String) -> SheafError {
         error.with_state(SqlState::DATATYPE_MISMATCH)
     } else {
         error
+    }
+}
+
+/// Reads what follows in `Invalid function 'nme'.\nDid you mean 'name'?`; the engine always names
+/// some function, however far.
+fn unknown_function(rest: &str) -> SheafError {
+    let name = rest.split('\'').next().unwrap_or_default();
+    let error = SheafError::user(format!("function \"{name}\" does not exist"))
+        .with_state(SqlState::UNDEFINED_FUNCTION);
+    let proposed = rest.split('\'').nth(2);
+    match proposed.and_then(|proposed| nearest(name, [proposed])) {
+        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+        None => error.with_hint("SELECT name, description FROM sheaf.functions lists them"),
     }
 }
 
@@ -165,8 +182,7 @@ impl From<ArrowError> for SheafError {
                 Self::data(format!("the result is out of range: {}", lower_first(&message)))
                     .with_state(SqlState::NUMERIC_VALUE_OUT_OF_RANGE)
             }
-            ArrowError::CastError(message) => Self::data(lower_first(&message))
-                .with_state(SqlState::INVALID_TEXT_REPRESENTATION),
+            ArrowError::CastError(message) => translate_cast(&message),
             ArrowError::NotYetImplemented(message) => {
                 Self::unsupported(format!("not supported: {}", lower_first(&message)))
             }
@@ -249,6 +265,21 @@ fn parse_place(place: &str) -> Option<Position> {
         column: column.trim().parse().ok()?,
     };
     (position.line > 0).then_some(position)
+}
+
+/// Arrow says `Cannot cast string 'x' to value of Int32 type`.
+fn translate_cast(message: &str) -> SheafError {
+    let readable = message
+        .strip_prefix("Cannot cast string ")
+        .and_then(|rest| rest.rsplit_once(" to value of "))
+        .and_then(|(value, data_type)| {
+            let data_type: arrow::datatypes::DataType =
+                data_type.strip_suffix(" type")?.parse().ok()?;
+            Some(format!("{value} is not a value of type {}", sql_type_name(&data_type)))
+        });
+    let error = SheafError::data(readable.unwrap_or_else(|| lower_first(message)))
+        .with_state(SqlState::INVALID_TEXT_REPRESENTATION);
+    error.with_hint("try_cast gives NULL instead")
 }
 
 fn division_by_zero() -> SheafError {

@@ -7,6 +7,7 @@
 //! know of execution.
 
 mod arguments;
+mod column_names;
 mod context;
 mod declared;
 mod references;
@@ -72,6 +73,7 @@ impl<'a> Binder<'a> {
         mut statement: ast::Statement,
     ) -> BoxFuture<'a, Result<LogicalPlan>> {
         async move {
+            column_names::name_computed(&mut statement);
             sheaf_operators::rewrite(&mut statement)?;
             let with_virtual_columns = virtual_columns::are_mentioned(&statement);
             if with_virtual_columns {

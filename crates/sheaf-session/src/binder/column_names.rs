@@ -1,0 +1,78 @@
+//! Names of computed columns: the expression as it was written.
+//!
+//! The engine would call `sum(amount)` by its plan (`sum(sales.csv.amount)`, `Int64(1) + Int64(2)`)
+//! and refuse two equal expressions in one SELECT. Here every computed item without a name gets
+//! its own text as its name, and a repeated one a number behind it.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    self, Distinct, Expr, Ident, Select, SelectItem, VisitMut, VisitorMut,
+};
+
+/// Names the computed columns of every SELECT in `statement`.
+pub(super) fn name_computed(statement: &mut ast::Statement) {
+    let _ = statement.visit(&mut Namer);
+}
+
+struct Namer;
+
+impl VisitorMut for Namer {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        // DISTINCT ON matches its expressions with the items as they stand.
+        if !matches!(select.distinct, Some(Distinct::On(_))) {
+            name_items(select);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_items(select: &mut Select) {
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let text = match expr {
+            // A repeated column needs a name, too; the first keeps its own.
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => expr.to_string(),
+            _ if names_itself(expr) => continue,
+            _ => expr.to_string(),
+        };
+        let seen = taken.entry(text.to_lowercase()).or_insert(0);
+        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        let name = match (*seen, is_column) {
+            (0, true) => None,
+            (0, false) => Some(text),
+            (count, _) => Some(format!("{}_{count}", last_part(expr, &text))),
+        };
+        *seen += 1;
+        if let Some(name) = name {
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::with_quote('"', name),
+            };
+        }
+    }
+}
+
+/// Expressions that stand for several columns, or bring names of their own.
+fn names_itself(expr: &Expr) -> bool {
+    match expr {
+        Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => true,
+        // UNNEST of a struct gives a column a field.
+        Expr::Function(function) => function.name.to_string().eq_ignore_ascii_case("unnest"),
+        _ => false,
+    }
+}
+
+fn last_part(expr: &Expr, text: &str) -> String {
+    match expr {
+        Expr::Identifier(ident) => ident.value.clone(),
+        Expr::CompoundIdentifier(parts) => {
+            parts.last().map_or_else(|| text.to_owned(), |part| part.value.clone())
+        }
+        _ => text.to_owned(),
+    }
+}
