@@ -20,6 +20,9 @@ pub(crate) fn apply_settings(
         .bytes("memory_limit")
         .unwrap_or_else(|| limits.memory_limit_auto());
     engine.set_memory_limit(memory_limit);
+    if let Some(bytes) = settings.bytes("max_temp_directory_size") {
+        engine.spill().set_bytes_max(bytes);
+    }
 
     let options = state.config_mut().options_mut();
     options.execution.target_partitions = settings.count("threads").unwrap_or(limits.threads);

@@ -4,6 +4,7 @@
 //! function that makes its rows when it is read.
 
 mod functions;
+mod memory;
 mod queries;
 mod settings;
 
@@ -32,6 +33,7 @@ struct SystemTableDecl {
 /// Every table of the schema `sheaf`.
 static SYSTEM_TABLES: &[SystemTableDecl] = &[
     SystemTableDecl { name: "functions", columns: functions::COLUMNS, rows: functions::rows },
+    SystemTableDecl { name: "memory", columns: memory::COLUMNS, rows: memory::rows },
     SystemTableDecl { name: "queries", columns: queries::COLUMNS, rows: queries::rows },
     SystemTableDecl { name: "settings", columns: settings::COLUMNS, rows: settings::rows },
 ];
