@@ -9,18 +9,55 @@ use std::any::TypeId;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, LambdaFunction, LambdaFunctionParameter, LambdaSyntax,
-    OneOrManyWithParens,
+    OneOrManyWithParens, Statement,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
+use crate::lexer::is_word_token;
+
 /// Sheaf's SQL dialect, for the engine's parser.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SheafDialect;
 
 const POSTGRES: PostgreSqlDialect = PostgreSqlDialect {};
+
+/// Words that start the statements which the engine's parser may read. It knows many more (loops,
+/// procedures of other systems) that nothing here runs and whose nesting it does not bound.
+pub(crate) const NATIVE_STATEMENTS: &[&str] = &[
+    "ALTER",
+    "ANALYZE",
+    "BEGIN",
+    "CALL",
+    "COMMENT",
+    "COMMIT",
+    "CREATE",
+    "DELETE",
+    "DISCARD",
+    "DROP",
+    "END",
+    "FROM",
+    "GRANT",
+    "INSERT",
+    "MERGE",
+    "RELEASE",
+    "REVOKE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "SELECT",
+    "SET",
+    "SHOW",
+    "START",
+    "TABLE",
+    "TRUNCATE",
+    "UPDATE",
+    "USE",
+    "VACUUM",
+    "VALUES",
+    "WITH",
+];
 
 /// Whether a name may start with `ch` without quotes.
 pub(crate) fn is_name_start(ch: char) -> bool {
@@ -71,6 +108,21 @@ impl Dialect for SheafDialect {
             return Some(Ok(self.prec_value(Precedence::MulDivModOp)));
         }
         POSTGRES.get_next_precedence(parser)
+    }
+
+    fn parse_statement(&self, parser: &mut Parser) -> Option<Result<Statement, ParserError>> {
+        let next = parser.peek_token_ref();
+        let is_known = match &next.token {
+            Token::Word(_) => NATIVE_STATEMENTS
+                .iter()
+                .any(|word| is_word_token(&next.token, word)),
+            token => *token == Token::LParen,
+        };
+        if is_known {
+            None
+        } else {
+            Some(parser.expected_ref("a statement", next))
+        }
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {

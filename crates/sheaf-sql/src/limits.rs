@@ -147,6 +147,8 @@ impl Level {
                 self.nested_relations += 1;
                 self.separate();
             }
+            // Statements within statements: the bodies of procedures.
+            Keyword::CREATE | Keyword::BEGIN => self.nested_relations += 4,
             Keyword::ASOF => self.nested_relations += 1,
             Keyword::SELECT
             | Keyword::FROM

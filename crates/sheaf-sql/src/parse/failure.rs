@@ -7,7 +7,8 @@ use sheaf_base::error::{Position, SqlState};
 use sheaf_base::suggest::nearest;
 
 use super::source::{self, Source};
-use super::{NATIVE_STATEMENTS, Reader, STATEMENTS};
+use super::{Reader, STATEMENTS};
+use crate::dialect::NATIVE_STATEMENTS;
 
 /// The result of reading a part of a statement.
 pub(super) type Parse<T> = Result<T, Failure>;

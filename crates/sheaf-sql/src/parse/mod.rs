@@ -13,8 +13,6 @@ mod settings;
 mod source;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_errors;
 
 use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -33,7 +31,7 @@ use source::Source;
 type ReadStatement = fn(&mut Reader<'_>) -> Parse<StatementKind>;
 
 /// Words that start a statement which Sheaf reads itself, with what reads the rest of it.
-/// A word that is not here is for the engine's parser.
+/// The others are `dialect::NATIVE_STATEMENTS`.
 const STATEMENTS: &[(&str, ReadStatement)] = &[
     ("SELECT", read_query),
     ("WITH", read_query),
@@ -54,31 +52,6 @@ const STATEMENTS: &[(&str, ReadStatement)] = &[
     ("PREPARE", prepare::read_prepare),
     ("EXECUTE", prepare::read_execute),
     ("DEALLOCATE", prepare::read_deallocate),
-];
-
-/// Words that start the statements which the engine's parser reads: for hints only.
-const NATIVE_STATEMENTS: &[&str] = &[
-    "ALTER",
-    "ANALYZE",
-    "BEGIN",
-    "CALL",
-    "COMMENT",
-    "COMMIT",
-    "DELETE",
-    "DISCARD",
-    "END",
-    "GRANT",
-    "INSERT",
-    "MERGE",
-    "RELEASE",
-    "REVOKE",
-    "ROLLBACK",
-    "SAVEPOINT",
-    "START",
-    "TRUNCATE",
-    "UPDATE",
-    "USE",
-    "VACUUM",
 ];
 
 /// Parses a whole script; empty statements are skipped.
