@@ -57,6 +57,8 @@ pub(crate) struct Console {
     pub(crate) pager: bool,
     /// Whether a person sits at the prompt.
     pub(crate) interactive: bool,
+    /// Whether statements without rows are answered with a line (`COPY 5`).
+    pub(crate) tells_tags: bool,
     /// The last SQL that was run, for `\e` and `\watch`.
     pub(crate) last_sql: String,
     /// Text that the prompt is to start with, from `\e`.
@@ -90,6 +92,7 @@ impl Console {
             variables: Variables::default(),
             pager: true,
             interactive: false,
+            tells_tags: false,
             last_sql: String::new(),
             edited: None,
             interrupt,
@@ -277,7 +280,7 @@ impl Console {
                 self.results += 1;
                 Ok(())
             }
-            Gave::Tag(tag) if self.interactive => self.tell(&tag),
+            Gave::Tag(tag) if self.tells_tags => self.tell(&tag),
             Gave::Tag(_) => Ok(()),
         }
     }

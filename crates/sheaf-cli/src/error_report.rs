@@ -171,6 +171,6 @@ mod tests {
             line_first: 10,
         };
         let report = report(&error, Some(source), Paint::NONE);
-        assert_eq!(report, "error: a\\x1b[31mb\nx.sql:11: b\n           ^\n");
+        assert_eq!(report, "error: a\\x1b[31mb\nx.sql:11: b\n          ^\n");
     }
 }

@@ -119,7 +119,7 @@ mod tests {
     fn records_follow_from_their_numbers() {
         assert_eq!(
             lines(79_999..80_000, push_access),
-            "{\"id\": 79999, \"method\": \"GET\", \"endpoint\": \"/metrics\", \"status\": 404, \
+            "{\"id\": 79999, \"method\": \"GET\", \"endpoint\": \"/metrics\", \"status\": 200, \
              \"duration_ms\": 809, \"user_id\": 499}\n"
         );
         assert_eq!(

@@ -36,6 +36,7 @@ fn tour(console: &mut Console, directory: &Path) -> Result<Outcome> {
     }
     data::write(directory)?;
     let story = Story::of(console);
+    console.tells_tags = story.is_with_answers;
     let shown = directory.display().to_string();
     story.tell(&format!(
         "Sample data is in {shown}: access logs, events, sales."

@@ -5,7 +5,9 @@
 //!   has durations 14 … 809 in steps of 5, each as often as the others, hence 411.5 on average,
 //!   each endpoint before it 1 ms less; 22,856 of 80,000 answered with 400 or more (numbers ≡ 4 or
 //!   5 mod 7); 30,900 took longer than 500 ms (`e % 800 > 490`: 309 of 800, a hundred times);
-//! - events: 333 of each shard's 1,000 records are errors (`j % 3 = 2`), 1,665 in all;
+//! - events: 333 of each shard's 1,000 records are errors (`j % 3 = 2`: 2, 5, …, 998), 1,665 in
+//!   all; those of one service have `j` in steps of 12, from 5 (api), 8 (auth), 11 (db), 2 (worker):
+//!   83 a shard, 84 for the worker; their average of `10 + j % 500` is taken to one digit;
 //! - sales: the amounts of region r (0 north, 1 east, 2 south, 3 west) are `i % 100 + 0.25` for
 //!   `i ≡ r mod 4`: each of r, r+4, …, r+96 forty times, hence 1000 r + 48,000, and 250 from the
 //!   quarters.
@@ -45,11 +47,15 @@ FROM 'DIR/access_*.jsonl'",
     },
     Step {
         title: "Another log: the errors by service.",
-        sql: "SELECT service, avg(duration_ms) AS avg_ms, count(*) AS errors
+        sql: "SELECT service, round(avg(duration_ms), 1) AS avg_ms, count(*) AS errors
 FROM 'DIR/events_*.jsonl'
 WHERE level = 'ERROR'
 GROUP BY ALL
 ORDER BY service",
+    },
+    Step {
+        title: "And all of them.",
+        sql: "SELECT count(*) AS errors FROM 'DIR/events_*.jsonl' WHERE level = 'ERROR'",
     },
     Step {
         title: "CSV works the same way: sales by region, over four months' files.",

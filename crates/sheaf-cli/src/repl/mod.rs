@@ -28,6 +28,7 @@ const PROMPT: &str = "sheaf> ";
 /// `Data` if the terminal cannot be used.
 pub(crate) fn run(console: &mut Console) -> Result<Outcome> {
     console.interactive = true;
+    console.tells_tags = true;
     let mut editor = editor::Editor::new(console.session.clone())?;
     greet(console)?;
     loop {
