@@ -2,13 +2,13 @@
 //!
 //! Spellings: `ON` with one inequality and any number of equalities; `USING (keys…, at)`, where the
 //! last column is compared with `>=`; and `MATCH_CONDITION (a.at >= b.at) [ON … | USING (keys…)]`.
-//! `ASOF JOIN` drops left rows without a match and `ASOF LEFT JOIN` keeps them. MATCH_CONDITION is
-//! Snowflake's spelling and has no word LEFT; there they are kept, as in Snowflake.
+//! `ASOF JOIN` drops left rows without a match, `ASOF LEFT JOIN` keeps them. The syntax tree has
+//! only MATCH_CONDITION; how Sheaf's parser puts the others into it, [`read_marker`] says.
 //! Conditions on the right side alone filter it before the join.
 
 use std::sync::Arc;
 
-use datafusion::common::{Column, DFSchema, Result};
+use datafusion::common::{Column, DFSchema, Result, internal_err};
 use datafusion::logical_expr::binary::comparison_coercion;
 use datafusion::logical_expr::expr_rewriter::normalize_col_with_schemas_and_ambiguity_check;
 use datafusion::logical_expr::planner::{
@@ -19,9 +19,10 @@ use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, Operator, cast,
 };
 use datafusion::sql::sqlparser::ast::{
-    self, Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableFactor,
+    self, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator,
+    ObjectName, ObjectNamePart, TableFactor,
 };
-use sheaf_base::{SheafError, sql_type_name};
+use sheaf_base::sql_type_name;
 
 use super::{pass, planned, wrong, wrong_with_hint};
 use crate::asof::{AsofDirection, AsofJoinNode, AsofKind};
@@ -77,25 +78,14 @@ fn plan_join(
     operator: JoinOperator,
     context: &mut dyn RelationPlannerContext,
 ) -> Result<LogicalPlan> {
-    let (kind, match_condition, constraint) = match operator {
-        JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
-            (AsofKind::Inner, None, constraint)
-        }
-        JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
-            (AsofKind::Left, None, constraint)
-        }
-        JoinOperator::AsOf {
-            match_condition,
-            constraint,
-        } => (AsofKind::Left, Some(match_condition), constraint),
-        _ => {
-            return Err(
-                SheafError::unsupported("ASOF JOIN is an inner or a left join")
-                    .with_hint("ASOF JOIN, or ASOF LEFT JOIN")
-                    .into(),
-            );
-        }
+    let JoinOperator::AsOf {
+        match_condition,
+        constraint,
+    } = operator
+    else {
+        return internal_err!("a join that is no ASOF join");
     };
+    let (kind, match_condition) = read_marker(match_condition);
     let mut conditions = Conditions::default();
     if let Some(condition) = match_condition {
         conditions.add_sql(condition, &left, &right, context)?;
@@ -141,6 +131,31 @@ fn plan_join(
     LogicalPlanBuilder::from(plan).project(shown)?.build()
 }
 
+/// What Sheaf's parser calls in a match condition to say that left rows without a match go …
+const MARKER_INNER: &str = "__sheaf_asof_inner";
+/// … or stay.
+const MARKER_LEFT: &str = "__sheaf_asof_left";
+
+/// Reads `marker(condition)`, or `marker()` if all conditions are in ON or USING.
+fn read_marker(condition: ast::Expr) -> (AsofKind, Option<ast::Expr>) {
+    let ast::Expr::Function(call) = &condition else {
+        return (AsofKind::Inner, Some(condition));
+    };
+    let kind = match call.name.to_string().as_str() {
+        MARKER_INNER => AsofKind::Inner,
+        MARKER_LEFT => AsofKind::Left,
+        _ => return (AsofKind::Inner, Some(condition)),
+    };
+    let argument = match &call.args {
+        FunctionArguments::List(list) => match list.args.as_slice() {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] => Some(argument.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    (kind, argument)
+}
+
 /// The parts of a join condition.
 #[derive(Default)]
 struct Conditions {
@@ -180,7 +195,11 @@ impl Conditions {
             std::mem::swap(&mut on_left, &mut on_right);
             operator = operator.swap().unwrap_or(operator);
         }
-        if !is_of(&on_left, left) || !is_of(&on_right, right) {
+        let is_pair = is_of(&on_left, left)
+            && is_of(&on_right, right)
+            && !on_left.column_refs().is_empty()
+            && !on_right.column_refs().is_empty();
+        if !is_pair {
             return Err(not_a_condition(&Expr::BinaryExpr(BinaryExpr::new(
                 Box::new(on_left),
                 operator,

@@ -101,7 +101,8 @@ fn numbers(lists: &[ast::Expr], first: u8) -> ast::Expr {
             )
         })
         .collect();
-    let longest = call("greatest", lengths);
+    let text = |text: &str| ast::Expr::Value(Value::SingleQuotedString(text.to_owned()).into());
+    let longest = call("arrow_cast", vec![call("greatest", lengths), text("Int64")]);
     let end = ast::Expr::BinaryOp {
         left: Box::new(longest),
         op: ast::BinaryOperator::Plus,

@@ -93,7 +93,8 @@ fn plan_aggregates(
     let count = aggregates.len();
     let plan_one = |ExprWithAlias { expr, alias }: ExprWithAlias| {
         let text = expr.to_string();
-        let expr = context.sql_to_expr(expr, schema)?;
+        // `count(*)` comes as `count(1) AS "count(*)"`.
+        let expr = context.sql_to_expr(expr, schema)?.unalias_nested().data;
         if !matches!(expr, Expr::AggregateFunction(_)) {
             return Err(wrong_with_hint(
                 format!("PIVOT needs an aggregate function, and {text} is none"),

@@ -9,13 +9,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 /// Whether `join` is an ASOF join.
-///
-/// Two spellings arrive here. `ASOF JOIN b MATCH_CONDITION (…) ON …` has an operator of its own.
-/// `ASOF [LEFT] JOIN b ON …`, which the parser below does not know, is an ordinary join with
-/// `global` set: Sheaf's parser reads the word ASOF as GLOBAL, a word of distributed ClickHouse
-/// that has no other meaning here.
 pub(crate) fn is_asof(join: &Join) -> bool {
-    join.global || matches!(join.join_operator, JoinOperator::AsOf { .. })
+    matches!(join.join_operator, JoinOperator::AsOf { .. })
 }
 
 /// Puts every ASOF join of a chain, with all that stands before it, in parentheses.

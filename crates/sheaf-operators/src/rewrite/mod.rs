@@ -12,12 +12,13 @@ mod asof;
 mod order_by_all;
 mod rename;
 pub(crate) mod reserved;
+mod small_forms;
 #[cfg(test)]
 mod tests;
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Query, Select, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Select, TableFactor, VisitMut, VisitorMut};
 use sheaf_base::{Result, SheafError};
 
 pub(crate) use asof::is_asof;
@@ -50,14 +51,21 @@ impl VisitorMut for Rewriter {
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         self.query_depth = self.query_depth.saturating_sub(1);
         let is_outermost = self.query_depth == 0;
+        control(small_forms::fetch_to_limit(query))?;
         control(rename::rewrite_query(query, is_outermost))?;
         control(order_by_all::rewrite_query(query))
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         for relation in &mut select.from {
+            small_forms::name_the_side(relation);
             asof::nest(relation);
         }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        small_forms::complete_access(expr);
         ControlFlow::Continue(())
     }
 
@@ -66,6 +74,7 @@ impl VisitorMut for Rewriter {
             table_with_joins, ..
         } = factor
         {
+            small_forms::name_the_side(table_with_joins);
             asof::nest(table_with_joins);
         }
         ControlFlow::Continue(())

@@ -1,0 +1,56 @@
+//! Functions which analysts expect and the engine below does not have.
+//!
+//! Three kinds, each in one visible list, which [`functions`] puts together:
+//! - [`aggregate`] and [`scalar`]: functions of ours, one a file. Where an expression of existing
+//!   functions does the same, the function only stands for it ([`shorthand`]), so that it is as
+//!   fast, and all optimizer rules know it;
+//! - [`synonyms`]: other systems' names for functions which exist.
+//!
+//! This crate must not know of sessions, catalogues or files.
+
+pub mod aggregate;
+pub mod scalar;
+pub mod shorthand;
+pub mod synonyms;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+
+/// Every function of Sheaf's own.
+pub struct Functions {
+    /// From values of a row to a value.
+    pub scalar: Vec<Arc<ScalarUDF>>,
+    /// From the rows of a group to a value.
+    pub aggregate: Vec<Arc<AggregateUDF>>,
+}
+
+/// Every function of Sheaf's own, in the order of registration. Synonyms come under all their
+/// names, so register these after the engine's functions.
+#[must_use]
+pub fn functions() -> Functions {
+    let mut scalar = synonyms::scalar();
+    scalar.extend(scalar::functions());
+    let mut aggregate = synonyms::aggregate();
+    aggregate.extend(aggregate::functions());
+    Functions { scalar, aggregate }
+}
+
+/// Registers every function.
+///
+/// # Errors
+/// If the registry refuses one.
+pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    let Functions { scalar, aggregate } = functions();
+    for function in scalar {
+        registry.register_udf(function)?;
+    }
+    for function in aggregate {
+        registry.register_udaf(function)?;
+    }
+    Ok(())
+}

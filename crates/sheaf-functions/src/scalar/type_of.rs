@@ -1,0 +1,23 @@
+//! `typeof(x)`, also `pg_typeof`: the SQL name of an expression's type.
+
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::{ScalarUDF, lit};
+use sheaf_base::sql_type_name;
+
+use crate::shorthand::Shorthand;
+
+pub(super) fn function() -> ScalarUDF {
+    Shorthand::new(
+        "typeof",
+        1,
+        |_| Ok(DataType::Utf8),
+        |_, types| Ok(lit(sql_type_name(&types[0]))),
+    )
+    .with_aliases(&["pg_typeof"])
+    .documented(
+        "Other Functions",
+        "The SQL name of the type of an expression.",
+        "typeof(expression)",
+    )
+    .build()
+}
