@@ -77,7 +77,10 @@ impl AsyncDB for Connection {
             rows = split_lines(rows);
         }
         let schema = result.schema();
-        let types = schema.fields().iter().map(|f| values::column_type(f.data_type()));
+        let types = schema
+            .fields()
+            .iter()
+            .map(|f| values::column_type(f.data_type()));
         Ok(DBOutput::Rows {
             types: types.collect(),
             rows,
