@@ -1,7 +1,7 @@
 //! SQL forms the engine below parses but cannot plan or run, and the operators that run them.
 //!
 //! In the life of a statement:
-//! - [`rewrite`] turns syntax trees the planner would refuse (`SELECT * RENAME`, `ASOF JOIN` in a
+//! - [`rewrite()`] turns syntax trees the planner would refuse (`SELECT * RENAME`, `ASOF JOIN` in a
 //!   chain of joins, `ORDER BY ALL` over expressions) into trees it passes on to …
 //! - … [`relation_planners`], which plan relations of a FROM clause into logical plans: PIVOT,
 //!   UNPIVOT, samples, ASOF joins, `UNNEST … WITH ORDINALITY`;

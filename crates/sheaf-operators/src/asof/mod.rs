@@ -7,7 +7,7 @@
 //!
 //! [`AsofJoinNode`] is the logical node. [`AsofJoinExec`] wants both sides distributed by the keys
 //! (or in a single partition, if there are none) and sorted by keys, then time, so that one merge
-//! ([`merge`]) finds all matches with a batch of each side in memory. For `<=` and `<` times are
+//! (`merge`) finds all matches with a batch of each side in memory. For `<=` and `<` times are
 //! sorted downwards; then in each case the match is the last right row which does not come after
 //! the left one.
 

@@ -2,10 +2,10 @@
 //!
 //! SQL forms which concern a SELECT as a whole cannot be caught by a relation planner, since the
 //! planner only asks for relations. Each rewrite here moves such a form into a relation: a nested
-//! join, or a call of a reserved relation ([`reserved`]) whose argument is a sub-query. No schema
+//! join, or a call of a reserved relation (`reserved`) whose argument is a sub-query. No schema
 //! is known yet; what needs one is decided by the planner of that relation.
 //!
-//! The order of rewrites within one query is visible in [`Rewriter::post_visit_query`]. Sub-queries
+//! The order of rewrites within one query is visible in `Rewriter::post_visit_query`. Sub-queries
 //! come before the query around them.
 
 mod asof;

@@ -1,8 +1,8 @@
 //! `TABLESAMPLE`: a random part of a relation, by share or by number of rows.
 //!
-//! Both kinds give every row a random 64-bit priority ([`priority`]). A share keeps the rows whose
-//! priority is below share · 2⁶⁴ ([`share`]); a number n keeps the n rows of lowest priority, which
-//! is a uniform sample without replacement ([`reservoir`]; "bottom-k" sampling, Cohen and Kaplan
+//! Both kinds give every row a random 64-bit priority (`priority`). A share keeps the rows whose
+//! priority is below share · 2⁶⁴ (`share`); a number n keeps the n rows of lowest priority, which
+//! is a uniform sample without replacement (`reservoir`; "bottom-k" sampling, Cohen and Kaplan
 //! 2007). Shares stream; a number needs memory for 2·n rows and a batch, all accounted.
 //!
 //! SYSTEM, BLOCK, ROW and BERNOULLI give the same: each row passes by anyway, so choosing whole

@@ -220,3 +220,15 @@ async fn errors_say_what_is_wrong() {
         assert!(error.message().contains(message), "{clause}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn endless_samples_can_be_cancelled() {
+    let session = TestSession::new(2, 8192);
+    for size in ["0.0001 PERCENT", "0 PERCENT", "10 ROWS"] {
+        let sql = format!("SELECT * FROM generate_series(1, 1000000000000) TABLESAMPLE ({size})");
+        let run = session.try_run(&sql);
+        // One thread runs the query and the clock: a query that never yields would stop both.
+        let outcome = tokio::time::timeout(std::time::Duration::from_millis(50), run).await;
+        assert!(outcome.is_err(), "{size}");
+    }
+}
