@@ -94,10 +94,10 @@ impl SessionBuilder {
             None => EngineRuntime::new(runtime_options(&self.settings))?,
         };
         let catalog = Arc::new(Catalog::default());
-        let mut state = Ok(());
+        let mut completed = Ok(());
         let inner = Arc::new_cyclic(|session: &Weak<SessionInner>| {
             let mut engine_state = session_state(&engine, &catalog, session);
-            state = apply_settings(&self.settings, &engine, &mut engine_state);
+            completed = complete(&mut engine_state, &self.settings, &engine);
             SessionInner {
                 engine: Arc::clone(&engine),
                 settings: RwLock::new(self.settings),
@@ -107,7 +107,7 @@ impl SessionBuilder {
                 environment: self.environment.into_iter().collect(),
             }
         });
-        state?;
+        completed?;
         Ok(Session { inner })
     }
 }
@@ -142,4 +142,10 @@ fn session_state(
         .with_query_planner(Arc::new(SheafQueryPlanner::new()))
         .with_relation_planners(sheaf_operators::relation_planners())
         .build()
+}
+
+/// Adds Sheaf's functions to the engine's, and carries the settings into the state.
+fn complete(state: &mut SessionState, settings: &Settings, engine: &EngineRuntime) -> Result<()> {
+    sheaf_functions::register(state)?;
+    apply_settings(settings, engine, state)
 }
