@@ -14,7 +14,7 @@ use super::value_type::ValueType;
 use super::{SAMPLE_BYTES_FIRST, SAMPLE_BYTES_FURTHER};
 use crate::formats::options::ReadOptions;
 use crate::scan::bytes::SourceFile;
-use crate::scan::csv::{CsvLayout, skip_top, skip_top_of, unique_names};
+use crate::scan::csv::{CsvLayout, place_of, skip_top, skip_top_of, unique_names};
 
 /// Bytes by which delimiter and header are told.
 const DIALECT_BYTES: usize = 128 * 1024;
@@ -57,6 +57,11 @@ pub(crate) async fn infer_csv(
             Some(columns) => first_row_names(records.first(), columns),
             None => detect_header(&layout, &records),
         };
+    }
+    // Declared names that the header lacks stand for columns by position, as in COPY.
+    if let (Some(declared), Some(header)) = (&given, records.first()) {
+        let is_there = |name: &String| place_of(header, name).is_some();
+        layout.is_by_name &= declared.fields().iter().all(|field| is_there(field.name()));
     }
     let mut columns = Columns::default();
     let mut totals = Totals::default();

@@ -3,7 +3,7 @@
 //! Values are visited as they are parsed, without building a tree, so that the order of columns is
 //! that of the files. What does not go together (a number here, an object there) becomes text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ use crate::formats::options::{JsonFormat, ReadOptions};
 use crate::scan::bytes::SourceFile;
 use crate::scan::csv::skip_top_of;
 use crate::scan::json::starts_array;
+use crate::scan::json_texts::{LIST_STEP, join};
 use crate::scan::json_values::{RawValue, ValueSplitter};
 
 /// Keys that one object may have; beyond it, an object is data rather than a record.
@@ -35,6 +36,8 @@ pub(crate) struct JsonSample {
     pub(crate) arrays: HashMap<Path, bool>,
     /// Whether every value stands on a line of its own, so that files may be split at lines.
     pub(crate) is_line_delimited: bool,
+    /// Paths of text columns that may hold objects and arrays.
+    pub(crate) text_paths: HashSet<String>,
     /// Decompressed bytes of a value, on average; 0 if none was seen.
     pub(crate) bytes_per_row: f64,
 }
@@ -53,6 +56,7 @@ pub(crate) async fn infer_json(
         file_schema: Arc::new(Schema::empty()),
         arrays: HashMap::new(),
         is_line_delimited: true,
+        text_paths: HashSet::new(),
         bytes_per_row: 0.0,
     };
     let mut record = Shape::Scalar(ValueType::Null);
@@ -87,7 +91,47 @@ pub(crate) async fn infer_json(
             .with_state(SqlState::BAD_COPY_FILE_FORMAT));
         }
     };
+    if let Shape::Object(object) = &record {
+        for (name, shape) in &object.fields {
+            if let Ok(field) = sample.file_schema.field_with_name(name) {
+                text_paths(
+                    shape,
+                    field.data_type(),
+                    name.clone(),
+                    &mut sample.text_paths,
+                );
+            }
+        }
+    }
+    let given = options
+        .types
+        .iter()
+        .filter(|(_, data_type)| data_type.is_string());
+    sample
+        .text_paths
+        .extend(given.map(|(name, _)| name.clone()));
     Ok(sample)
+}
+
+/// Collects the paths at which texts are wanted and objects or arrays were seen.
+fn text_paths(shape: &Shape, data_type: &DataType, path: String, paths: &mut HashSet<String>) {
+    match (shape, data_type) {
+        (Shape::Scalar(_), _) => {}
+        (_, data_type) if data_type.is_string() => {
+            paths.insert(path);
+        }
+        (Shape::List(item), DataType::List(field)) => {
+            text_paths(item, field.data_type(), join(&path, LIST_STEP), paths);
+        }
+        (Shape::Object(object), DataType::Struct(fields)) => {
+            for (name, shape) in &object.fields {
+                if let Some((_, field)) = fields.find(name) {
+                    text_paths(shape, field.data_type(), join(&path, name), paths);
+                }
+            }
+        }
+        _ => {}
+    }
 }
 
 fn schema_of(object: &Object, options: &ReadOptions, text_type: &DataType) -> Result<SchemaRef> {

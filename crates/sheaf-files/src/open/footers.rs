@@ -1,4 +1,4 @@
-//! What Parquet and Avro files say of themselves: schemas, rows, where row groups start.
+//! What Parquet files say of themselves: schemas, rows, where row groups start.
 //!
 //! Footers go through the engine's metadata cache (bounded there, keyed by path, size and time), so
 //! the scan that follows does not read them again.
@@ -9,7 +9,6 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::Statistics;
 use datafusion::datasource::file_format::FileFormat;
-use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use futures::{StreamExt, TryStreamExt};
@@ -20,9 +19,8 @@ use sheaf_base::{Result, SheafError};
 use crate::infer::{sampled, unite};
 use crate::listing::{FoundFile, Listing};
 use crate::partition::{FileExtent, Split};
-use crate::scan::bytes::SourceFile;
 use crate::scan::named::name_error;
-use crate::table::Rows;
+use crate::table::{RowGroup, Rows};
 
 /// Files whose footers are all read before planning; of more, only the sampled ones.
 const FOOTER_FILES_MAX: usize = 1_000;
@@ -85,11 +83,11 @@ pub(super) async fn read_footers(
         })
         .collect();
     for (i, _, metadata) in &found {
-        extents[*i].split = Split::At(row_group_starts(metadata));
-        files[*i] = match DFParquetMetadata::statistics_from_parquet_metadata(metadata, &schema) {
-            Ok(statistics) => Rows::Known(Arc::new(statistics)),
-            Err(_) => Rows::Known(Arc::new(row_count_only(metadata, &schema))),
-        };
+        let groups = row_groups(metadata);
+        extents[*i].split = Split::At(groups.iter().map(|group| group.start).collect());
+        let statistics = DFParquetMetadata::statistics_from_parquet_metadata(metadata, &schema)
+            .unwrap_or_else(|_| row_count_only(metadata, &schema));
+        files[*i] = Rows::Known(Arc::new(statistics), groups);
     }
     if found.len() < count {
         estimate_others(&mut files, listing, &found);
@@ -134,22 +132,25 @@ async fn read_footer(
     Ok((schema.as_ref().clone(), metadata))
 }
 
-/// Where the engine looks for each row group when it is given a range of bytes.
-fn row_group_starts(metadata: &ParquetMetaData) -> Arc<[u64]> {
-    let starts = metadata
+/// The row groups, each where the engine looks for it when it is given a range of bytes.
+fn row_groups(metadata: &ParquetMetaData) -> Arc<[RowGroup]> {
+    let filled = metadata
         .row_groups()
         .iter()
-        .filter(|group| group.num_columns() > 0)
+        .filter(|group| group.num_columns() > 0);
+    let mut groups: Vec<RowGroup> = filled
         .map(|group| {
             let column = group.column(0);
-            let start = column
-                .dictionary_page_offset()
-                .unwrap_or_else(|| column.data_page_offset());
-            u64::try_from(start).unwrap_or(0)
-        });
-    let mut starts: Vec<u64> = starts.collect();
-    starts.sort_unstable();
-    starts.into()
+            let start = column.dictionary_page_offset();
+            let start = start.unwrap_or_else(|| column.data_page_offset());
+            RowGroup {
+                start: u64::try_from(start).unwrap_or(0),
+                rows: u64::try_from(group.num_rows()).unwrap_or(0),
+            }
+        })
+        .collect();
+    groups.sort_unstable_by_key(|group| group.start);
+    groups.into()
 }
 
 fn row_count_only(metadata: &ParquetMetaData, schema: &Schema) -> Statistics {
@@ -177,15 +178,4 @@ fn estimate_others(
             *known = Rows::Estimated(u64::try_from(estimate).unwrap_or(u64::MAX));
         }
     }
-}
-
-/// The schema of an Avro file.
-///
-/// # Errors
-/// Names the file if it is no Avro file.
-pub(super) async fn avro_schema(session: &dyn Session, file: &SourceFile) -> Result<SchemaRef> {
-    AvroFormat
-        .infer_schema(session, &file.store, std::slice::from_ref(&file.meta))
-        .await
-        .map_err(|error| name_error(error, &file.path, "Avro"))
 }

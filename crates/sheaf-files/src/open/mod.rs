@@ -5,7 +5,7 @@ mod footers;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use ::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::datasource::table_schema::TableSchema;
 use sheaf_base::{Result, SheafError};
@@ -19,8 +19,8 @@ use crate::listing::hive::{HiveColumns, hive_columns};
 use crate::listing::{FoundFile, Listing, list};
 use crate::partition::{FileExtent, Split, auto_size, plan};
 use crate::request::{ReadRequest, bad_option};
-use crate::scan::arrow::schema_of;
 use crate::scan::bytes::SourceFile;
+use crate::scan::{arrow, avro};
 use crate::table::{FileTable, FileTableParts, Reader, Rows, TableFile};
 
 /// The column that holds a row's file.
@@ -133,13 +133,13 @@ fn rows_of_columns(rows: Vec<Rows>, read: &SchemaRef, kept: &SchemaRef) -> Vec<R
         .filter_map(|field| read.index_of(field.name()).ok())
         .collect();
     let without_hidden = |rows| match rows {
-        Rows::Known(statistics) => {
+        Rows::Known(statistics, groups) => {
             let mut fewer = statistics.as_ref().clone();
             fewer.column_statistics = places
                 .iter()
                 .map(|i| statistics.column_statistics[*i].clone())
                 .collect();
-            Rows::Known(Arc::new(fewer))
+            Rows::Known(Arc::new(fewer), groups)
         }
         other => other,
     };
@@ -332,6 +332,7 @@ impl Opening<'_> {
             reader: Reader::Json {
                 arrangement: self.options.json_format,
                 arrays: sample.arrays,
+                text_paths: Arc::new(sample.text_paths),
             },
             extents: self.text_extents(can_split),
             rows: self.text_rows(sample.bytes_per_row),
@@ -375,7 +376,7 @@ impl Opening<'_> {
     async fn read_arrow(&self) -> Result<Opened> {
         let mut schemas = Vec::new();
         for file in self.sample_files() {
-            schemas.push(schema_of(&file).await?);
+            schemas.push(arrow::schema_of(&file).await?);
         }
         let inferred = unite(schemas.iter().map(AsRef::as_ref), &self.text_type);
         let extents = self.listing.files.iter().map(|file| FileExtent {
@@ -397,7 +398,7 @@ impl Opening<'_> {
     async fn read_avro(&self) -> Result<Opened> {
         let mut schemas = Vec::new();
         for file in self.sample_files() {
-            schemas.push(footers::avro_schema(self.session, &file).await?);
+            schemas.push(avro::schema_of(&file).await?);
         }
         let inferred = unite(schemas.iter().map(AsRef::as_ref), &self.text_type);
         let extents = self.listing.files.iter().map(|file| FileExtent {

@@ -183,24 +183,19 @@ impl CsvFormat {
     /// The file's columns in its own order, with the table's types where the table has them.
     fn physical_fields(&self, names: Option<&[String]>) -> Vec<Field> {
         let Some(names) = names else {
-            return self
-                .file_schema
-                .fields()
-                .iter()
-                .map(|f| f.as_ref().clone())
-                .collect();
+            let own = self.file_schema.fields().iter();
+            return own.map(|field| field.as_ref().clone()).collect();
         };
-        let known: HashMap<&str, &DataType> = self
-            .file_schema
-            .fields()
-            .iter()
-            .map(|field| (field.name().as_str(), field.data_type()))
-            .collect();
-        let type_of = |name: &String| known.get(name.as_str()).copied().unwrap_or(&DataType::Utf8);
-        names
-            .iter()
-            .map(|name| Field::new(name, type_of(name).clone(), true))
-            .collect()
+        let text = |name: &String| Field::new(name, DataType::Utf8, true);
+        let mut fields: Vec<Field> = names.iter().map(text).collect();
+        for field in self.file_schema.fields() {
+            if let Some(place) = place_of(names, field.name()) {
+                fields[place] = fields[place]
+                    .clone()
+                    .with_data_type(field.data_type().clone());
+            }
+        }
+        fields
     }
 
     fn builder(&self, schema: SchemaRef, piece: &Piece) -> ReaderBuilder {
@@ -225,6 +220,17 @@ impl CsvFormat {
     }
 }
 
+/// Where the column called `name` is among `names`: by its very name, else in another case, since
+/// declared names come in lower case.
+pub(crate) fn place_of(names: &[String], name: &str) -> Option<usize> {
+    let exact = names.iter().position(|known| known == name);
+    exact.or_else(|| {
+        names
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(name))
+    })
+}
+
 /// A file's columns, and where the wanted ones of the table are among them.
 #[derive(Debug)]
 struct Columns {
@@ -247,7 +253,7 @@ fn columns_of(
     let mut wanted = Vec::with_capacity(projection.len());
     for (field, position) in output.fields().iter().zip(projection) {
         let place = match header {
-            Some(names) => names.iter().position(|name| name == field.name()),
+            Some(names) => place_of(names, field.name()),
             None => Some(*position),
         };
         wanted.push(place.map(|place| {

@@ -1,6 +1,6 @@
 //! JSON pieces: objects one a line, one after another, or in one array.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -17,6 +17,7 @@ use sheaf_base::{Result, SheafError};
 
 use super::bytes::Chunks;
 use super::csv::skip_top_of;
+use super::json_texts::TextRewriter;
 use super::json_values::{ArrayUnwrapper, ValueSplitter};
 use super::records::records;
 use super::stream::{Explain, RecordDecoder, decode};
@@ -33,6 +34,8 @@ pub(crate) struct JsonFormat {
     pub(crate) arrangement: Arrangement,
     /// Whether each file is one array, where known.
     pub(crate) arrays: HashMap<Path, bool>,
+    /// Paths of text columns that may hold objects and arrays.
+    pub(crate) text_paths: Arc<HashSet<String>>,
 }
 
 #[async_trait]
@@ -57,6 +60,9 @@ impl RecordFormat for JsonFormat {
         if is_array {
             chunks = unwrap_array(chunks);
         }
+        if !self.text_paths.is_empty() {
+            chunks = rewrite_texts(chunks, Arc::clone(&self.text_paths));
+        }
         let decoder = JsonDecoder {
             decoder: decoder_of(Arc::clone(&schema), batch_rows)?,
             batch_rows,
@@ -66,6 +72,7 @@ impl RecordFormat for JsonFormat {
             piece,
             start: parts.start,
             is_array,
+            text_paths: Arc::clone(&self.text_paths),
         };
         Ok(decode(chunks, Box::new(decoder), Arc::new(explain)))
     }
@@ -115,6 +122,14 @@ fn unwrap_array(chunks: Chunks) -> Chunks {
     unwrapped.boxed()
 }
 
+/// Encloses objects and arrays at `paths` in quotes.
+fn rewrite_texts(chunks: Chunks, paths: Arc<HashSet<String>>) -> Chunks {
+    let mut rewriter = TextRewriter::new(paths);
+    chunks
+        .map(move |chunk| Ok(Bytes::from(rewriter.rewrite(&chunk?))))
+        .boxed()
+}
+
 struct JsonDecoder {
     decoder: Decoder,
     batch_rows: usize,
@@ -144,6 +159,7 @@ struct JsonExplain {
     piece: Piece,
     start: u64,
     is_array: bool,
+    text_paths: Arc<HashSet<String>>,
 }
 
 #[async_trait]
@@ -199,7 +215,8 @@ impl JsonExplain {
     fn try_value(&self, bytes: &[u8]) -> Option<ArrowError> {
         let attempt = || -> Result<(), ArrowError> {
             let mut decoder = decoder_of(Arc::clone(&self.schema), 1)?;
-            decoder.decode(bytes)?;
+            let rewritten = TextRewriter::new(Arc::clone(&self.text_paths)).rewrite(bytes);
+            decoder.decode(&rewritten)?;
             decoder.decode(b"\n")?;
             if decoder.has_partial_record() {
                 return Err(ArrowError::JsonError(

@@ -1,14 +1,17 @@
 //! Reading at run time: the file sources beneath `DataSourceExec`.
 //!
-//! Text formats and Arrow files are read by [`RecordSource`], which gives bytes to a decoder per
-//! file and turns what goes wrong into errors with file and line. Parquet and Avro are read by the
-//! engine's own sources inside [`named::NamedSource`], which puts the file's name on errors. Both
+//! Text formats, Arrow and Avro files are read by [`RecordSource`], which gives bytes to a decoder per
+//! file and turns what goes wrong into errors with file and line. Parquet is read by the
+//! engine's own source inside [`named::NamedSource`], which puts the file's name on errors. Both
 //! keep the partitions that planning made: the engine does not cut files again.
 
 pub(crate) mod arrow;
+pub(crate) mod avro;
 pub(crate) mod bytes;
+mod contents;
 pub(crate) mod csv;
 pub(crate) mod json;
+pub(crate) mod json_texts;
 pub(crate) mod json_values;
 pub(crate) mod named;
 pub(crate) mod quotes;

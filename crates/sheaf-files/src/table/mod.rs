@@ -3,7 +3,7 @@
 mod prune;
 mod source;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -39,8 +39,16 @@ const ORDERED_LIMIT_ROWS_MAX: usize = 100_000;
 pub(crate) enum Rows {
     Unknown,
     Estimated(u64),
-    /// From its footer, with the statistics of its columns.
-    Known(Arc<Statistics>),
+    /// From its footer: statistics of its columns, and for each row group its place and rows.
+    Known(Arc<Statistics>, Arc<[RowGroup]>),
+}
+
+/// A row group of a Parquet file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowGroup {
+    /// The byte by which a range is found to hold it.
+    pub(crate) start: u64,
+    pub(crate) rows: u64,
 }
 
 /// A file of a table.
@@ -60,6 +68,7 @@ pub(crate) enum Reader {
     Json {
         arrangement: Arrangement,
         arrays: HashMap<Path, bool>,
+        text_paths: Arc<HashSet<String>>,
     },
     Text,
     Parquet,
@@ -119,7 +128,11 @@ impl FileTable {
                 let file = &self.parts.files[stretch.file];
                 let range = stretch.range.clone().unwrap_or(0..file.meta.size);
                 let rows = match (&file.rows, &stretch.range) {
-                    (Rows::Known(statistics), None) => exact_rows(statistics),
+                    (Rows::Known(statistics, _), None) => exact_rows(statistics),
+                    (Rows::Known(_, groups), Some(range)) => {
+                        let own = groups.iter().filter(|group| range.contains(&group.start));
+                        Some(own.map(|group| group.rows).sum())
+                    }
                     _ => None,
                 };
                 PartitionInfo {
@@ -233,7 +246,7 @@ impl FileTable {
             let offset = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
             described = described.with_range(offset(range.start), offset(range.end));
         }
-        if let Rows::Known(statistics) = &file.rows {
+        if let Rows::Known(statistics, _) = &file.rows {
             let whole = stretch.range.is_none();
             let statistics = if whole {
                 Arc::clone(statistics)
@@ -280,7 +293,7 @@ impl FileTable {
         let known: Option<Vec<&Statistics>> = files
             .iter()
             .map(|file| match &self.parts.files[*file].rows {
-                Rows::Known(statistics) => Some(statistics.as_ref()),
+                Rows::Known(statistics, _) => Some(statistics.as_ref()),
                 _ => None,
             })
             .collect();
@@ -302,7 +315,7 @@ impl FileTable {
         let rows = files
             .iter()
             .map(|file| match &self.parts.files[*file].rows {
-                Rows::Known(statistics) => exact_rows(statistics),
+                Rows::Known(statistics, _) => exact_rows(statistics),
                 Rows::Estimated(rows) => Some(*rows),
                 Rows::Unknown => None,
             });

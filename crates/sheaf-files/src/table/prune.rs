@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{and_kleene, prep_null_mask_filter};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::Schema;
 use datafusion::catalog::Session;
 use datafusion::common::{DFSchema, ScalarValue};
@@ -51,9 +50,10 @@ pub(super) fn prune<'a>(
     let df_schema = DFSchema::try_from(schema.as_ref().clone())?;
     let predicate = session.create_physical_expr(filter, &df_schema)?;
     let decided = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
-    let all = BooleanArray::from(vec![true; batch.num_rows()]);
-    let kept = prep_null_mask_filter(&and_kleene(decided.as_boolean(), &all)?);
-    let stretches = parts.stretches.iter().zip(kept.values().iter());
+    // What is not known to be true is left out.
+    let decided = decided.as_boolean();
+    let kept = decided.iter().map(|keep| keep == Some(true));
+    let stretches = parts.stretches.iter().zip(kept);
     Ok(stretches
         .filter_map(|(stretch, keep)| keep.then_some(stretch))
         .collect())

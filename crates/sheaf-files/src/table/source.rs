@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use datafusion::catalog::Session;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::{AvroSource, FileSource, ParquetSource};
+use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
 use datafusion::error::Result as EngineResult;
 
 use super::{FileTable, Reader};
 use crate::scan::arrow::ArrowFormat;
+use crate::scan::avro::AvroFormat;
 use crate::scan::csv::CsvFormat;
 use crate::scan::json::JsonFormat;
 use crate::scan::named::NamedSource;
@@ -28,15 +29,17 @@ impl FileTable {
             Reader::Json {
                 arrangement,
                 arrays,
+                text_paths,
             } => Arc::new(JsonFormat {
                 file_schema,
                 arrangement: *arrangement,
                 arrays: arrays.clone(),
+                text_paths: Arc::clone(text_paths),
             }),
             Reader::Text => Arc::new(TextFormat { file_schema }),
             Reader::Arrow => Arc::new(ArrowFormat { file_schema }),
+            Reader::Avro => Arc::new(AvroFormat { file_schema }),
             Reader::Parquet => return self.parquet_source(session),
-            Reader::Avro => return Ok(named(AvroSource::new(schema))),
         };
         Ok(Arc::new(RecordSource::new(format, schema)))
     }
@@ -51,10 +54,6 @@ impl FileTable {
                 store, cache,
             )))
             .with_metadata_size_hint(FOOTER_BYTES_HINT);
-        Ok(named(source))
+        Ok(Arc::new(NamedSource::new(Arc::new(source))))
     }
-}
-
-fn named(source: impl FileSource) -> Arc<dyn FileSource> {
-    Arc::new(NamedSource::new(Arc::new(source)))
 }

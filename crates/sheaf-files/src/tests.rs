@@ -1,1 +1,0 @@
-//! Tests of reading: files in a temporary directory, through the engine.
