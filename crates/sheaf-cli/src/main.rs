@@ -141,10 +141,21 @@ fn session(arguments: &Arguments) -> Result<Session> {
     for (name, value) in &arguments.settings.values {
         builder = builder.setting(name, value)?;
     }
-    for (name, value) in &arguments.set {
+    // Names with a point are the engine's own settings, which only SET knows.
+    let (engine, own): (Vec<_>, Vec<_>) = arguments
+        .set
+        .iter()
+        .partition(|(name, _)| name.contains('.'));
+    for (name, value) in own {
         builder = builder.setting(name, value)?;
     }
-    builder.build()
+    let session = builder.build()?;
+    for (name, value) in engine {
+        let sql = format!("SET {name} = '{}'", value.replace('\'', "''"));
+        sheaf::block_on(async { session.sql(&sql).await.map(|_| ()) })
+            .map_err(|error| error.with_context(format!("--set {name}")))?;
+    }
+    Ok(session)
 }
 
 /// The configuration file's path and text; a file that nobody named need not exist.

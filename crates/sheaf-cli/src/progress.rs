@@ -78,7 +78,10 @@ fn line(progress: &Progress) -> String {
         Some(fraction) => bar(fraction.clamp(0.0, 1.0)),
         None => String::from("running"),
     };
-    let mut parts = vec![format!("{} rows", RowCount(progress.rows_scanned))];
+    let mut parts = vec![];
+    if progress.rows_scanned > 0 {
+        parts.push(format!("{} rows", RowCount(progress.rows_scanned)));
+    }
     let bytes = progress.bytes_scanned;
     if bytes > 0 {
         let seconds = progress.elapsed.as_secs_f64();

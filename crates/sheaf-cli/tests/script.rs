@@ -1,5 +1,7 @@
 //! The binary in scripts: exit codes, formats, streaming, error reports, the demo's numbers.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

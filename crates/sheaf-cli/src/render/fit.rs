@@ -117,3 +117,43 @@ fn share(wishes: &[Wish], budget: usize) -> Vec<usize> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_shared_fairly() {
+        let wish = |natural, floor| Wish { natural, floor };
+        // 40 columns less the last bar, less 3 for each frame: 33 for the values.
+        let wishes = [wish(30, 12), wish(10, 10)];
+        assert_eq!(
+            fit(&wishes, Some(40)),
+            Fit {
+                widths: vec![23, 10],
+                left: 2,
+                elided: 0
+            }
+        );
+        // Two long texts get the same; the odd column goes to the first.
+        let wishes = [wish(30, 12), wish(40, 12)];
+        assert_eq!(
+            fit(&wishes, Some(42)),
+            Fit {
+                widths: vec![18, 17],
+                left: 2,
+                elided: 0
+            }
+        );
+        // Too narrow for anything: the first column, cut.
+        let wishes = [wish(30, 12), wish(40, 12)];
+        assert_eq!(
+            fit(&wishes, Some(16)),
+            Fit {
+                widths: vec![8],
+                left: 1,
+                elided: 1
+            }
+        );
+    }
+}

@@ -13,7 +13,6 @@ use sheaf::arrow::array::{
 use sheaf::arrow::datatypes::{DataType, Field, Int32Type, IntervalMonthDayNano};
 
 use super::excerpt::Excerpt;
-use super::fit::{Fit, Wish, fit};
 use super::*;
 
 /// An output that can be looked at.
@@ -472,50 +471,4 @@ fn excerpts_keep_both_ends_of_many_batches() {
         .collect();
     assert_eq!(kept, ["0", "1", "28", "29"]);
     assert_eq!(excerpt.rows_elided(), 26);
-}
-
-#[test]
-fn widths_are_shared_fairly() {
-    let wish = |natural, floor| Wish { natural, floor };
-    // 40 columns less the last bar, less 3 for each frame: 33 for the values.
-    let wishes = [wish(30, 12), wish(10, 10)];
-    assert_eq!(
-        fit(&wishes, Some(40)),
-        Fit {
-            widths: vec![23, 10],
-            left: 2,
-            elided: 0
-        }
-    );
-    // Two long texts get the same; the odd column goes to the first.
-    let wishes = [wish(30, 12), wish(40, 12)];
-    assert_eq!(
-        fit(&wishes, Some(42)),
-        Fit {
-            widths: vec![18, 17],
-            left: 2,
-            elided: 0
-        }
-    );
-    // Too narrow for anything: the first column, cut.
-    let wishes = [wish(30, 12), wish(40, 12)];
-    assert_eq!(
-        fit(&wishes, Some(16)),
-        Fit {
-            widths: vec![8],
-            left: 1,
-            elided: 1
-        }
-    );
-}
-
-#[test]
-fn texts_are_shortened_by_their_width() {
-    assert_eq!(text::shorten("abc", 3), "abc");
-    assert_eq!(text::shorten("abcd", 3), "ab…");
-    assert_eq!(text::shorten("桃桃桃", 4), "桃…");
-    assert_eq!(text::shorten("abc", 1), "…");
-    assert_eq!(text::shorten("abc", 0), "");
-    assert_eq!(text::count(1, "row"), "1 row");
-    assert_eq!(text::count(80_000, "row"), "80,000 rows");
 }

@@ -1,12 +1,14 @@
 //! Completion: which names may stand at the cursor. The lexer says what kind of place it is; the
 //! names come from the session, the commands from their list, paths from the file system.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustyline::completion::Pair;
 use sheaf::sql::lexer::{self, Completion, CompletionPlace, KEYWORDS};
-use sheaf::{Names, Session};
+use sheaf::{Names, Session, TableName};
 
 use super::commands::COMMANDS;
 use crate::environment;
@@ -39,21 +41,92 @@ const STATEMENT_WORDS: &[&str] = &[
     "PIVOT",
 ];
 
-/// The start of what is replaced, and the candidates for it.
-pub(super) fn complete(line: &str, cursor: usize, session: &Session) -> (usize, Vec<Pair>) {
-    let before = line.get(..cursor).unwrap_or(line);
-    if before.trim_start().starts_with('\\') {
-        return complete_command(before, session);
+/// Files whose columns are remembered.
+const FILES_MAX: usize = 64;
+/// Time that looking for a file's columns may take while the user waits for the key.
+const FILE_WAIT_MAX: Duration = Duration::from_millis(400);
+
+/// Completes with the names of a session, and with the columns of the files a statement reads.
+pub(super) struct NameCompleter {
+    session: Session,
+    /// The newest last.
+    files: VecDeque<TableName>,
+}
+
+impl NameCompleter {
+    /// A completer over `session`.
+    pub(super) fn new(session: Session) -> Self {
+        Self {
+            session,
+            files: VecDeque::new(),
+        }
     }
-    let completion = lexer::completion_place(line, cursor);
-    let start = completion.range.start;
-    let prefix = line.get(completion.range.clone()).unwrap_or_default();
-    let candidates = match completion.place {
-        CompletionPlace::Nothing => vec![],
-        CompletionPlace::FilePath => return complete_path(prefix, start),
-        _ => sql_candidates(&completion, prefix, &session.names()),
-    };
-    (start, candidates)
+
+    /// The start of what is replaced, and the candidates for it.
+    pub(super) fn complete(&mut self, line: &str, cursor: usize) -> (usize, Vec<Pair>) {
+        let before = line.get(..cursor).unwrap_or(line);
+        if before.trim_start().starts_with('\\') {
+            return complete_command(before, &self.session);
+        }
+        let completion = lexer::completion_place(line, cursor);
+        let start = completion.range.start;
+        let prefix = line.get(completion.range.clone()).unwrap_or_default();
+        match completion.place {
+            CompletionPlace::Nothing => (start, vec![]),
+            CompletionPlace::FilePath => complete_path(prefix, start),
+            _ => {
+                let names = self.names_for(&completion);
+                (start, sql_candidates(&completion, prefix, &names))
+            }
+        }
+    }
+
+    /// The session's names, and as further tables the files of the statement.
+    fn names_for(&mut self, completion: &Completion) -> Names {
+        let mut names = self.session.names();
+        for path in &completion.tables {
+            // Remote files would make the key wait for the network.
+            let is_local_file = path.contains(['.', '/', '*']) && !path.contains("://");
+            if is_local_file && !names.tables.iter().any(|table| table.name == *path) {
+                names.tables.extend(self.file(path));
+            }
+        }
+        names
+    }
+
+    fn file(&mut self, path: &str) -> Option<TableName> {
+        if let Some(known) = self.files.iter().find(|file| file.name == path) {
+            return Some(known.clone());
+        }
+        let file = describe_file(&self.session, path)?;
+        if self.files.len() >= FILES_MAX {
+            self.files.pop_front();
+        }
+        self.files.push_back(file.clone());
+        Some(file)
+    }
+}
+
+/// The columns of a file; none if it is none, or takes too long to look at.
+fn describe_file(session: &Session, path: &str) -> Option<TableName> {
+    let sql = format!("SELECT * FROM '{}' LIMIT 0", path.replace('\'', "''"));
+    let schema = sheaf::block_on(async {
+        match tokio::time::timeout(FILE_WAIT_MAX, session.sql(&sql)).await {
+            Ok(result) => result.map(|result| Some(result.schema())),
+            Err(_) => Ok(None),
+        }
+    });
+    let columns = schema
+        .ok()??
+        .fields()
+        .iter()
+        .map(|f| (f.name().clone(), String::new()))
+        .collect();
+    Some(TableName {
+        name: path.to_owned(),
+        kind: "file",
+        columns,
+    })
 }
 
 fn sql_candidates(completion: &Completion, prefix: &str, names: &Names) -> Vec<Pair> {
@@ -66,7 +139,8 @@ fn sql_candidates(completion: &Completion, prefix: &str, names: &Names) -> Vec<P
         CompletionPlace::Statement => found.words(STATEMENT_WORDS, prefix),
         CompletionPlace::Setting => found.names(names.settings.iter().copied()),
         CompletionPlace::Table => {
-            found.names(names.tables.iter().map(|table| table.name.as_str()));
+            let tables = names.tables.iter().filter(|table| table.kind != "file");
+            found.names(tables.map(|table| table.name.as_str()));
             let functions = names.functions.iter().filter(|f| f.kind == "table");
             found.calls(functions.map(|f| f.name.as_str()));
         }

@@ -1,6 +1,7 @@
 //! The line editor: rustyline with history, completion, hints and highlighting.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,8 @@ use rustyline::{ColorMode, CompletionType, Config, Context, Helper};
 use sheaf::sql::lexer;
 use sheaf::{Result, Session, SheafError};
 
-use super::{complete, highlight};
+use super::complete::NameCompleter;
+use super::highlight;
 use crate::environment;
 use crate::terminal::{self, Paint};
 
@@ -41,6 +43,7 @@ impl Editor {
             .map_err(terminal_error)?
             .history_ignore_space(true)
             .completion_type(CompletionType::List)
+            .completion_show_all_if_ambiguous(true)
             .completion_prompt_limit(COMPLETIONS_SHOWN_MAX)
             .color_mode(if paint.is_on() {
                 ColorMode::Enabled
@@ -50,7 +53,7 @@ impl Editor {
             .build();
         let mut editor = rustyline::Editor::with_config(config).map_err(terminal_error)?;
         editor.set_helper(Some(SqlHelper {
-            session,
+            names: RefCell::new(NameCompleter::new(session)),
             paint,
             hinter: HistoryHinter::new(),
         }));
@@ -101,7 +104,8 @@ fn make_private_directory(path: &Path) -> bool {
 
 /// What rustyline asks while the user types.
 struct SqlHelper {
-    session: Session,
+    /// In a cell since rustyline lends its helper only for reading.
+    names: RefCell<NameCompleter>,
     paint: Paint,
     hinter: HistoryHinter,
 }
@@ -117,7 +121,7 @@ impl Completer for SqlHelper {
         cursor: usize,
         _context: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        Ok(complete::complete(line, cursor, &self.session))
+        Ok(self.names.borrow_mut().complete(line, cursor))
     }
 }
 
