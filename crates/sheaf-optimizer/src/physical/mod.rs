@@ -3,6 +3,7 @@
 //! The engine's list, written out, with ours in their places; a test compares it with the
 //! engine's own when that is upgraded.
 
+pub mod cooperative_join;
 pub mod spillable_join;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use datafusion::physical_optimizer::topk_repartition::TopKRepartition;
 use datafusion::physical_optimizer::update_aggr_exprs::OptimizeAggregateOrder;
 use datafusion::physical_optimizer::window_topn::WindowTopN;
 
+pub use cooperative_join::CooperativeJoinRule;
 pub use spillable_join::SpillableJoinRule;
 
 /// The physical rules, in the order in which they run.
@@ -64,6 +66,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(PushdownSort::new()),
         // Operators yield, so that Ctrl-C works.
         Arc::new(EnsureCooperative::new()),
+        // Ours. Joins yield, too.
+        Arc::new(CooperativeJoinRule),
         // Dynamic filters refer to operators, so nothing may be rebuilt after this.
         Arc::new(FilterPushdown::new_post_optimization()),
         // Changes nothing; refuses plans that cannot run.

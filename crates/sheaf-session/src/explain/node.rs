@@ -37,6 +37,12 @@ pub(crate) struct Measured {
 impl PlanNode {
     /// The tree below `plan`; `with_metrics` after it ran.
     pub(crate) fn of(plan: &dyn ExecutionPlan, with_metrics: bool) -> Self {
+        // Yielding is no work that anybody would look for in a plan.
+        if plan.name() == "CooperativeExec"
+            && let [input] = plan.children().as_slice()
+        {
+            return Self::of(input.as_ref(), with_metrics);
+        }
         let (name, details) = match scan_details(plan) {
             Some(details) => ("Scan".to_owned(), details),
             None => (words(plan.name()), details(plan)),
