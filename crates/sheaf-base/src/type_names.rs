@@ -86,7 +86,10 @@ mod tests {
         let item = Arc::new(Field::new("item", DataType::Int64, true));
         let list = DataType::List(item);
         assert_eq!(sql_type_name(&list), "BIGINT[]");
-        let fields = vec![Field::new("a", list, true), Field::new("b", DataType::Utf8View, true)];
+        let fields = vec![
+            Field::new("a", list, true),
+            Field::new("b", DataType::Utf8View, true),
+        ];
         let name = sql_type_name(&DataType::Struct(fields.into()));
         assert_eq!(name, "STRUCT(a BIGINT[], b VARCHAR)");
     }

@@ -59,8 +59,10 @@ impl FromStr for ByteCount {
             (Ok(value), Some(scale)) if value.is_finite() && value >= 0.0 => {
                 Ok(Self(saturating_u64(value * scale as f64)))
             }
-            _ => Err(SheafError::user(format!("\"{text}\" is not a number of bytes"))
-                .with_hint("write a number and a unit, for example 512MB, 1.5GiB or 4GB")),
+            _ => Err(
+                SheafError::user(format!("\"{text}\" is not a number of bytes"))
+                    .with_hint("write a number and a unit, for example 512MB, 1.5GiB or 4GB"),
+            ),
         }
     }
 }
@@ -184,7 +186,11 @@ mod tests {
             ("4gb", 4_000_000_000),
             ("64KiB", 65_536),
         ] {
-            assert_eq!(text.parse::<ByteCount>().unwrap(), ByteCount(bytes), "{text}");
+            assert_eq!(
+                text.parse::<ByteCount>().unwrap(),
+                ByteCount(bytes),
+                "{text}"
+            );
         }
         for text in ["", "GB", "-1MB", "1 parsec", "1e5MB", "1.2.3"] {
             assert!(text.parse::<ByteCount>().is_err(), "{text}");
@@ -207,7 +213,12 @@ mod tests {
 
     #[test]
     fn row_counts_separate_thousands() {
-        for (rows, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        for (rows, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(RowCount(rows).to_string(), text);
         }
     }

@@ -38,9 +38,11 @@ pub(crate) fn apply_settings(
 }
 
 fn check_time_zone(zone: &str) -> Result<()> {
-    zone.parse::<arrow::array::timezone::Tz>().map(drop).map_err(|_| {
-        SheafError::user(format!("there is no time zone \"{zone}\""))
-            .with_state(sheaf_base::error::SqlState::INVALID_PARAMETER_VALUE)
-            .with_hint("write a name such as UTC or Europe/Berlin, or an offset such as +02:00")
-    })
+    zone.parse::<arrow::array::timezone::Tz>()
+        .map(drop)
+        .map_err(|_| {
+            SheafError::user(format!("there is no time zone \"{zone}\""))
+                .with_state(sheaf_base::error::SqlState::INVALID_PARAMETER_VALUE)
+                .with_hint("write a name such as UTC or Europe/Berlin, or an offset such as +02:00")
+        })
 }

@@ -51,7 +51,9 @@ impl SessionBuilder {
                 .split_once('=')
                 .ok_or_else(|| at(SheafError::user("expected name = value")))?;
             let value = value.trim().trim_matches(['"', '\'']);
-            self.settings.set(name.trim(), value, Layer::File).map_err(at)?;
+            self.settings
+                .set(name.trim(), value, Layer::File)
+                .map_err(at)?;
         }
         Ok(self)
     }
@@ -118,7 +120,9 @@ fn runtime_options(settings: &Settings) -> RuntimeOptions {
         threads: settings.count("threads").unwrap_or(auto.threads),
         memory_limit: settings.bytes("memory_limit").unwrap_or(auto.memory_limit),
         temp_directory: settings.string("temp_directory").map(PathBuf::from),
-        temp_bytes_max: settings.bytes("max_temp_directory_size").unwrap_or(auto.temp_bytes_max),
+        temp_bytes_max: settings
+            .bytes("max_temp_directory_size")
+            .unwrap_or(auto.temp_bytes_max),
     }
 }
 

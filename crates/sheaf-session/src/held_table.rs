@@ -26,7 +26,10 @@ impl HeldTable {
         batches: Vec<RecordBatch>,
         reservation: MemoryReservation,
     ) -> Result<Self> {
-        Ok(Self { rows: MemTable::try_new(schema, vec![batches])?, _reservation: reservation })
+        Ok(Self {
+            rows: MemTable::try_new(schema, vec![batches])?,
+            _reservation: reservation,
+        })
     }
 }
 

@@ -63,7 +63,10 @@ impl Names {
         Self {
             tables,
             functions: function_list(&state),
-            settings: sheaf_base::settings::SETTINGS.iter().map(|s| s.name).collect(),
+            settings: sheaf_base::settings::SETTINGS
+                .iter()
+                .map(|s| s.name)
+                .collect(),
         }
     }
 }

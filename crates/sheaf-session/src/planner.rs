@@ -18,7 +18,9 @@ pub(crate) struct SheafQueryPlanner {
 impl SheafQueryPlanner {
     pub(crate) fn new() -> Self {
         let extensions = sheaf_operators::extension_planners();
-        Self { planner: DefaultPhysicalPlanner::with_extension_planners(extensions) }
+        Self {
+            planner: DefaultPhysicalPlanner::with_extension_planners(extensions),
+        }
     }
 }
 

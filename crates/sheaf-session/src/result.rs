@@ -35,13 +35,21 @@ enum Tag {
 
 impl std::fmt::Debug for QueryResult {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("QueryResult").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("QueryResult")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }
 
 impl QueryResult {
     pub(crate) fn stream(stream: SendableRecordBatchStream, query: Arc<Query>) -> Self {
-        Self { schema: stream.schema(), stream: Some(stream), query, tag: Tag::Rows, rows: 0 }
+        Self {
+            schema: stream.schema(),
+            stream: Some(stream),
+            query,
+            tag: Tag::Rows,
+            rows: 0,
+        }
     }
 
     /// Rows that are there already.
@@ -62,7 +70,13 @@ impl QueryResult {
     pub(crate) fn done(tag: impl Into<String>, query: Arc<Query>) -> Self {
         query.finish(Outcome::Done);
         let schema = Arc::new(Schema::empty());
-        Self { schema, stream: None, query, tag: Tag::Done(tag.into()), rows: 0 }
+        Self {
+            schema,
+            stream: None,
+            query,
+            tag: Tag::Done(tag.into()),
+            rows: 0,
+        }
     }
 
     /// Runs a stream whose only value is a count (COPY, INSERT) to its end.
@@ -72,7 +86,11 @@ impl QueryResult {
         let mut total = 0;
         while let Some(batch) = result.next_batch().await {
             let batch = batch?;
-            if let Some(counts) = batch.columns().first().and_then(|c| c.as_primitive_opt::<UInt64Type>()) {
+            if let Some(counts) = batch
+                .columns()
+                .first()
+                .and_then(|c| c.as_primitive_opt::<UInt64Type>())
+            {
                 total += counts.iter().flatten().sum::<u64>();
             }
         }

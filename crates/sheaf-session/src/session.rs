@@ -106,7 +106,10 @@ impl Session {
             .pop()
             .ok_or_else(|| SheafError::user("there is no statement to run"))?;
         for statement in statements {
-            self.run_with(&statement, parameters.clone()).await?.drain().await?;
+            self.run_with(&statement, parameters.clone())
+                .await?
+                .drain()
+                .await?;
         }
         self.run_with(&last, parameters).await
     }
@@ -134,8 +137,9 @@ impl Session {
         async move {
             let timeout = self.inner.settings.read().duration("statement_timeout");
             let query = self.inner.engine.registry().begin(&statement.text, timeout);
-            let outcome =
-                query.guard(statements::run(self, statement, parameters, &query)).await;
+            let outcome = query
+                .guard(statements::run(self, statement, parameters, &query))
+                .await;
             outcome.inspect_err(|error| query.fail(error))
         }
         .boxed()
@@ -177,7 +181,9 @@ impl Session {
     /// # Errors
     /// `UserInput` if the name is taken.
     pub fn register_table(&self, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
-        self.inner.catalog.put(name, Relation::Table(table), IfExists::Fail)?;
+        self.inner
+            .catalog
+            .put(name, Relation::Table(table), IfExists::Fail)?;
         Ok(())
     }
 
@@ -211,7 +217,10 @@ impl Session {
     pub(crate) fn locate(&self, text: &str) -> Result<Location> {
         let environment = |name: &str| {
             let variables = &self.inner.environment;
-            variables.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+            variables
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.clone())
         };
         let location = locate(text, &std::env::current_dir()?, &environment)?;
         ensure_store(&location, &self.inner.engine.runtime_env(), &environment)?;
@@ -220,7 +229,12 @@ impl Session {
 
     pub(crate) fn binder<'a>(&'a self, state: &'a SessionState) -> Binder<'a> {
         let partition_size = self.inner.settings.read().bytes("partition_size");
-        Binder::new(&self.inner.catalog, state, partition_size, &self.inner.environment)
+        Binder::new(
+            &self.inner.catalog,
+            state,
+            partition_size,
+            &self.inner.environment,
+        )
     }
 
     /// Optimizes `plan`, makes it physical and starts it.
@@ -240,7 +254,10 @@ impl Session {
         state: &SessionState,
         query: &Arc<Query>,
     ) -> Result<QueryResult> {
-        let stream = self.inner.engine.execute(plan, state.task_ctx(), Arc::clone(query))?;
+        let stream = self
+            .inner
+            .engine
+            .execute(plan, state.task_ctx(), Arc::clone(query))?;
         Ok(QueryResult::stream(stream, Arc::clone(query)))
     }
 }

@@ -11,16 +11,30 @@ use crate::Session;
 
 fn session() -> Session {
     let builder = Session::builder().setting("threads", "2").unwrap();
-    builder.setting("memory_limit", "200MB").unwrap().build().unwrap()
+    builder
+        .setting("memory_limit", "200MB")
+        .unwrap()
+        .build()
+        .unwrap()
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 async fn number(session: &Session, sql: &str) -> i64 {
     let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
-    batches.iter().find(|b| b.num_rows() > 0).unwrap().column(0).as_primitive::<Int64Type>().value(0)
+    batches
+        .iter()
+        .find(|b| b.num_rows() > 0)
+        .unwrap()
+        .column(0)
+        .as_primitive::<Int64Type>()
+        .value(0)
 }
 
 #[test]
@@ -28,11 +42,18 @@ fn registered_batches_are_tables() {
     let session = session();
     let column = Arc::new(Int64Array::from(vec![1, 2, 39])) as _;
     let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
-    session.register_batches("numbers", vec![batch.clone()]).unwrap();
+    session
+        .register_batches("numbers", vec![batch.clone()])
+        .unwrap();
     assert_eq!(block_on(number(&session, "SELECT sum(n) FROM numbers")), 42);
-    let error = session.register_batches("numbers", vec![batch]).unwrap_err();
+    let error = session
+        .register_batches("numbers", vec![batch])
+        .unwrap_err();
     assert_eq!(error.state().code(), "42P07");
-    assert_eq!(session.names().tables[0].columns, [("n".to_owned(), "BIGINT".to_owned())]);
+    assert_eq!(
+        session.names().tables[0].columns,
+        [("n".to_owned(), "BIGINT".to_owned())]
+    );
 }
 
 #[test]
@@ -40,9 +61,15 @@ fn parameters_take_their_place_and_missing_ones_are_told() {
     let session = session();
     block_on(async {
         let parameters = vec![ScalarValue::Int64(Some(40)), ScalarValue::Int64(Some(2))];
-        let result = session.sql_with("SELECT $1 + $2", parameters).await.unwrap();
+        let result = session
+            .sql_with("SELECT $1 + $2", parameters)
+            .await
+            .unwrap();
         let batches = result.collect().await.unwrap();
-        assert_eq!(batches[0].column(0).as_primitive::<Int64Type>().value(0), 42);
+        assert_eq!(
+            batches[0].column(0).as_primitive::<Int64Type>().value(0),
+            42
+        );
         let error = session.sql("SELECT $1 + 1").await.unwrap_err();
         assert_eq!(error.state().code(), "42P02");
     });
@@ -74,7 +101,10 @@ fn a_time_limit_cancels() {
             Err(error) => Err(error),
         };
         let error = outcome.unwrap_err();
-        assert_eq!((error.kind(), error.state().code()), (ErrorKind::Cancelled, "57014"));
+        assert_eq!(
+            (error.kind(), error.state().code()),
+            (ErrorKind::Cancelled, "57014")
+        );
     });
 }
 
@@ -92,6 +122,8 @@ fn sessions_of_one_engine_have_settings_of_their_own() {
 
 #[test]
 fn configuration_text_says_which_line_is_wrong() {
-    let error = Session::builder().config_text("# all\nthreads = 2\nmemory = 1GB\n").unwrap_err();
+    let error = Session::builder()
+        .config_text("# all\nthreads = 2\nmemory = 1GB\n")
+        .unwrap_err();
     assert!(error.message().starts_with("line 3: "), "{error}");
 }

@@ -7,7 +7,8 @@
 use sheaf::{Result, Session};
 
 fn main() -> Result<()> {
-    let directory = std::env::temp_dir().join(format!("sheaf-example-query-{}", std::process::id()));
+    let directory =
+        std::env::temp_dir().join(format!("sheaf-example-query-{}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
     for (year, amount) in [(2024, 10), (2025, 32)] {
         let path = directory.join(format!("sales_{year}.csv"));

@@ -8,7 +8,9 @@ use sheaf::{Result, Session};
 
 fn main() -> Result<()> {
     sheaf::block_on(async {
-        let session = Session::builder().setting("memory_limit", "256MB")?.build()?;
+        let session = Session::builder()
+            .setting("memory_limit", "256MB")?
+            .build()?;
         let mut result = session.sql("SELECT * FROM range(1, 1000000000)").await?;
         let mut rows = 0;
         while let Some(batch) = result.next_batch().await {

@@ -55,5 +55,8 @@ pub use sheaf_sql::{self as sql, Statement, StatementKind};
 /// # Errors
 /// Those of the future; `Resource` if no runtime can be made.
 pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
 }

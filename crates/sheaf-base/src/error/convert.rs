@@ -20,10 +20,13 @@ impl From<SheafError> for DataFusionError {
 
 impl From<DataFusionError> for SheafError {
     fn from(error: DataFusionError) -> Self {
-        let position = error.diagnostic().and_then(|d| d.span).map(|span| Position {
-            line: span.start.line,
-            column: span.start.column,
-        });
+        let position = error
+            .diagnostic()
+            .and_then(|d| d.span)
+            .map(|span| Position {
+                line: span.start.line,
+                column: span.start.column,
+            });
         let mut sheaf = translate(error);
         if sheaf.0.position.is_none() {
             sheaf.0.position = position;
@@ -38,10 +41,10 @@ fn translate(error: DataFusionError) -> SheafError {
         DataFusionError::Diagnostic(_, inner) => translate(*inner),
         DataFusionError::Context(context, inner) => translate_context(&context, *inner),
         DataFusionError::Shared(inner) => translate_shared(&inner),
-        DataFusionError::Collection(errors) => errors
-            .into_iter()
-            .next()
-            .map_or_else(|| SheafError::internal("an empty collection of errors"), translate),
+        DataFusionError::Collection(errors) => errors.into_iter().next().map_or_else(
+            || SheafError::internal("an empty collection of errors"),
+            translate,
+        ),
         DataFusionError::ArrowError(inner, _) => SheafError::from(*inner),
         DataFusionError::ParquetError(inner) => SheafError::from(*inner),
         DataFusionError::ObjectStore(inner) => SheafError::from(*inner),
@@ -52,8 +55,9 @@ fn translate(error: DataFusionError) -> SheafError {
             SheafError::unsupported(format!("not supported: {}", lower_first(&message)))
         }
         DataFusionError::Plan(message) => translate_plan(message),
-        DataFusionError::Configuration(message) => SheafError::user(lower_first(&message))
-            .with_state(SqlState::INVALID_PARAMETER_VALUE),
+        DataFusionError::Configuration(message) => {
+            SheafError::user(lower_first(&message)).with_state(SqlState::INVALID_PARAMETER_VALUE)
+        }
         DataFusionError::Execution(message) => translate_execution(&message),
         DataFusionError::ExecutionJoin(inner) => {
             SheafError::internal(format!("a task of the query failed: {inner}"))
@@ -105,9 +109,10 @@ fn translate_context(context: &str, inner: DataFusionError) -> SheafError {
 
 fn translate_schema(error: &SchemaError) -> SheafError {
     match error {
-        SchemaError::FieldNotFound { field, valid_fields } => {
-            column_not_found(field, valid_fields)
-        }
+        SchemaError::FieldNotFound {
+            field,
+            valid_fields,
+        } => column_not_found(field, valid_fields),
         SchemaError::AmbiguousReference { field } => {
             SheafError::user(format!("column \"{}\" is ambiguous", field.name))
                 .with_state(SqlState::AMBIGUOUS_COLUMN)
@@ -131,7 +136,10 @@ fn column_not_found(field: &Column, valid_fields: &[Column]) -> SheafError {
     match names.len() {
         0 => error,
         1..=12 => error.with_hint(format!("the columns are {}", names.join(", "))),
-        more => error.with_hint(format!("the columns are {}, … ({more})", names[..12].join(", "))),
+        more => error.with_hint(format!(
+            "the columns are {}, … ({more})",
+            names[..12].join(", ")
+        )),
     }
 }
 
@@ -142,7 +150,10 @@ fn translate_plan(message: String) -> SheafError {
     let error = SheafError::user(lower_first(&message));
     if message.contains("No function matches") || message.contains("Invalid function") {
         error.with_state(SqlState::UNDEFINED_FUNCTION)
-    } else if message.contains("cannot be coerced") || message.contains("coercion") {
+    } else if message.to_lowercase().contains("cannot coerce")
+        || message.contains("cannot be coerced")
+        || message.contains("coercion")
+    {
         error.with_state(SqlState::DATATYPE_MISMATCH)
     } else {
         error
@@ -170,7 +181,11 @@ fn translate_execution(message: &str) -> SheafError {
 }
 
 fn translate_arrow_message(message: &str) -> SheafError {
-    SheafError::data(lower_first(strip_arrow_prefix(message)))
+    let error = SheafError::data(lower_first(strip_arrow_prefix(message)));
+    if message.contains("too large to store") || message.contains("verflow") {
+        return error.with_state(SqlState::NUMERIC_VALUE_OUT_OF_RANGE);
+    }
+    error
 }
 
 impl From<ArrowError> for SheafError {
@@ -178,10 +193,11 @@ impl From<ArrowError> for SheafError {
         match error {
             ArrowError::ExternalError(inner) => translate_external(inner),
             ArrowError::DivideByZero => division_by_zero(),
-            ArrowError::ArithmeticOverflow(message) => {
-                Self::data(format!("the result is out of range: {}", lower_first(&message)))
-                    .with_state(SqlState::NUMERIC_VALUE_OUT_OF_RANGE)
-            }
+            ArrowError::ArithmeticOverflow(message) => Self::data(format!(
+                "the result is out of range: {}",
+                lower_first(&message)
+            ))
+            .with_state(SqlState::NUMERIC_VALUE_OUT_OF_RANGE),
             ArrowError::CastError(message) => translate_cast(&message),
             ArrowError::NotYetImplemented(message) => {
                 Self::unsupported(format!("not supported: {}", lower_first(&message)))
@@ -275,10 +291,21 @@ fn translate_cast(message: &str) -> SheafError {
         .and_then(|(value, data_type)| {
             let data_type: arrow::datatypes::DataType =
                 data_type.strip_suffix(" type")?.parse().ok()?;
-            Some(format!("{value} is not a value of type {}", sql_type_name(&data_type)))
+            Some(format!(
+                "{value} is not a value of type {}",
+                sql_type_name(&data_type)
+            ))
         });
-    let error = SheafError::data(readable.unwrap_or_else(|| lower_first(message)))
-        .with_state(SqlState::INVALID_TEXT_REPRESENTATION);
+    // Arrow refuses a number that is too large in several words, and texts in one.
+    let is_number_out_of_range = message.starts_with("Can't cast value")
+        || message.contains("out of range")
+        || message.contains("Overflowing");
+    let state = match is_number_out_of_range {
+        true => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        false => SqlState::INVALID_TEXT_REPRESENTATION,
+    };
+    let error =
+        SheafError::data(readable.unwrap_or_else(|| lower_first(message))).with_state(state);
     error.with_hint("try_cast gives NULL instead")
 }
 
@@ -300,22 +327,35 @@ fn internal(message: String) -> SheafError {
 }
 
 fn strip_arrow_prefix(message: &str) -> &str {
-    ["Csv error: ", "Json error: ", "Parser error: ", "Compute error: ", "Invalid argument error: ",
-     "Schema error: ", "Parquet argument error: ", "Ipc error: "]
-        .iter()
-        .find_map(|prefix| message.strip_prefix(prefix))
-        .unwrap_or(message)
+    [
+        "Csv error: ",
+        "Json error: ",
+        "Parser error: ",
+        "Compute error: ",
+        "Invalid argument error: ",
+        "Schema error: ",
+        "Parquet argument error: ",
+        "Ipc error: ",
+    ]
+    .iter()
+    .find_map(|prefix| message.strip_prefix(prefix))
+    .unwrap_or(message)
 }
 
 /// Lower-cases the first letter of a sentence, but leaves acronyms and names (`JSON`, `Utf8`).
 fn lower_first(message: &str) -> String {
-    let word_end = message.find(|c: char| !c.is_alphanumeric()).unwrap_or(message.len());
+    let word_end = message
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(message.len());
     let word = &message[..word_end];
     let is_sentence_case = word.chars().skip(1).all(|c| c.is_lowercase())
         && word.chars().next().is_some_and(char::is_uppercase);
     if is_sentence_case {
         let mut chars = message.chars();
-        let first = chars.next().map(|c| c.to_lowercase().to_string()).unwrap_or_default();
+        let first = chars
+            .next()
+            .map(|c| c.to_lowercase().to_string())
+            .unwrap_or_default();
         first + chars.as_str()
     } else {
         message.to_owned()

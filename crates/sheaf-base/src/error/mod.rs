@@ -65,7 +65,10 @@ impl Position {
             1 => start.column + self.column - 1,
             _ => self.column,
         };
-        Position { line: start.line + self.line - 1, column }
+        Position {
+            line: start.line + self.line - 1,
+            column,
+        }
     }
 }
 

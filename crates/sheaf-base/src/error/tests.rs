@@ -23,13 +23,20 @@ fn syntax_errors_carry_their_position() {
     ));
     assert_eq!(error.position(), Some(Position { line: 2, column: 8 }));
     assert_eq!(error.state(), SqlState::SYNTAX_ERROR);
-    assert_eq!(error.message(), "syntax error: expected: an expression, found: FROM");
+    assert_eq!(
+        error.message(),
+        "syntax error: expected: an expression, found: FROM"
+    );
 }
 
 #[test]
 fn kinds_and_states_follow_the_cause() {
     let cases: Vec<(DataFusionError, ErrorKind, SqlState)> = vec![
-        (ArrowError::DivideByZero.into(), ErrorKind::Data, SqlState::DIVISION_BY_ZERO),
+        (
+            ArrowError::DivideByZero.into(),
+            ErrorKind::Data,
+            SqlState::DIVISION_BY_ZERO,
+        ),
         (
             ArrowError::CastError("Cannot cast 'x'".into()).into(),
             ErrorKind::Data,

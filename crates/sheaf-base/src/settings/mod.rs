@@ -147,8 +147,12 @@ impl Settings {
     }
 
     fn at(&self, index: usize) -> (&str, Layer) {
-        const LAYERS: [Layer; LAYER_COUNT] =
-            [Layer::File, Layer::Environment, Layer::CommandLine, Layer::Session];
+        const LAYERS: [Layer; LAYER_COUNT] = [
+            Layer::File,
+            Layer::Environment,
+            Layer::CommandLine,
+            Layer::Session,
+        ];
         for (slot, layer) in LAYERS.into_iter().enumerate().rev() {
             if let Some(text) = &self.values[index][slot] {
                 return (text, layer);
@@ -182,7 +186,9 @@ impl Settings {
     /// A setting of kind [`SettingKind::Duration`]; `None` for no limit.
     #[must_use]
     pub fn duration(&self, name: &str) -> Option<Duration> {
-        parse_duration(self.text(name)).ok().filter(|d| !d.is_zero())
+        parse_duration(self.text(name))
+            .ok()
+            .filter(|d| !d.is_zero())
     }
 
     /// A setting of kind [`SettingKind::Text`]; `None` if empty.
@@ -218,9 +224,11 @@ impl Setting {
         if fits {
             return Ok(());
         }
-        Err(SheafError::user(format!("setting {} cannot be \"{text}\"", self.name))
-            .with_state(SqlState::INVALID_PARAMETER_VALUE)
-            .with_hint(format!("it takes {}", self.kind.describe())))
+        Err(
+            SheafError::user(format!("setting {} cannot be \"{text}\"", self.name))
+                .with_state(SqlState::INVALID_PARAMETER_VALUE)
+                .with_hint(format!("it takes {}", self.kind.describe())),
+        )
     }
 }
 
@@ -232,7 +240,10 @@ impl SettingKind {
             Self::Bool => "on or off".to_owned(),
             Self::Count { min } => format!("a whole number of at least {min}, or auto"),
             Self::Bytes { min } => {
-                format!("a size such as 512MB or 4GB (at least {}), or auto", ByteCount(min))
+                format!(
+                    "a size such as 512MB or 4GB (at least {}), or auto",
+                    ByteCount(min)
+                )
             }
             Self::Duration => "a time such as 500ms or 30s; 0 means no limit".to_owned(),
             Self::Text => "any text".to_owned(),
@@ -241,14 +252,17 @@ impl SettingKind {
 }
 
 fn find(name: &str) -> Result<usize> {
-    SETTINGS.iter().position(|s| s.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
-        let error = SheafError::user(format!("there is no setting \"{name}\""))
-            .with_state(SqlState::UNDEFINED_OBJECT);
-        match nearest(name, SETTINGS.iter().map(|s| s.name)) {
-            Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
-            None => error.with_hint("SHOW ALL lists the settings"),
-        }
-    })
+    SETTINGS
+        .iter()
+        .position(|s| s.name.eq_ignore_ascii_case(name))
+        .ok_or_else(|| {
+            let error = SheafError::user(format!("there is no setting \"{name}\""))
+                .with_state(SqlState::UNDEFINED_OBJECT);
+            match nearest(name, SETTINGS.iter().map(|s| s.name)) {
+                Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+                None => error.with_hint("SHOW ALL lists the settings"),
+            }
+        })
 }
 
 fn slot(layer: Layer) -> Option<usize> {

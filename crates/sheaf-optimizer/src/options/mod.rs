@@ -43,8 +43,6 @@ pub fn engine_options(options: &mut ConfigOptions) {
 
     // Errors point at the place in the statement.
     options.sql_parser.collect_spans = true;
-    // `0.1 + 0.2` is 0.3: literals with a point are exact, as in PostgreSQL.
-    options.sql_parser.parse_float_as_decimal = true;
     // Names fold to lower case unless quoted, as in PostgreSQL.
     options.sql_parser.enable_ident_normalization = true;
 

@@ -26,10 +26,14 @@ pub(super) fn read_request(name: &str, arguments: &[FunctionArg]) -> Result<Opti
                 return Err(SheafError::user(format!("{name}: unexpected argument {value}"))
                     .with_hint("several paths make a list: ['a.csv', 'b.csv']; options are named: name => value"));
             }
-            FunctionArg::Named { name: option, arg, .. } => {
+            FunctionArg::Named {
+                name: option, arg, ..
+            } => {
                 options.push((option.value.to_lowercase(), option_value(name, arg)?));
             }
-            FunctionArg::ExprNamed { name: option, arg, .. } => {
+            FunctionArg::ExprNamed {
+                name: option, arg, ..
+            } => {
                 options.push((option.to_string().to_lowercase(), option_value(name, arg)?));
             }
         }
@@ -48,8 +52,10 @@ pub(super) fn read_request(name: &str, arguments: &[FunctionArg]) -> Result<Opti
 
 fn path_list(function: &str, value: OptionValue) -> Result<Vec<String>> {
     let is_no_path = || {
-        SheafError::user(format!("{function}: the first argument is a path or a list of paths"))
-            .with_state(SqlState::INVALID_PARAMETER_VALUE)
+        SheafError::user(format!(
+            "{function}: the first argument is a path or a list of paths"
+        ))
+        .with_state(SqlState::INVALID_PARAMETER_VALUE)
     };
     match value {
         OptionValue::Text(path) => Ok(vec![path]),
@@ -81,15 +87,21 @@ pub(crate) fn literal(expr: &Expr) -> Option<OptionValue> {
     match expr {
         Expr::Value(value) => scalar(&value.value),
         Expr::Nested(inner) => literal(inner),
-        Expr::Array(array) => {
-            array.elem.iter().map(literal).collect::<Option<Vec<_>>>().map(OptionValue::List)
-        }
+        Expr::Array(array) => array
+            .elem
+            .iter()
+            .map(literal)
+            .collect::<Option<Vec<_>>>()
+            .map(OptionValue::List),
         Expr::Dictionary(fields) => fields
             .iter()
             .map(|f: &ast::DictionaryField| Some((f.key.value.clone(), literal(&f.value)?)))
             .collect::<Option<Vec<_>>>()
             .map(OptionValue::Struct),
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => match literal(expr)? {
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => match literal(expr)? {
             OptionValue::Number(number) => Some(OptionValue::Number(-number)),
             _ => None,
         },

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, Distinct, Expr, Ident, Select, SelectItem, VisitMut, VisitorMut,
+    self, Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
+    VisitMut, VisitorMut,
 };
 
 /// Names the computed columns of every SELECT in `statement`.
@@ -21,6 +22,21 @@ struct Namer;
 impl VisitorMut for Namer {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_ref()
+            && matches!(select.distinct, Some(Distinct::Distinct))
+            && let Some(OrderBy {
+                kind: OrderByKind::Expressions(order),
+                ..
+            }) = &mut query.order_by
+        {
+            for key in order {
+                order_by_name(&mut key.expr, &select.projection);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         // DISTINCT ON matches its expressions with the items as they stand.
         if !matches!(select.distinct, Some(Distinct::On(_))) {
@@ -30,10 +46,23 @@ impl VisitorMut for Namer {
     }
 }
 
+/// With DISTINCT, a sort key must be a column of the result: the one it repeats, by its name.
+fn order_by_name(key: &mut Expr, projection: &[SelectItem]) {
+    let is_column = matches!(key, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    let repeats = projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::UnnamedExpr(expr) if expr == key));
+    if repeats && !is_column && !names_itself(key) && !matches!(key, Expr::Value(_)) {
+        *key = Expr::Identifier(Ident::with_quote('"', key.to_string()));
+    }
+}
+
 fn name_items(select: &mut Select) {
     let mut taken: HashMap<String, usize> = HashMap::new();
     for item in &mut select.projection {
-        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
         let text = match expr {
             // A repeated column needs a name, too; the first keeps its own.
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => expr.to_string(),
@@ -70,9 +99,9 @@ fn names_itself(expr: &Expr) -> bool {
 fn last_part(expr: &Expr, text: &str) -> String {
     match expr {
         Expr::Identifier(ident) => ident.value.clone(),
-        Expr::CompoundIdentifier(parts) => {
-            parts.last().map_or_else(|| text.to_owned(), |part| part.value.clone())
-        }
+        Expr::CompoundIdentifier(parts) => parts
+            .last()
+            .map_or_else(|| text.to_owned(), |part| part.value.clone()),
         _ => text.to_owned(),
     }
 }

@@ -47,7 +47,12 @@ impl<'a> BoundContext<'a> {
         let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
             vec![Arc::new(CallPlanner { calls: bound.calls })];
         relation_planners.extend(state.relation_planners().iter().cloned());
-        Self { state, catalog, tables: bound.tables, relation_planners }
+        Self {
+            state,
+            catalog,
+            tables: bound.tables,
+            relation_planners,
+        }
     }
 }
 
@@ -68,7 +73,13 @@ impl RelationPlanner for CallPlanner {
         relation: TableFactor,
         _context: &mut dyn RelationPlannerContext,
     ) -> EngineResult<RelationPlanning> {
-        if let TableFactor::Table { name, args: Some(args), alias, sample: None, .. } = &relation
+        if let TableFactor::Table {
+            name,
+            args: Some(args),
+            alias,
+            sample: None,
+            ..
+        } = &relation
             && let Some(source) = self.calls.get(&call_key(name, &args.args))
         {
             let name = TableReference::bare(name.to_string().to_lowercase());
@@ -120,7 +131,9 @@ impl ContextProvider for BoundContext<'_> {
             .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?))
             .collect::<EngineResult<Vec<_>>>()?;
         let arguments = TableFunctionArgs::new(&args, self.state);
-        Ok(provider_as_source(function.create_table_provider_with_args(arguments)?))
+        Ok(provider_as_source(
+            function.create_table_provider_with_args(arguments)?,
+        ))
     }
 
     fn create_cte_work_table(
@@ -128,7 +141,9 @@ impl ContextProvider for BoundContext<'_> {
         name: &str,
         schema: SchemaRef,
     ) -> EngineResult<Arc<dyn TableSource>> {
-        Ok(provider_as_source(Arc::new(CteWorkTable::new(name, schema))))
+        Ok(provider_as_source(Arc::new(CteWorkTable::new(
+            name, schema,
+        ))))
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
@@ -168,7 +183,11 @@ impl ContextProvider for BoundContext<'_> {
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {
-        self.state.higher_order_functions().keys().cloned().collect()
+        self.state
+            .higher_order_functions()
+            .keys()
+            .cloned()
+            .collect()
     }
 
     fn udaf_names(&self) -> Vec<String> {

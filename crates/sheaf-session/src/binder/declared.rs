@@ -70,11 +70,17 @@ pub(crate) fn without_partition_columns(
     partitions: &[(String, DataType)],
 ) -> Result<SchemaRef> {
     let is_partition = |name: &str| partitions.iter().any(|(partition, _)| partition == name);
-    let fields: Vec<_> =
-        schema.fields().iter().filter(|f| !is_partition(f.name())).cloned().collect();
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .filter(|f| !is_partition(f.name()))
+        .cloned()
+        .collect();
     if fields.is_empty() {
-        return Err(SheafError::user("the files have no column besides the partition columns")
-            .with_state(SqlState::SYNTAX_ERROR_OR_ACCESS_RULE));
+        return Err(
+            SheafError::user("the files have no column besides the partition columns")
+                .with_state(SqlState::SYNTAX_ERROR_OR_ACCESS_RULE),
+        );
     }
     Ok(Arc::new(Schema::new(fields)))
 }

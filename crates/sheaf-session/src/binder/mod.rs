@@ -10,6 +10,7 @@ mod arguments;
 mod column_names;
 mod context;
 mod declared;
+mod literals;
 mod references;
 mod virtual_columns;
 
@@ -64,16 +65,20 @@ impl<'a> Binder<'a> {
         partition_size: Option<ByteCount>,
         environment: &'a [(String, String)],
     ) -> Self {
-        Self { catalog, state, partition_size, environment, view_depth: 0 }
+        Self {
+            catalog,
+            state,
+            partition_size,
+            environment,
+            view_depth: 0,
+        }
     }
 
     /// Plans any statement that the engine's planner knows.
-    pub(crate) fn plan(
-        self,
-        mut statement: ast::Statement,
-    ) -> BoxFuture<'a, Result<LogicalPlan>> {
+    pub(crate) fn plan(self, mut statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
         async move {
             column_names::name_computed(&mut statement);
+            literals::fold_exactly(&mut statement);
             sheaf_operators::rewrite(&mut statement)?;
             let with_virtual_columns = virtual_columns::are_mentioned(&statement);
             if with_virtual_columns {
@@ -139,7 +144,11 @@ impl<'a> Binder<'a> {
                         bound.tables.insert(key, source);
                     }
                 }
-                Reference::Call { key, name, arguments } => {
+                Reference::Call {
+                    key,
+                    name,
+                    arguments,
+                } => {
                     if bound.calls.contains_key(&key) {
                         continue;
                     }
@@ -174,7 +183,10 @@ impl<'a> Binder<'a> {
             return Ok(Some(provider_as_source(table)));
         }
         let reference = table_reference(name)?;
-        if reference.schema().is_some_and(|schema| schema != PUBLIC_SCHEMA) {
+        if reference
+            .schema()
+            .is_some_and(|schema| schema != PUBLIC_SCHEMA)
+        {
             return self.open_system(reference).await;
         }
         let provider: Arc<dyn TableProvider> = match self.catalog.get(reference.table()) {
@@ -204,11 +216,17 @@ impl<'a> Binder<'a> {
                 "view \"{name}\" reads itself, or views are nested over {VIEW_DEPTH_MAX} deep"
             )));
         }
-        let deeper = Binder { view_depth: self.view_depth + 1, ..self };
+        let deeper = Binder {
+            view_depth: self.view_depth + 1,
+            ..self
+        };
         let plan = deeper
             .plan_view(*view.query, &view.columns)
             .await
-            .map_err(|e| e.with_context(format!("view \"{name}\"")).without_position())?;
+            .map_err(|e| {
+                e.with_context(format!("view \"{name}\""))
+                    .without_position()
+            })?;
         Ok(Arc::new(ViewTable::new(plan, Some(view.text))))
     }
 
@@ -255,9 +273,11 @@ pub(crate) fn table_reference(name: &ast::ObjectName) -> Result<TableReference> 
     match parts.as_slice() {
         [table] => Ok(TableReference::bare(table.as_str())),
         [schema, table] => Ok(TableReference::partial(schema.as_str(), table.as_str())),
-        [catalog, schema, table] => {
-            Ok(TableReference::full(catalog.as_str(), schema.as_str(), table.as_str()))
-        }
+        [catalog, schema, table] => Ok(TableReference::full(
+            catalog.as_str(),
+            schema.as_str(),
+            table.as_str(),
+        )),
         _ => Err(SheafError::user(format!("\"{name}\" is no table name"))
             .with_state(SqlState::UNDEFINED_TABLE)),
     }
@@ -294,14 +314,19 @@ pub(crate) fn rename_columns(plan: LogicalPlan, columns: &[String]) -> Result<Lo
             schema.fields().len()
         )));
     }
-    let renamed = schema.iter().enumerate().map(|(index, (qualifier, field))| {
-        let column = Expr::Column((qualifier, field).into());
-        match columns.get(index) {
-            Some(name) => column.alias(name),
-            None => column,
-        }
-    });
-    Ok(LogicalPlanBuilder::from(plan).project(renamed.collect::<Vec<_>>())?.build()?)
+    let renamed = schema
+        .iter()
+        .enumerate()
+        .map(|(index, (qualifier, field))| {
+            let column = Expr::Column((qualifier, field).into());
+            match columns.get(index) {
+                Some(name) => column.alias(name),
+                None => column,
+            }
+        });
+    Ok(LogicalPlanBuilder::from(plan)
+        .project(renamed.collect::<Vec<_>>())?
+        .build()?)
 }
 
 fn select_all(relation: ast::TableFactor) -> ast::Query {
@@ -313,10 +338,15 @@ fn select_all(relation: ast::TableFactor) -> ast::Query {
         select_modifiers: None,
         top: None,
         top_before_distinct: false,
-        projection: vec![ast::SelectItem::Wildcard(ast::WildcardAdditionalOptions::default())],
+        projection: vec![ast::SelectItem::Wildcard(
+            ast::WildcardAdditionalOptions::default(),
+        )],
         exclude: None,
         into: None,
-        from: vec![ast::TableWithJoins { relation, joins: vec![] }],
+        from: vec![ast::TableWithJoins {
+            relation,
+            joins: vec![],
+        }],
         lateral_views: vec![],
         prewhere: None,
         selection: None,

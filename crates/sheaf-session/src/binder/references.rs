@@ -38,7 +38,11 @@ pub(crate) fn is_path(name: &ast::ObjectName) -> Option<&str> {
 /// The key of a call: its text without alias and sample.
 pub(super) fn call_key(name: &ast::ObjectName, arguments: &[ast::FunctionArg]) -> String {
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    format!("{}({})", name.to_string().to_lowercase(), arguments.join(", "))
+    format!(
+        "{}({})",
+        name.to_string().to_lowercase(),
+        arguments.join(", ")
+    )
 }
 
 struct Collector {

@@ -7,9 +7,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    self, ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName,
-    ObjectNamePart, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind,
-    TableFactor, Visit, VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    self, ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart,
+    Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, Visit,
+    VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
 
 /// The virtual columns, in the order in which tables append them.
@@ -67,7 +67,11 @@ fn hide_in_select(select: &mut Select, is_file: &dyn Fn(&TableFactor) -> bool) {
     }
     let names: Vec<Option<ObjectName>> = relations.iter().map(|r| visible_name(r)).collect();
     let is_single = relations.len() == 1;
-    let merges_columns = select.from.iter().flat_map(|item| &item.joins).any(merges_columns);
+    let merges_columns = select
+        .from
+        .iter()
+        .flat_map(|item| &item.joins)
+        .any(merges_columns);
 
     if matches!(select.flavor, SelectFlavor::FromFirstNoSelect) {
         select.flavor = SelectFlavor::FromFirst;
@@ -113,7 +117,9 @@ fn visible_name(relation: &TableFactor) -> Option<ObjectName> {
         _ => return None,
     };
     match alias {
-        Some(alias) => Some(ObjectName(vec![ObjectNamePart::Identifier(alias.name.clone())])),
+        Some(alias) => Some(ObjectName(vec![ObjectNamePart::Identifier(
+            alias.name.clone(),
+        )])),
         None => name,
     }
 }
@@ -130,7 +136,10 @@ fn merges_columns(join: &ast::Join) -> bool {
         | JoinOperator::FullOuter(c) => c,
         _ => return false,
     };
-    matches!(constraint, JoinConstraint::Using(_) | JoinConstraint::Natural)
+    matches!(
+        constraint,
+        JoinConstraint::Using(_) | JoinConstraint::Natural
+    )
 }
 
 fn exclude(options: &mut WildcardAdditionalOptions) {
@@ -149,5 +158,7 @@ fn exclude(options: &mut WildcardAdditionalOptions) {
 }
 
 fn is_virtual(ident: &Ident) -> bool {
-    VIRTUAL_COLUMNS.iter().any(|name| ident.value.eq_ignore_ascii_case(name))
+    VIRTUAL_COLUMNS
+        .iter()
+        .any(|name| ident.value.eq_ignore_ascii_case(name))
 }

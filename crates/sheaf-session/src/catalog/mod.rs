@@ -108,9 +108,11 @@ impl Catalog {
         let mut relations = self.relations.write();
         match (relations.get(name), if_exists) {
             (Some(old), IfExists::Fail) => {
-                return Err(SheafError::user(format!("{} \"{name}\" already exists", old.kind()))
-                    .with_state(SqlState::DUPLICATE_TABLE)
-                    .with_hint("CREATE OR REPLACE replaces it, IF NOT EXISTS keeps it"));
+                return Err(
+                    SheafError::user(format!("{} \"{name}\" already exists", old.kind()))
+                        .with_state(SqlState::DUPLICATE_TABLE)
+                        .with_hint("CREATE OR REPLACE replaces it, IF NOT EXISTS keeps it"),
+                );
             }
             (Some(_), IfExists::Keep) => return Ok(false),
             (None, _) if relations.len() >= RELATIONS_MAX => {
@@ -139,8 +141,10 @@ impl Catalog {
                 let kind = relation.kind();
                 let wanted = if is_view { "view" } else { "table" };
                 let statement = if is_view { "DROP TABLE" } else { "DROP VIEW" };
-                Err(SheafError::user(format!("\"{name}\" is not a {wanted} but a {kind}"))
-                    .with_hint(format!("use {statement}")))
+                Err(
+                    SheafError::user(format!("\"{name}\" is not a {wanted} but a {kind}"))
+                        .with_hint(format!("use {statement}")),
+                )
             }
             None if if_exists => Ok(()),
             None => Err(self.missing(name, &relations.keys().cloned().collect::<Vec<_>>())),
@@ -150,7 +154,10 @@ impl Catalog {
     /// Every name with its relation, sorted.
     pub(crate) fn list(&self) -> Vec<(String, Relation)> {
         let relations = self.relations.read();
-        relations.iter().map(|(name, r)| (name.clone(), r.clone())).collect()
+        relations
+            .iter()
+            .map(|(name, r)| (name.clone(), r.clone()))
+            .collect()
     }
 
     /// The error for a name that stands for nothing.

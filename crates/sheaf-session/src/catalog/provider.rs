@@ -39,7 +39,9 @@ pub(crate) fn catalog_list(
 ) -> Arc<dyn CatalogProviderList> {
     let list = MemoryCatalogProviderList::new();
     let sheaf = SheafCatalog {
-        public: Arc::new(PublicSchema { catalog: Arc::clone(catalog) }),
+        public: Arc::new(PublicSchema {
+            catalog: Arc::clone(catalog),
+        }),
         system: Arc::new(SystemSchema { tables: system }),
     };
     list.register_catalog(CATALOG_NAME.to_owned(), Arc::new(sheaf));
@@ -79,7 +81,11 @@ impl std::fmt::Debug for PublicSchema {
 #[async_trait]
 impl SchemaProvider for PublicSchema {
     fn table_names(&self) -> Vec<String> {
-        self.catalog.list().into_iter().map(|(name, _)| name).collect()
+        self.catalog
+            .list()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect()
     }
 
     async fn table(&self, name: &str) -> EngineResult<Option<Arc<dyn TableProvider>>> {

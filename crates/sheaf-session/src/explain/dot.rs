@@ -4,7 +4,10 @@ use super::node::PlanNode;
 
 /// The lines of a `digraph`.
 pub(crate) fn to_dot(root: &PlanNode) -> Vec<String> {
-    let mut lines = vec!["digraph plan {".to_owned(), "  rankdir=BT; node [shape=box];".to_owned()];
+    let mut lines = vec![
+        "digraph plan {".to_owned(),
+        "  rankdir=BT; node [shape=box];".to_owned(),
+    ];
     let mut next = 0;
     draw(root, None, &mut next, &mut lines);
     lines.push("}".to_owned());

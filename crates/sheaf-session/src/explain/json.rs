@@ -23,7 +23,10 @@ fn write(node: &PlanNode, out: &mut String) {
         number("rows", measured.rows.map(|rows| rows.0));
         let micros = |d: std::time::Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         number("cpu_us", measured.cpu.map(micros));
-        number("memory_peak_bytes", measured.memory_peak.map(|bytes| bytes.0));
+        number(
+            "memory_peak_bytes",
+            measured.memory_peak.map(|bytes| bytes.0),
+        );
         number("spilled_bytes", measured.spilled.map(|bytes| bytes.0));
     }
     out.push_str(",\"inputs\":[");

@@ -6,9 +6,9 @@
 mod dot;
 mod json;
 mod node;
-mod tree;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub(crate) use dot::to_dot;
 pub(crate) use json::to_json;

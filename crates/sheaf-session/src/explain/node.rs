@@ -74,7 +74,10 @@ fn measured(plan: &dyn ExecutionPlan) -> Measured {
     }
     let bytes = |n: Option<usize>| n.filter(|n| *n > 0).map(ByteCount::from);
     Measured {
-        rows: metrics.as_ref().and_then(|m| m.output_rows()).map(|n| RowCount(n as u64)),
+        rows: metrics
+            .as_ref()
+            .and_then(|m| m.output_rows())
+            .map(|n| RowCount(n as u64)),
         cpu: metrics
             .as_ref()
             .and_then(|m| m.elapsed_compute())
@@ -102,7 +105,11 @@ fn scan_details(plan: &dyn ExecutionPlan) -> Option<String> {
     }
     let source = config.file_source();
     let plural = if count == 1 { "" } else { "s" };
-    let mut text = format!("{} {count} file{plural}, {}", source.file_type(), ByteCount(bytes));
+    let mut text = format!(
+        "{} {count} file{plural}, {}",
+        source.file_type(),
+        ByteCount(bytes)
+    );
     let schema = plan.schema();
     let names: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
     let shown = names.len().min(COLUMNS_SHOWN_MAX);
@@ -111,7 +118,10 @@ fn scan_details(plan: &dyn ExecutionPlan) -> Option<String> {
         text.push_str(&format!(", … ({})", names.len()));
     }
     if let Some(filter) = source.filter() {
-        text.push_str(&format!(", filter: {}", without_indexes(&filter.to_string())));
+        text.push_str(&format!(
+            ", filter: {}",
+            without_indexes(&filter.to_string())
+        ));
     }
     if let Some(limit) = config.limit {
         text.push_str(&format!(", limit: {limit}"));

@@ -8,7 +8,12 @@ use super::node::{Measured, PlanNode, without_indexes};
 use super::{to_json, to_lines};
 
 fn node(name: &str, details: &str, children: Vec<PlanNode>) -> PlanNode {
-    PlanNode { name: name.into(), details: details.into(), measured: None, children }
+    PlanNode {
+        name: name.into(),
+        details: details.into(),
+        measured: None,
+        children,
+    }
 }
 
 #[test]
@@ -17,7 +22,12 @@ fn branches_join_their_inputs() {
     let plan = node("Hash Join", "a = b", vec![left, node("Scan", "", vec![])]);
     assert_eq!(
         to_lines(&plan),
-        ["Hash Join  a = b", "├─ Sort  a", "│  └─ Scan  csv 1 file", "└─ Scan"]
+        [
+            "Hash Join  a = b",
+            "├─ Sort  a",
+            "│  └─ Scan  csv 1 file",
+            "└─ Scan"
+        ]
     );
 }
 
@@ -48,6 +58,9 @@ fn json_escapes_what_must_be() {
 
 #[test]
 fn column_numbers_are_left_out() {
-    assert_eq!(without_indexes("gby=[region@0 as region], a@12 = b@3"), "gby=[region as region], a = b");
+    assert_eq!(
+        without_indexes("gby=[region@0 as region], a@12 = b@3"),
+        "gby=[region as region], a = b"
+    );
     assert_eq!(without_indexes("mail = 'a@b'"), "mail = 'a@b'");
 }

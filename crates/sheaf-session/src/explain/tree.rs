@@ -24,8 +24,17 @@ fn draw(node: &PlanNode, first: &str, rest: &str, lines: &mut Vec<String>) {
     lines.push(line);
     for (index, child) in node.children.iter().enumerate() {
         let is_last = index + 1 == node.children.len();
-        let (branch, below) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        draw(child, &format!("{rest}{branch}"), &format!("{rest}{below}"), lines);
+        let (branch, below) = if is_last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        draw(
+            child,
+            &format!("{rest}{branch}"),
+            &format!("{rest}{below}"),
+            lines,
+        );
     }
 }
 

@@ -10,7 +10,14 @@ use super::{Running, plan_with_parameters};
 use crate::result::QueryResult;
 
 pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
-    let StatementKind::Copy { source, target, format, partitioned_by, options } = kind else {
+    let StatementKind::Copy {
+        source,
+        target,
+        format,
+        partitioned_by,
+        options,
+    } = kind
+    else {
         return Err(SheafError::internal("not a COPY"));
     };
     let state = running.session.state_for(running.query);
@@ -29,7 +36,11 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
         options: options.clone(),
     };
     let sink = sheaf_files::copy::plan_copy(&request, input, &state).await?;
-    running.session.execute_physical(sink, &state, running.query)?.count("COPY").await
+    running
+        .session
+        .execute_physical(sink, &state, running.query)?
+        .count("COPY")
+        .await
 }
 
 pub(super) fn table_factor(name: ast::ObjectName) -> ast::TableFactor {

@@ -19,16 +19,29 @@ use crate::held_table::HeldTable;
 use crate::result::QueryResult;
 
 pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
-    let StatementKind::CreateView { name, columns, query, or_replace, if_not_exists, .. } = kind
+    let StatementKind::CreateView {
+        name,
+        columns,
+        query,
+        or_replace,
+        if_not_exists,
+        ..
+    } = kind
     else {
         return Err(SheafError::internal("not a CREATE VIEW"));
     };
     let name = new_name(name)?;
     let columns: Vec<String> = columns.iter().map(normalize).collect();
     let state = running.session.state_for(running.query);
-    let plan = running.session.binder(&state).plan_view((**query).clone(), &columns).await?;
+    let plan = running
+        .session
+        .binder(&state)
+        .plan_view((**query).clone(), &columns)
+        .await?;
     if let Some(parameter) = plan.get_parameter_names()?.into_iter().min() {
-        return Err(SheafError::user(format!("a view cannot have a parameter ({parameter})")));
+        return Err(SheafError::user(format!(
+            "a view cannot have a parameter ({parameter})"
+        )));
     }
     let view = View {
         text: running.query.text().to_owned(),
@@ -37,7 +50,11 @@ pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<Q
         schema: Arc::new(plan.schema().as_arrow().clone()),
     };
     let if_exists = if_exists(*or_replace, *if_not_exists);
-    running.session.inner.catalog.put(&name, Relation::View(view), if_exists)?;
+    running
+        .session
+        .inner
+        .catalog
+        .put(&name, Relation::View(view), if_exists)?;
     Ok(running.done("CREATE VIEW"))
 }
 
@@ -58,20 +75,35 @@ pub(super) async fn external(running: Running<'_>, table: &ExternalTable) -> Res
     let binder = running.session.binder(&state);
     let declared = binder.declared_columns(&table.columns)?;
     let partitions = binder.partition_columns(&table.partitioned_by, declared.as_deref())?;
-    request.schema =
-        declared.map(|schema| without_partition_columns(&schema, &partitions)).transpose()?;
+    request.schema = declared
+        .map(|schema| without_partition_columns(&schema, &partitions))
+        .transpose()?;
     if !partitions.is_empty() {
         request.partition_columns = Some(partitions);
     }
     let files = binder.open(&request).await?;
-    let external = ExternalFiles { request, schema: files.schema() };
+    let external = ExternalFiles {
+        request,
+        schema: files.schema(),
+    };
     let if_exists = if_exists(table.or_replace, table.if_not_exists);
-    running.session.inner.catalog.put(&name, Relation::Files(external), if_exists)?;
+    running
+        .session
+        .inner
+        .catalog
+        .put(&name, Relation::Files(external), if_exists)?;
     Ok(running.done("CREATE EXTERNAL TABLE"))
 }
 
 pub(super) async fn table_as(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
-    let StatementKind::CreateTableAs { name, query, or_replace, if_not_exists, .. } = kind else {
+    let StatementKind::CreateTableAs {
+        name,
+        query,
+        or_replace,
+        if_not_exists,
+        ..
+    } = kind
+    else {
         return Err(SheafError::internal("not a CREATE TABLE AS"));
     };
     let name = new_name(name)?;
@@ -79,12 +111,19 @@ pub(super) async fn table_as(running: Running<'_>, kind: &StatementKind) -> Resu
     let catalog = &running.session.inner.catalog;
     if catalog.get(&name).is_some() && if_exists != IfExists::Replace {
         // Refused, or kept, before the query is run for nothing.
-        let empty = Arc::new(MemTable::try_new(Arc::new(arrow::datatypes::Schema::empty()), vec![vec![]])?);
+        let empty = Arc::new(MemTable::try_new(
+            Arc::new(arrow::datatypes::Schema::empty()),
+            vec![vec![]],
+        )?);
         catalog.put(&name, Relation::Table(empty), if_exists)?;
         return Ok(running.done("CREATE TABLE AS"));
     }
     let state = running.session.state_for(running.query);
-    let plan = running.session.binder(&state).plan_query((**query).clone()).await?;
+    let plan = running
+        .session
+        .binder(&state)
+        .plan_query((**query).clone())
+        .await?;
     let plan = plan_with_parameters(plan, running.parameters.clone())?;
     let table = hold(&running, plan, &name).await?;
     catalog.put(&name, Relation::Table(Arc::new(table)), if_exists)?;
@@ -120,7 +159,11 @@ pub(super) fn empty_table(running: &Running<'_>, table: &ast::CreateTable) -> Re
     let reservation = MemoryConsumer::new(format!("table {name}")).register(pool);
     let held = HeldTable::try_new(schema, vec![], reservation)?;
     let if_exists = if_exists(table.or_replace, table.if_not_exists);
-    running.session.inner.catalog.put(&name, Relation::Table(Arc::new(held)), if_exists)?;
+    running
+        .session
+        .inner
+        .catalog
+        .put(&name, Relation::Table(Arc::new(held)), if_exists)?;
     Ok(running.done("CREATE TABLE"))
 }
 
@@ -133,7 +176,11 @@ pub(super) fn drop(
     let is_view = matches!(what, DropKind::View);
     for name in names {
         let name = new_name(name)?;
-        running.session.inner.catalog.remove(&name, is_view, if_exists)?;
+        running
+            .session
+            .inner
+            .catalog
+            .remove(&name, is_view, if_exists)?;
     }
     Ok(running.done(if is_view { "DROP VIEW" } else { "DROP TABLE" }))
 }
@@ -143,8 +190,10 @@ fn new_name(name: &ast::ObjectName) -> Result<String> {
     let reference = table_reference(name)?;
     match reference.schema() {
         None | Some(PUBLIC_SCHEMA) => Ok(reference.table().to_owned()),
-        Some(schema) => Err(SheafError::user(format!("nothing can be created in schema \"{schema}\""))
-            .with_hint("leave the schema out")),
+        Some(schema) => Err(SheafError::user(format!(
+            "nothing can be created in schema \"{schema}\""
+        ))
+        .with_hint("leave the schema out")),
     }
 }
 
@@ -157,7 +206,10 @@ fn if_exists(or_replace: bool, if_not_exists: bool) -> IfExists {
 }
 
 fn unknown_format(name: &str) -> SheafError {
-    let names: Vec<&str> = sheaf_files::FORMATS.iter().map(|format| format.name).collect();
+    let names: Vec<&str> = sheaf_files::FORMATS
+        .iter()
+        .map(|format| format.name)
+        .collect();
     SheafError::user(format!("there is no file format \"{name}\""))
         .with_hint(format!("the formats are {}", names.join(", ")))
 }

@@ -16,7 +16,11 @@ pub(super) async fn run(running: Running<'_>, described: &Described) -> Result<Q
         Described::Relation(factor) => relation(running, factor).await,
         Described::Query(query) => {
             let state = running.session.state_for(running.query);
-            let plan = running.session.binder(&state).plan_query((**query).clone()).await?;
+            let plan = running
+                .session
+                .binder(&state)
+                .plan_query((**query).clone())
+                .await?;
             columns(&running, plan.schema())
         }
     }
@@ -27,7 +31,11 @@ pub(super) async fn relation(
     relation: &ast::TableFactor,
 ) -> Result<QueryResult> {
     let state = running.session.state_for(running.query);
-    let plan = running.session.binder(&state).plan_relation(relation.clone()).await?;
+    let plan = running
+        .session
+        .binder(&state)
+        .plan_relation(relation.clone())
+        .await?;
     columns(&running, plan.schema())
 }
 
@@ -37,8 +45,14 @@ fn columns(running: &Running<'_>, schema: &DFSchema) -> Result<QueryResult> {
     let types = fields.iter().map(|f| sql_type_name(f.data_type()));
     let nullable: BooleanArray = fields.iter().map(|f| Some(f.is_nullable())).collect();
     let batch = RecordBatch::try_from_iter(vec![
-        ("column_name", Arc::new(StringArray::from_iter_values(names)) as ArrayRef),
-        ("column_type", Arc::new(StringArray::from_iter_values(types)) as ArrayRef),
+        (
+            "column_name",
+            Arc::new(StringArray::from_iter_values(names)) as ArrayRef,
+        ),
+        (
+            "column_type",
+            Arc::new(StringArray::from_iter_values(types)) as ArrayRef,
+        ),
         ("nullable", Arc::new(nullable) as ArrayRef),
     ])?;
     Ok(QueryResult::batch(batch, Arc::clone(running.query)))

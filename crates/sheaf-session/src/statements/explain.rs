@@ -15,18 +15,29 @@ use crate::explain::{PlanNode, to_dot, to_json, to_lines};
 use crate::result::QueryResult;
 
 pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
-    let StatementKind::Explain { analyze, verbose, format, statement } = kind else {
+    let StatementKind::Explain {
+        analyze,
+        verbose,
+        format,
+        statement,
+    } = kind
+    else {
         return Err(SheafError::internal("not an EXPLAIN"));
     };
     let state = running.session.state_for(running.query);
     let logical = logical_plan(&running, statement, &state).await?;
     let logical = plan_with_parameters(logical, running.parameters.clone())?;
     let optimized = state.optimize(&logical)?;
-    let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+    let physical = state
+        .query_planner()
+        .create_physical_plan(&optimized, &state)
+        .await?;
     let mut footer = vec![];
     if *analyze {
         let result =
-            running.session.execute_physical(Arc::clone(&physical), &state, running.query)?;
+            running
+                .session
+                .execute_physical(Arc::clone(&physical), &state, running.query)?;
         result.drain().await?;
         let progress = running.query.progress();
         footer.push(String::new());
@@ -42,7 +53,11 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
     if matches!(format, ExplainFormat::Tree) {
         lines.append(&mut footer);
     }
-    rows(&running, &["plan"], lines.into_iter().map(|line| vec![line]).collect())
+    rows(
+        &running,
+        &["plan"],
+        lines.into_iter().map(|line| vec![line]).collect(),
+    )
 }
 
 async fn logical_plan(
@@ -57,11 +72,14 @@ async fn logical_plan(
         StatementKind::CreateTableAs { query, .. } | StatementKind::CreateView { query, .. } => {
             binder.plan_query((**query).clone()).await
         }
-        StatementKind::Copy { source: sheaf_sql::CopySource::Query(query), .. } => {
-            binder.plan_query((**query).clone()).await
-        }
-        _ => Err(SheafError::unsupported("EXPLAIN of this statement is not supported")
-            .with_hint("EXPLAIN takes a query")),
+        StatementKind::Copy {
+            source: sheaf_sql::CopySource::Query(query),
+            ..
+        } => binder.plan_query((**query).clone()).await,
+        _ => Err(
+            SheafError::unsupported("EXPLAIN of this statement is not supported")
+                .with_hint("EXPLAIN takes a query"),
+        ),
     }
 }
 
@@ -80,8 +98,14 @@ fn draw(
     };
     if verbose {
         section("logical plan", logical.display_indent().to_string());
-        section("optimized logical plan", optimized.display_indent().to_string());
-        section("physical plan", displayable(physical.as_ref()).indent(true).to_string());
+        section(
+            "optimized logical plan",
+            optimized.display_indent().to_string(),
+        );
+        section(
+            "physical plan",
+            displayable(physical.as_ref()).indent(true).to_string(),
+        );
     }
     let tree = PlanNode::of(physical.as_ref(), analyze);
     match format {
@@ -90,7 +114,10 @@ fn draw(
         ExplainFormat::Json => lines.push(to_json(&tree)),
         ExplainFormat::Text => {
             section("logical plan", optimized.display_indent().to_string());
-            section("physical plan", displayable(physical.as_ref()).indent(false).to_string());
+            section(
+                "physical plan",
+                displayable(physical.as_ref()).indent(false).to_string(),
+            );
         }
     }
     lines

@@ -45,7 +45,15 @@ pub(crate) fn run<'a>(
     parameters: Vec<ScalarValue>,
     query: &'a Arc<Query>,
 ) -> BoxFuture<'a, Result<QueryResult>> {
-    dispatch(Running { session, parameters, query }, statement).boxed()
+    dispatch(
+        Running {
+            session,
+            parameters,
+            query,
+        },
+        statement,
+    )
+    .boxed()
 }
 
 async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryResult> {
@@ -56,9 +64,11 @@ async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryRe
         StatementKind::CreateView { .. } => create::view(running, &statement.kind).await,
         StatementKind::CreateExternalTable(table) => create::external(running, table).await,
         StatementKind::CreateTableAs { .. } => create::table_as(running, &statement.kind).await,
-        StatementKind::Drop { what, names, if_exists } => {
-            create::drop(&running, *what, names, *if_exists)
-        }
+        StatementKind::Drop {
+            what,
+            names,
+            if_exists,
+        } => create::drop(&running, *what, names, *if_exists),
         StatementKind::Set { name, value } => settings::set(&running, name, value),
         StatementKind::Reset { name } => settings::reset(&running, name.as_deref()),
         StatementKind::Show { name } => settings::show(&running, name),

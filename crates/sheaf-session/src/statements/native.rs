@@ -29,7 +29,12 @@ pub(super) async fn run(running: Running<'_>, statement: ast::Statement) -> Resu
         },
         _ => return Err(unsupported(&text)),
     };
-    running.session.execute(plan, &state, running.query).await?.count(verb).await
+    running
+        .session
+        .execute(plan, &state, running.query)
+        .await?
+        .count(verb)
+        .await
 }
 
 fn unsupported(statement: &str) -> SheafError {

@@ -2,8 +2,8 @@
 
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 use sheaf_base::error::SqlState;
@@ -17,15 +17,20 @@ use crate::result::QueryResult;
 use crate::session::{PREPARED_MAX, Prepared};
 
 pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
-    let StatementKind::Prepare { name, statement, .. } = kind else {
+    let StatementKind::Prepare {
+        name, statement, ..
+    } = kind
+    else {
         return Err(SheafError::internal("not a PREPARE"));
     };
     let name = normalize(name);
     let mut prepared = running.session.inner.prepared.lock();
     if prepared.contains_key(&name) {
-        return Err(SheafError::user(format!("prepared statement \"{name}\" already exists"))
-            .with_state(SqlState::DUPLICATE_PREPARED_STATEMENT)
-            .with_hint(format!("DEALLOCATE {name} forgets it")));
+        return Err(
+            SheafError::user(format!("prepared statement \"{name}\" already exists"))
+                .with_state(SqlState::DUPLICATE_PREPARED_STATEMENT)
+                .with_hint(format!("DEALLOCATE {name} forgets it")),
+        );
     }
     if prepared.len() >= PREPARED_MAX {
         return Err(SheafError::resource(format!(
@@ -33,7 +38,12 @@ pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<Que
         ))
         .with_hint("DEALLOCATE ALL forgets them"));
     }
-    prepared.insert(name, Prepared { statement: statement.clone() });
+    prepared.insert(
+        name,
+        Prepared {
+            statement: statement.clone(),
+        },
+    );
     Ok(running.done("PREPARE"))
 }
 
@@ -44,7 +54,10 @@ pub(super) async fn execute(running: Running<'_>, kind: &StatementKind) -> Resul
     let name = normalize(name);
     let prepared = {
         let prepared = running.session.inner.prepared.lock();
-        prepared.get(&name).cloned().ok_or_else(|| unknown(&name, prepared.keys()))?
+        prepared
+            .get(&name)
+            .cloned()
+            .ok_or_else(|| unknown(&name, prepared.keys()))?
     };
     let state = running.session.state_for(running.query);
     let context = SimplifyContext::builder()
@@ -55,7 +68,10 @@ pub(super) async fn execute(running: Running<'_>, kind: &StatementKind) -> Resul
     let values = parameters
         .iter()
         .map(|parameter| {
-            let expr = simplifier.coerce(binder.plan_expression(parameter.clone())?, &DFSchema::empty())?;
+            let expr = simplifier.coerce(
+                binder.plan_expression(parameter.clone())?,
+                &DFSchema::empty(),
+            )?;
             constant(parameter, simplifier.simplify(expr)?)
         })
         .collect::<Result<Vec<_>>>()?;

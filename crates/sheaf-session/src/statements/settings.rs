@@ -19,7 +19,13 @@ const ENGINE_PREFIX: &str = "datafusion.";
 pub(super) fn set(running: &Running<'_>, name: &str, value: &str) -> Result<QueryResult> {
     let inner = &running.session.inner;
     if name.starts_with(ENGINE_PREFIX) {
-        inner.state.write().config_mut().options_mut().set(name, value).map_err(bad_option)?;
+        inner
+            .state
+            .write()
+            .config_mut()
+            .options_mut()
+            .set(name, value)
+            .map_err(bad_option)?;
         return Ok(running.done("SET"));
     }
     let mut settings = inner.settings.write();
@@ -33,7 +39,13 @@ pub(super) fn set(running: &Running<'_>, name: &str, value: &str) -> Result<Quer
 pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryResult> {
     let inner = &running.session.inner;
     if let Some(name) = name.filter(|name| name.starts_with(ENGINE_PREFIX)) {
-        inner.state.write().config_mut().options_mut().reset(name).map_err(bad_option)?;
+        inner
+            .state
+            .write()
+            .config_mut()
+            .options_mut()
+            .reset(name)
+            .map_err(bad_option)?;
         return Ok(running.done("RESET"));
     }
     let mut settings = inner.settings.write();
@@ -48,13 +60,24 @@ pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryRe
 pub(super) fn show(running: &Running<'_>, name: &str) -> Result<QueryResult> {
     let value = if name.starts_with(ENGINE_PREFIX) {
         let state = running.session.inner.state.read();
-        let entry = state.config_options().entries().into_iter().find(|e| e.key == name);
+        let entry = state
+            .config_options()
+            .entries()
+            .into_iter()
+            .find(|e| e.key == name);
         entry.and_then(|e| e.value).ok_or_else(|| {
             SheafError::user(format!("there is no setting \"{name}\""))
                 .with_state(SqlState::UNDEFINED_OBJECT)
         })?
     } else {
-        running.session.inner.settings.read().get(name)?.0.to_owned()
+        running
+            .session
+            .inner
+            .settings
+            .read()
+            .get(name)?
+            .0
+            .to_owned()
     };
     rows(running, &[name], vec![vec![value]])
 }
@@ -62,9 +85,18 @@ pub(super) fn show(running: &Running<'_>, name: &str) -> Result<QueryResult> {
 pub(super) fn show_all(running: &Running<'_>) -> Result<QueryResult> {
     let settings = running.session.inner.settings.read();
     let all = settings.iter().map(|(setting, value, layer)| {
-        vec![setting.name.to_owned(), value.to_owned(), layer.name().to_owned(), setting.doc.to_owned()]
+        vec![
+            setting.name.to_owned(),
+            value.to_owned(),
+            layer.name().to_owned(),
+            setting.doc.to_owned(),
+        ]
     });
-    rows(running, &["name", "value", "source", "description"], all.collect())
+    rows(
+        running,
+        &["name", "value", "source", "description"],
+        all.collect(),
+    )
 }
 
 /// A result of text columns.
@@ -74,8 +106,13 @@ pub(super) fn rows(
     rows: Vec<Vec<String>>,
 ) -> Result<QueryResult> {
     let columns = names.iter().enumerate().map(|(index, name)| {
-        let values = rows.iter().map(|row| row.get(index).cloned().unwrap_or_default());
-        (*name, Arc::new(StringArray::from_iter_values(values)) as ArrayRef)
+        let values = rows
+            .iter()
+            .map(|row| row.get(index).cloned().unwrap_or_default());
+        (
+            *name,
+            Arc::new(StringArray::from_iter_values(values)) as ArrayRef,
+        )
     });
     let batch = RecordBatch::try_from_iter(columns)?;
     Ok(QueryResult::batch(batch, Arc::clone(running.query)))

@@ -14,19 +14,33 @@ use crate::result::QueryResult;
 pub(super) fn tables(running: &Running<'_>, pattern: Option<&str>) -> Result<QueryResult> {
     let matches = |name: &str| pattern.is_none_or(|pattern| like(name, pattern));
     let all = running.session.inner.catalog.list();
-    let found = all.into_iter().filter(|(name, _)| matches(name)).map(|(name, relation)| {
-        vec![PUBLIC_SCHEMA.to_owned(), name, relation.kind().to_owned()]
-    });
-    rows(running, &["table_schema", "table_name", "table_type"], found.collect())
+    let found = all
+        .into_iter()
+        .filter(|(name, _)| matches(name))
+        .map(|(name, relation)| vec![PUBLIC_SCHEMA.to_owned(), name, relation.kind().to_owned()]);
+    rows(
+        running,
+        &["table_schema", "table_name", "table_type"],
+        found.collect(),
+    )
 }
 
 pub(super) fn functions(running: &Running<'_>, pattern: Option<&str>) -> Result<QueryResult> {
     let matches = |name: &str| pattern.is_none_or(|pattern| like(name, pattern));
     let all = running.session.names().functions;
     let found = all.into_iter().filter(|f| matches(&f.name)).map(|f| {
-        vec![f.name, f.kind.to_owned(), f.syntax.unwrap_or_default(), f.description.unwrap_or_default()]
+        vec![
+            f.name,
+            f.kind.to_owned(),
+            f.syntax.unwrap_or_default(),
+            f.description.unwrap_or_default(),
+        ]
     });
-    rows(running, &["name", "kind", "syntax", "description"], found.collect())
+    rows(
+        running,
+        &["name", "kind", "syntax", "description"],
+        found.collect(),
+    )
 }
 
 pub(super) async fn partitions(
@@ -40,8 +54,10 @@ pub(super) async fn partitions(
         .open_files(relation)
         .await?
         .ok_or_else(|| {
-            SheafError::user(format!("{relation} does not read files, so it has no partitions"))
-                .with_hint("name a path in quotes, a read_… call or an external table")
+            SheafError::user(format!(
+                "{relation} does not read files, so it has no partitions"
+            ))
+            .with_hint("name a path in quotes, a read_… call or an external table")
         })?;
     let partitions = table.partitions();
     let numbers = |value: fn(&sheaf_files::PartitionInfo) -> u64| -> ArrayRef {
@@ -52,7 +68,9 @@ pub(super) async fn partitions(
         ("partition", numbers(|p| p.partition), false),
         (
             "path",
-            Arc::new(StringArray::from_iter_values(partitions.iter().map(|p| &*p.path))) as ArrayRef,
+            Arc::new(StringArray::from_iter_values(
+                partitions.iter().map(|p| &*p.path),
+            )) as ArrayRef,
             false,
         ),
         ("offset", numbers(|p| p.offset), false),

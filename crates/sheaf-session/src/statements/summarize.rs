@@ -75,9 +75,8 @@ fn aggregate(statistic: Statistic, column: &Expr, field: &Field) -> Option<Expr>
     let is_number = field.data_type().is_numeric();
     let is_ordered = is_number || is_ordered(field.data_type());
     let quantile = |share: f64| {
-        is_number.then(|| {
-            expr_fn::approx_percentile_cont(number().sort(true, false), lit(share), None)
-        })
+        is_number
+            .then(|| expr_fn::approx_percentile_cont(number().sort(true, false), lit(share), None))
     };
     match statistic {
         Statistic::Min => is_ordered.then(|| expr_fn::min(column.clone())),
@@ -107,30 +106,46 @@ fn transpose(values: &RecordBatch, fields: &arrow::datatypes::Fields) -> Result<
     let names = fields.iter().map(|f| f.name().as_str());
     let types = fields.iter().map(|f| sql_type_name(f.data_type()));
     let mut columns: Vec<(&str, ArrayRef)> = vec![
-        ("column_name", Arc::new(StringArray::from_iter_values(names))),
-        ("column_type", Arc::new(StringArray::from_iter_values(types))),
+        (
+            "column_name",
+            Arc::new(StringArray::from_iter_values(names)),
+        ),
+        (
+            "column_type",
+            Arc::new(StringArray::from_iter_values(types)),
+        ),
     ];
     let mut counts = vec![];
     for (statistic, name) in STATISTICS {
         let cells = (0..fields.len()).map(|i| values.column_by_name(&format!("{i}.{name}")));
-        columns.push((name, match statistic {
-            Statistic::Min | Statistic::Max => {
-                Arc::new(cells.map(text).collect::<Result<StringArray>>()?)
-            }
-            Statistic::ApproxUnique | Statistic::Count => {
-                let numbers = cells.map(integer).collect::<Result<Vec<_>>>()?;
-                if statistic == Statistic::Count {
-                    counts.clone_from(&numbers);
+        columns.push((
+            name,
+            match statistic {
+                Statistic::Min | Statistic::Max => {
+                    Arc::new(cells.map(text).collect::<Result<StringArray>>()?)
                 }
-                Arc::new(Int64Array::from(numbers))
-            }
-            _ => Arc::new(cells.map(float).collect::<Result<Float64Array>>()?),
-        }));
+                Statistic::ApproxUnique | Statistic::Count => {
+                    let numbers = cells.map(integer).collect::<Result<Vec<_>>>()?;
+                    if statistic == Statistic::Count {
+                        counts.clone_from(&numbers);
+                    }
+                    Arc::new(Int64Array::from(numbers))
+                }
+                _ => Arc::new(cells.map(float).collect::<Result<Float64Array>>()?),
+            },
+        ));
     }
-    let null_share = counts.into_iter().map(|count| null_percentage(rows, count.unwrap_or(0)));
-    columns.push(("null_percentage", Arc::new(null_share.collect::<Float64Array>())));
+    let null_share = counts
+        .into_iter()
+        .map(|count| null_percentage(rows, count.unwrap_or(0)));
+    columns.push((
+        "null_percentage",
+        Arc::new(null_share.collect::<Float64Array>()),
+    ));
     Ok(RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, column)| (name, column, true)),
+        columns
+            .into_iter()
+            .map(|(name, column)| (name, column, true)),
     )?)
 }
 
@@ -152,12 +167,16 @@ fn integer(cell: Option<&ArrayRef>) -> Result<Option<i64>> {
     let Some(cell) = cell else { return Ok(None) };
     let cell = cast(cell, &DataType::Int64)?;
     let values = cell.as_any().downcast_ref::<Int64Array>();
-    Ok(values.filter(|values| !values.is_null(0)).map(|values| values.value(0)))
+    Ok(values
+        .filter(|values| !values.is_null(0))
+        .map(|values| values.value(0)))
 }
 
 fn float(cell: Option<&ArrayRef>) -> Result<Option<f64>> {
     let Some(cell) = cell else { return Ok(None) };
     let cell = cast(cell, &DataType::Float64)?;
     let values = cell.as_any().downcast_ref::<Float64Array>();
-    Ok(values.filter(|values| !values.is_null(0)).map(|values| values.value(0)))
+    Ok(values
+        .filter(|values| !values.is_null(0))
+        .map(|values| values.value(0)))
 }

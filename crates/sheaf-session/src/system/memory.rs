@@ -20,10 +20,17 @@ pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBa
     let bytes = holders.iter().map(|holder| holder.bytes as u64);
     let peaks = holders.iter().map(|holder| holder.peak_bytes as u64);
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringArray::from_iter_values(holders.iter().map(|holder| &holder.name))),
+        Arc::new(StringArray::from_iter_values(
+            holders.iter().map(|holder| &holder.name),
+        )),
         Arc::new(UInt64Array::from_iter_values(bytes)),
         Arc::new(UInt64Array::from_iter_values(peaks)),
-        Arc::new(holders.iter().map(|holder| Some(holder.can_spill)).collect::<BooleanArray>()),
+        Arc::new(
+            holders
+                .iter()
+                .map(|holder| Some(holder.can_spill))
+                .collect::<BooleanArray>(),
+        ),
     ];
     Ok(RecordBatch::try_new(schema, columns)?)
 }

@@ -32,10 +32,26 @@ struct SystemTableDecl {
 
 /// Every table of the schema `sheaf`.
 static SYSTEM_TABLES: &[SystemTableDecl] = &[
-    SystemTableDecl { name: "functions", columns: functions::COLUMNS, rows: functions::rows },
-    SystemTableDecl { name: "memory", columns: memory::COLUMNS, rows: memory::rows },
-    SystemTableDecl { name: "queries", columns: queries::COLUMNS, rows: queries::rows },
-    SystemTableDecl { name: "settings", columns: settings::COLUMNS, rows: settings::rows },
+    SystemTableDecl {
+        name: "functions",
+        columns: functions::COLUMNS,
+        rows: functions::rows,
+    },
+    SystemTableDecl {
+        name: "memory",
+        columns: memory::COLUMNS,
+        rows: memory::rows,
+    },
+    SystemTableDecl {
+        name: "queries",
+        columns: queries::COLUMNS,
+        rows: queries::rows,
+    },
+    SystemTableDecl {
+        name: "settings",
+        columns: settings::COLUMNS,
+        rows: settings::rows,
+    },
 ];
 
 pub(crate) use functions::function_list;
@@ -91,8 +107,10 @@ impl TableProvider for SystemTable {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let session =
-            self.session.upgrade().ok_or_else(|| SheafError::internal("the session has ended"))?;
+        let session = self
+            .session
+            .upgrade()
+            .ok_or_else(|| SheafError::internal("the session has ended"))?;
         let batch = (self.decl.rows)(&session, self.schema())?;
         let plan =
             MemorySourceConfig::try_new_exec(&[vec![batch]], self.schema(), projection.cloned())?;

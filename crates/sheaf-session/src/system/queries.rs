@@ -30,12 +30,19 @@ pub(super) const COLUMNS: &[(&str, DataType)] = &[
 pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBatch> {
     let queries = session.engine.registry().list();
     let numbers = |value: fn(&Progress) -> u64| -> ArrayRef {
-        Arc::new(UInt64Array::from_iter_values(queries.iter().map(|q| value(&q.progress))))
+        Arc::new(UInt64Array::from_iter_values(
+            queries.iter().map(|q| value(&q.progress)),
+        ))
     };
     let texts = |values: Vec<Option<&str>>| -> ArrayRef { Arc::new(StringArray::from(values)) };
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt64Array::from_iter_values(queries.iter().map(|q| q.id))),
-        texts(queries.iter().map(|q| Some(q.progress.state.name())).collect()),
+        texts(
+            queries
+                .iter()
+                .map(|q| Some(q.progress.state.name()))
+                .collect(),
+        ),
         Arc::new(TimestampMicrosecondArray::from_iter_values(
             queries.iter().map(|q| micros_since_epoch(q.started_at)),
         )),
@@ -47,7 +54,12 @@ pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBa
         numbers(|p| p.bytes_scanned),
         numbers(|p| p.spilled_bytes),
         numbers(|p| p.memory_peak_bytes),
-        Arc::new(queries.iter().map(|q| q.progress.fraction).collect::<Float64Array>()),
+        Arc::new(
+            queries
+                .iter()
+                .map(|q| q.progress.fraction)
+                .collect::<Float64Array>(),
+        ),
         texts(queries.iter().map(|q| Some(q.text.as_str())).collect()),
         texts(queries.iter().map(|q| q.error.as_deref()).collect()),
     ];

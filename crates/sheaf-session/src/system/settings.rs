@@ -19,7 +19,11 @@ pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBa
     let settings = session.settings.read();
     let mut columns: [Vec<&str>; 4] = Default::default();
     for (setting, value, layer) in settings.iter() {
-        for (column, text) in columns.iter_mut().zip([setting.name, value, layer.name(), setting.doc]) {
+        for (column, text) in
+            columns
+                .iter_mut()
+                .zip([setting.name, value, layer.name(), setting.doc])
+        {
             column.push(text);
         }
     }
