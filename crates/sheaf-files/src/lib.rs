@@ -20,7 +20,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use formats::{FORMATS, FormatDecl, OptionDecl, OptionKind, format_by_function, format_by_name};
+pub use formats::{
+    FORMATS, FormatDecl, OptionDecl, OptionKind, format_by_function, format_by_name,
+};
 pub use open::open;
 pub use partition::PartitionInfo;
 pub use request::{OptionValue, ReadRequest};

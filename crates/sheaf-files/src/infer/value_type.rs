@@ -98,8 +98,10 @@ impl ValueType {
             Self::Boolean => {
                 text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")
             }
-            Self::Integer => starts_number(bytes) && Int64Type::parse(text).is_some(),
-            Self::Float => is_float(text),
+            Self::Integer => {
+                starts_number(bytes) && !is_padded(bytes) && Int64Type::parse(text).is_some()
+            }
+            Self::Float => !is_padded(bytes) && is_float(text),
             Self::Date => {
                 bytes.len() == 10 && looks_dated(bytes) && Date32Type::parse(text).is_some()
             }
@@ -117,6 +119,12 @@ impl ValueType {
 
 fn starts_number(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(b'0'..=b'9' | b'-' | b'+' | b'.'))
+}
+
+/// `01234` is a code (a postcode, say), which as a number would lose its zero.
+fn is_padded(bytes: &[u8]) -> bool {
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    matches!(digits, [b'0', b'0'..=b'9', ..])
 }
 
 fn is_float(text: &str) -> bool {

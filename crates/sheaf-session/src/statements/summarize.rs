@@ -81,8 +81,21 @@ fn aggregate(statistic: Statistic, column: &Expr, field: &Field) -> Option<Expr>
     match statistic {
         Statistic::Min => is_ordered.then(|| expr_fn::min(column.clone())),
         Statistic::Max => is_ordered.then(|| expr_fn::max(column.clone())),
-        Statistic::ApproxUnique => (!field.data_type().is_nested())
-            .then(|| expr_fn::approx_distinct(cast_to(column.clone(), DataType::Utf8))),
+        Statistic::ApproxUnique => match field.data_type() {
+            nested if nested.is_nested() => None,
+            // Bytes have no text.
+            DataType::Binary
+            | DataType::LargeBinary
+            | DataType::BinaryView
+            | DataType::FixedSizeBinary(_) => Some(expr_fn::approx_distinct(cast_to(
+                column.clone(),
+                DataType::Binary,
+            ))),
+            _ => Some(expr_fn::approx_distinct(cast_to(
+                column.clone(),
+                DataType::Utf8,
+            ))),
+        },
         Statistic::Avg => is_number.then(|| expr_fn::avg(number())),
         Statistic::Std => is_number.then(|| expr_fn::stddev(number())),
         Statistic::Q25 => quantile(0.25),
