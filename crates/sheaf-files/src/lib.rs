@@ -1,9 +1,9 @@
 //! Files as tables: what is behind `FROM 'logs/*.jsonl'` and `read_csv(…)`.
 //!
-//! The way of a read: [`open`] takes a [`ReadRequest`], lists its files ([`listing`]), tells their
-//! format ([`formats`]), infers a schema from bounded prefixes ([`infer`]), cuts the bytes into
-//! numbered partitions ([`partition`]) and gives a [`FileTable`], whose scans read through the
-//! sources in [`scan`]. Writing is in [`copy`], object stores are in [`stores`].
+//! The way of a read: [`open`] takes a [`ReadRequest`], lists its files (`listing`), tells their
+//! format ([`formats`]), infers a schema from bounded prefixes (`infer`), cuts the bytes into
+//! numbered partitions (`partition`) and gives a [`FileTable`], whose scans read through the
+//! sources in `scan`. Writing is in [`copy`], object stores are in [`stores`].
 //!
 //! This crate must not know of statements, sessions' catalogues or front doors.
 

@@ -3,7 +3,7 @@
 //! An error has a [`ErrorKind`], which says what the caller must do, and an [`SqlState`], which
 //! says precisely what happened in PostgreSQL's terms. The message is lower case, without a full
 //! stop, and names the user's object; detail and hint are separate, as psql shows them. Errors of
-//! the engine below are translated once, in [`convert`].
+//! the engine below are translated once, in `convert`.
 
 mod convert;
 mod sqlstate;

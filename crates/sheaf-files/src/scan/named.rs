@@ -26,7 +26,7 @@ use sheaf_base::error::{ErrorKind, SqlState};
 use super::FileLabel;
 
 /// A source of the engine whose errors name the file. Public, so that rules of the optimizer can
-/// reach the source within: [`FileSource::downcast_ref`] finds this type, not the engine's.
+/// reach the source within: `FileSource::downcast_ref` finds this type, not the engine's.
 #[derive(Clone)]
 pub struct NamedSource {
     inner: Arc<dyn FileSource>,

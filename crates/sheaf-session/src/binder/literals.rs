@@ -59,7 +59,7 @@ fn fold(expr: &Expr) -> Option<Expr> {
         _ => return None,
     };
     // A negative literal is an operator on a literal; the engine folds that by itself.
-    (folded.mantissa >= 0 && folded.scale <= DIGITS_MAX as u32).then(|| {
+    (folded.mantissa >= 0 && folded.scale as usize <= DIGITS_MAX).then(|| {
         let value = Value::Number(text(folded), false);
         Expr::Value(value.with_empty_span())
     })
