@@ -67,7 +67,7 @@ pub fn trials(tests: &Path, data: &Arc<Path>, target: &Path) -> Result<Vec<Trial
 ///
 /// # Errors
 /// The records that do not come out as expected, with their places in the file; at most
-/// [`FAILURES_SHOWN_MAX`] of them in full.
+/// `FAILURES_SHOWN_MAX` of them in full.
 pub fn run_file(file: &Path, mode: Mode, data: &Path, target: &Path) -> Result<(), String> {
     let script = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
     let scratch = tempfile::Builder::new()

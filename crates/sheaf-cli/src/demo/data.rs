@@ -1,5 +1,5 @@
 //! The demo's sample data. Every value follows from the number of its record, so that what the
-//! queries must answer can be worked out by hand (see [`super::tour`]).
+//! queries must answer can be worked out by hand (see [`mod@super::tour`]).
 
 use std::fmt::Write as _;
 use std::fs;
