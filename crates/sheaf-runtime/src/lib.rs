@@ -21,4 +21,4 @@ pub mod spill;
 pub use engine::{EngineRuntime, RuntimeOptions};
 pub use limits::MachineLimits;
 pub use progress::Progress;
-pub use registry::{Outcome, Query, QueryRegistry, QuerySnapshot, QueryState};
+pub use registry::{Outcome, Query, QueryLimits, QueryRegistry, QuerySnapshot, QueryState};

@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::stores::{Location, ensure_store, locate};
-use sheaf_runtime::{EngineRuntime, Query};
+use sheaf_runtime::{EngineRuntime, Query, QueryLimits};
 use sheaf_sql::Statement;
 
 use crate::binder::Binder;
@@ -135,8 +135,14 @@ impl Session {
         parameters: Vec<ScalarValue>,
     ) -> BoxFuture<'a, Result<QueryResult>> {
         async move {
-            let timeout = self.inner.settings.read().duration("statement_timeout");
-            let query = self.inner.engine.registry().begin(&statement.text, timeout);
+            let limits = {
+                let settings = self.inner.settings.read();
+                QueryLimits {
+                    time: settings.duration("statement_timeout"),
+                    memory: settings.bytes("query_memory_limit"),
+                }
+            };
+            let query = self.inner.engine.registry().begin(&statement.text, limits);
             let outcome = query
                 .guard(statements::run(self, statement, parameters, &query))
                 .await;

@@ -12,6 +12,13 @@ pub static SETTINGS: &[Setting] = &[
               machine or container allows. Operators spill to disk when it is reached.",
     },
     Setting {
+        name: "query_memory_limit",
+        kind: SettingKind::Bytes { min: 1_000_000 },
+        default: "auto",
+        doc: "Memory that one query may hold, within memory_limit. auto means that memory_limit \
+              alone counts.",
+    },
+    Setting {
         name: "threads",
         kind: SettingKind::Count { min: 1 },
         default: "auto",

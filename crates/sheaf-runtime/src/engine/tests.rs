@@ -23,7 +23,7 @@ use sheaf_base::error::{ErrorKind, SqlState};
 
 use super::stream::RESULT_BATCHES_MAX;
 use super::*;
-use crate::registry::QueryState;
+use crate::registry::{QueryLimits, QueryState};
 
 /// A query told to stop gives its error within this time.
 const STOP_MAX: Duration = Duration::from_millis(500);
@@ -116,7 +116,13 @@ fn start(
     plan: Arc<dyn ExecutionPlan>,
     timeout: Option<Duration>,
 ) -> (SendableRecordBatchStream, Arc<Query>) {
-    let query = runtime.registry().begin("test", timeout);
+    let query = runtime.registry().begin(
+        "test",
+        QueryLimits {
+            time: timeout,
+            memory: None,
+        },
+    );
     let task = Arc::new(TaskContext::default().with_runtime(runtime.runtime_env()));
     let stream = runtime.execute(plan, task, Arc::clone(&query)).unwrap();
     (stream, query)
@@ -305,7 +311,7 @@ fn dropping_the_stream_stops_the_plan_and_back_pressure_held_it() {
 #[test]
 fn a_query_that_was_cancelled_before_it_ran_does_not_run() {
     let runtime = runtime();
-    let query = runtime.registry().begin("test", None);
+    let query = runtime.registry().begin("test", QueryLimits::default());
     query.cancel();
     let task = Arc::new(TaskContext::default());
     let plan = plan(vec![|_| None]);
@@ -320,7 +326,7 @@ fn a_query_that_was_cancelled_before_it_ran_does_not_run() {
 #[test]
 fn a_part_does_not_end_its_query() {
     let runtime = runtime();
-    let query = runtime.registry().begin("copy", None);
+    let query = runtime.registry().begin("copy", QueryLimits::default());
     let task = Arc::new(TaskContext::default());
     let plan = plan(vec![|n| (n < 2).then(|| Ok(batch([1])))]);
     let stream = runtime
@@ -363,7 +369,7 @@ fn sorting_more_than_memory_spills_and_leaves_nothing() {
     )])
     .unwrap();
     let sort = Arc::new(SortExec::new(order, plan(vec![source])));
-    let query = runtime.registry().begin("sort", None);
+    let query = runtime.registry().begin("sort", QueryLimits::default());
     let mut config = SessionConfig::new();
     config.options_mut().execution.sort_spill_reservation_bytes = 1_000_000;
     let task = TaskContext::default().with_session_config(config);

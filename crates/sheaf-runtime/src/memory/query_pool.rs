@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::common::Result as EngineResult;
+use datafusion::common::{DataFusionError, Result as EngineResult};
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
@@ -13,20 +13,26 @@ use sheaf_base::ByteCount;
 use super::MemoryBudget;
 
 /// A query's view of the [`MemoryBudget`]: every request is the budget's to grant; the bytes and
-/// their peak are counted for the query.
+/// their peak are counted for the query, which may have a limit of its own.
 #[derive(Debug)]
 pub struct QueryPool {
     budget: Arc<MemoryBudget>,
+    query: u64,
+    /// Bytes that the query may reserve; `usize::MAX` if only the budget limits it.
+    limit_bytes: usize,
     bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
 }
 
 impl QueryPool {
-    /// An empty account with `budget`.
+    /// An empty account of the query with that id. `limit` is what it may reserve, and cannot
+    /// be more than the budget's.
     #[must_use]
-    pub fn new(budget: Arc<MemoryBudget>) -> Self {
+    pub fn new(budget: Arc<MemoryBudget>, query: u64, limit: Option<ByteCount>) -> Self {
         Self {
             budget,
+            query,
+            limit_bytes: limit.map_or(usize::MAX, ByteCount::as_usize),
             bytes: AtomicUsize::new(0),
             peak_bytes: AtomicUsize::new(0),
         }
@@ -37,10 +43,41 @@ impl QueryPool {
         self.peak_bytes.load(Ordering::Relaxed)
     }
 
+    pub(super) fn budget(&self) -> &Arc<MemoryBudget> {
+        &self.budget
+    }
+
     fn count(&self, additional: usize) {
         let before = self.bytes.fetch_add(additional, Ordering::Relaxed);
-        self.peak_bytes
-            .fetch_max(before.saturating_add(additional), Ordering::Relaxed);
+        self.note_peak(before.saturating_add(additional));
+    }
+
+    fn note_peak(&self, bytes: usize) {
+        self.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts `additional` bytes, unless the query's own limit forbids them.
+    fn count_within_limit(
+        &self,
+        consumer: &MemoryConsumer,
+        additional: usize,
+    ) -> EngineResult<usize> {
+        self.bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| {
+                bytes
+                    .checked_add(additional)
+                    .filter(|after| *after <= self.limit_bytes)
+            })
+            .map(|before| before.saturating_add(additional))
+            .map_err(|bytes| {
+                DataFusionError::ResourcesExhausted(format!(
+                    "{} asked for {}; of query_memory_limit = {} the query holds {}",
+                    consumer.name(),
+                    ByteCount::from(additional),
+                    ByteCount::from(self.limit_bytes),
+                    ByteCount::from(bytes),
+                ))
+            })
     }
 }
 
@@ -50,7 +87,7 @@ impl MemoryPool for QueryPool {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        self.budget.register(consumer);
+        self.budget.register_for(consumer, Some(self.query));
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
@@ -69,8 +106,12 @@ impl MemoryPool for QueryPool {
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> EngineResult<()> {
-        self.budget.try_grow(reservation, additional)?;
-        self.count(additional);
+        let after = self.count_within_limit(reservation.consumer(), additional)?;
+        if let Err(refused) = self.budget.try_grow(reservation, additional) {
+            self.bytes.fetch_sub(additional, Ordering::Relaxed);
+            return Err(refused);
+        }
+        self.note_peak(after);
         Ok(())
     }
 
@@ -80,7 +121,7 @@ impl MemoryPool for QueryPool {
     }
 
     fn memory_limit(&self) -> MemoryLimit {
-        self.budget.memory_limit()
+        MemoryLimit::Finite(self.budget.pool_bytes().min(self.limit_bytes))
     }
 }
 

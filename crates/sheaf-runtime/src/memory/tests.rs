@@ -11,7 +11,7 @@ use sheaf_base::{ByteCount, ErrorKind, SheafError};
 use super::*;
 
 /// A budget whose pool is `pool` bytes.
-fn budget(pool: u64) -> Arc<MemoryBudget> {
+pub(super) fn budget(pool: u64) -> Arc<MemoryBudget> {
     Arc::new(MemoryBudget::new(ByteCount(pool * 100 / POOL_PERCENT)))
 }
 
@@ -26,17 +26,17 @@ fn holder(name: &str, budget: &Arc<MemoryBudget>) -> MemoryReservation {
 }
 
 /// Marsaglia's xorshift64, so that a failing seed can be run again.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % bound
     }
 
-    fn size(&mut self, bound: u64) -> usize {
+    pub(super) fn size(&mut self, bound: u64) -> usize {
         usize::try_from(self.below(bound)).unwrap()
     }
 }
@@ -45,7 +45,7 @@ impl Random {
 fn run_schedule(seed: u64) {
     let mut random = Random(seed);
     let budget = budget(1_000);
-    let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&budget)));
+    let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&budget), 1, None));
     let mut live: Vec<MemoryReservation> = Vec::new();
     for step in 0..400 {
         let context = format!("seed {seed}, step {step}");
@@ -91,7 +91,7 @@ fn run_schedule(seed: u64) {
     }
     live.clear();
     assert_eq!((budget.reserved(), pool.reserved()), (0, 0), "seed {seed}");
-    assert!(budget.state.lock().holders.is_empty(), "seed {seed}");
+    assert_eq!(budget.books.lock().holders().count(), 0, "seed {seed}");
 }
 
 fn check_books(budget: &MemoryBudget, live: &[MemoryReservation], context: &str) {
@@ -111,11 +111,11 @@ fn check_books(budget: &MemoryBudget, live: &[MemoryReservation], context: &str)
         );
         assert!(held.peak_bytes >= held.bytes, "{context}");
     }
-    let state = budget.state.lock();
-    assert_eq!(state.reserved(), model.values().sum::<usize>(), "{context}");
-    assert!(state.peak_bytes >= state.reserved(), "{context}");
+    let books = budget.books.lock();
+    assert_eq!(books.reserved(), model.values().sum::<usize>(), "{context}");
+    assert!(books.peak_bytes >= books.reserved(), "{context}");
     assert_eq!(
-        state.spillers,
+        books.spillers(),
         holders.iter().filter(|h| h.can_spill).count(),
         "{context}"
     );
@@ -232,8 +232,8 @@ fn refusals_name_who_holds_most() {
 #[test]
 fn a_query_counts_its_own_bytes_and_peak() {
     let budget = budget(8_000);
-    let one: Arc<QueryPool> = Arc::new(QueryPool::new(Arc::clone(&budget)));
-    let two: Arc<QueryPool> = Arc::new(QueryPool::new(Arc::clone(&budget)));
+    let one = Arc::new(QueryPool::new(Arc::clone(&budget), 1, None));
+    let two = Arc::new(QueryPool::new(Arc::clone(&budget), 2, None));
     let a = MemoryConsumer::new("a").register(&(Arc::clone(&one) as _));
     let b = MemoryConsumer::new("b").register(&(Arc::clone(&two) as _));
     a.try_grow(3_000).unwrap();
@@ -244,4 +244,20 @@ fn a_query_counts_its_own_bytes_and_peak() {
     assert_eq!((two.reserved(), two.peak_bytes()), (4_000, 4_000));
     assert_eq!((budget.reserved(), budget.peak_bytes()), (5_000, 7_000));
     assert_eq!(budget.holders()[0].name, "b");
+}
+
+#[test]
+fn a_query_has_a_limit_of_its_own() {
+    let budget = budget(8_000);
+    let limit = Some(ByteCount(3_000));
+    let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&budget), 1, limit));
+    let a = MemoryConsumer::new("a").register(&pool);
+    a.try_grow(3_000).unwrap();
+    let error = a.try_grow(1).unwrap_err();
+    assert!(
+        error.to_string().contains("query_memory_limit = 3.00 kB"),
+        "{error}"
+    );
+    assert_eq!((pool.reserved(), budget.reserved()), (3_000, 3_000));
+    assert_eq!(budget.holders()[0].query, Some(1));
 }

@@ -10,6 +10,7 @@ use sheaf_base::ByteCount;
 
 use super::*;
 use crate::engine::{EngineRuntime, RuntimeOptions};
+use crate::registry::QueryLimits;
 
 const FILES: usize = 6;
 const ROWS: usize = 20_000;
@@ -52,7 +53,7 @@ async fn follow(runtime: &EngineRuntime, path: &str) -> (Vec<Reading>, Progress)
         context.read_parquet(path, options).await.unwrap()
     };
     let plan = frame.create_physical_plan().await.unwrap();
-    let query = runtime.registry().begin("scan", None);
+    let query = runtime.registry().begin("scan", QueryLimits::default());
     let mut gauge = PlanGauge::new(&plan);
     let mut stream = runtime
         .execute(plan, context.task_ctx(), Arc::clone(&query))

@@ -19,9 +19,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
+use sheaf_base::ByteCount;
 use tokio::runtime::Handle;
 
-use crate::memory::MemoryBudget;
+use crate::memory::{MemoryBudget, QueryPool};
 use crate::progress::Progress;
 
 pub use query::{Outcome, Query, QueryState};
@@ -56,6 +57,15 @@ pub struct QueryRegistry {
     next_id: AtomicU64,
 }
 
+/// What one query may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct QueryLimits {
+    /// Time after which it is cancelled.
+    pub time: Option<Duration>,
+    /// Memory that it may reserve, besides what the process's budget allows.
+    pub memory: Option<ByteCount>,
+}
+
 /// What queries enter themselves into when they end.
 #[derive(Debug, Default)]
 struct Books {
@@ -75,17 +85,13 @@ impl QueryRegistry {
         }
     }
 
-    /// Enters a query that begins now, and that is cancelled when `timeout` has passed.
-    pub fn begin(&self, text: &str, timeout: Option<Duration>) -> Arc<Query> {
+    /// Enters a query that begins now, and that is cancelled when its time has passed.
+    pub fn begin(&self, text: &str, limits: QueryLimits) -> Arc<Query> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let query = Arc::new(Query::new(
-            id,
-            text,
-            &self.budget,
-            Arc::downgrade(&self.books),
-        ));
+        let pool = QueryPool::new(Arc::clone(&self.budget), id, limits.memory);
+        let query = Arc::new(Query::new(id, text, pool, Arc::downgrade(&self.books)));
         self.books.running.lock().insert(id, Arc::downgrade(&query));
-        if let Some(timeout) = timeout {
+        if let Some(timeout) = limits.time {
             self.timers.spawn(query.expire_after(timeout));
         }
         query

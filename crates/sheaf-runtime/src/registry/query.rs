@@ -11,7 +11,7 @@ use sheaf_base::{ErrorKind, Result, SheafError};
 use tokio_util::sync::CancellationToken;
 
 use super::{Books, QuerySnapshot};
-use crate::memory::{MemoryBudget, QueryPool};
+use crate::memory::QueryPool;
 use crate::progress::{PlanGauge, Progress, RUNNING_FRACTION_MAX, Reading, remaining};
 
 /// What a query is doing, or how it ended.
@@ -102,13 +102,13 @@ enum StopReason {
 }
 
 impl Query {
-    pub(super) fn new(id: u64, text: &str, budget: &Arc<MemoryBudget>, books: Weak<Books>) -> Self {
+    pub(super) fn new(id: u64, text: &str, pool: QueryPool, books: Weak<Books>) -> Self {
         Self {
             id,
             text: text.to_owned(),
             started: Instant::now(),
             started_at: SystemTime::now(),
-            pool: Arc::new(QueryPool::new(Arc::clone(budget))),
+            pool: Arc::new(pool),
             gauge: Mutex::new(None),
             rows_out: AtomicU64::new(0),
             stop_reason: OnceLock::new(),

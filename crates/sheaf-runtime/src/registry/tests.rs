@@ -17,10 +17,17 @@ fn registry() -> (Runtime, QueryRegistry) {
     (timers, registry)
 }
 
+fn time_limit(time: Duration) -> QueryLimits {
+    QueryLimits {
+        time: Some(time),
+        memory: None,
+    }
+}
+
 #[test]
 fn a_query_is_listed_while_it_runs_and_after() {
     let (_timers, registry) = registry();
-    let query = registry.begin("select 1", None);
+    let query = registry.begin("select 1", QueryLimits::default());
     let listed = registry.list();
     assert_eq!(
         (listed[0].id, listed[0].text.as_str()),
@@ -42,7 +49,7 @@ fn a_query_is_listed_while_it_runs_and_after() {
 #[test]
 fn progress_is_frozen_at_the_end() {
     let (_timers, registry) = registry();
-    let query = registry.begin("select 1", None);
+    let query = registry.begin("select 1", QueryLimits::default());
     query.finish(Outcome::Done);
     let elapsed = query.progress().elapsed;
     assert_eq!(query.progress().elapsed, elapsed);
@@ -52,7 +59,7 @@ fn progress_is_frozen_at_the_end() {
 #[test]
 fn cancelling_says_who_asked() {
     let (_timers, registry) = registry();
-    let query = registry.begin("select 1", None);
+    let query = registry.begin("select 1", QueryLimits::default());
     assert!(registry.cancel(query.id()));
     assert!(query.is_cancelled());
     block_on(query.cancelled());
@@ -72,7 +79,7 @@ fn cancelling_says_who_asked() {
 #[test]
 fn time_limits_hold_while_planning() {
     let (_timers, registry) = registry();
-    let query = registry.begin("select 1", Some(Duration::from_millis(20)));
+    let query = registry.begin("select 1", time_limit(Duration::from_millis(20)));
     let error = block_on(query.guard(std::future::pending::<Result<(), _>>())).unwrap_err();
     assert_eq!(
         error.message(),
@@ -86,7 +93,7 @@ fn time_limits_hold_while_planning() {
 #[test]
 fn a_time_limit_does_not_keep_a_query_alive() {
     let (_timers, registry) = registry();
-    let query = registry.begin("select 1", Some(Duration::from_secs(3600)));
+    let query = registry.begin("select 1", time_limit(Duration::from_secs(3600)));
     let weak = Arc::downgrade(&query);
     drop(query);
     assert!(weak.upgrade().is_none());
@@ -98,9 +105,11 @@ fn what_is_kept_of_ended_queries_is_bounded() {
     let (_timers, registry) = registry();
     let text = "é".repeat(FINISHED_TEXT_CHARS_MAX + 5);
     for _ in 0..FINISHED_QUERIES_MAX + 10 {
-        registry.begin(&text, None).finish(Outcome::Done);
+        registry
+            .begin(&text, QueryLimits::default())
+            .finish(Outcome::Done);
     }
-    let last = registry.begin("select 1", None);
+    let last = registry.begin("select 1", QueryLimits::default());
     let listed = registry.list();
     assert_eq!(listed.len(), FINISHED_QUERIES_MAX + 1);
     assert_eq!(listed[0].id, 11, "the oldest go first");
@@ -111,7 +120,7 @@ fn what_is_kept_of_ended_queries_is_bounded() {
 #[test]
 fn failures_keep_their_message() {
     let (_timers, registry) = registry();
-    let query = registry.begin("select 1/0", None);
+    let query = registry.begin("select 1/0", QueryLimits::default());
     query.fail(&sheaf_base::SheafError::data("division by zero"));
     assert_eq!(
         registry.list()[0].error.as_deref(),

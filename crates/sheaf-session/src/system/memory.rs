@@ -10,6 +10,7 @@ use crate::session::SessionInner;
 
 pub(super) const COLUMNS: &[(&str, DataType)] = &[
     ("holder", DataType::Utf8),
+    ("query", DataType::UInt64),
     ("bytes", DataType::UInt64),
     ("peak_bytes", DataType::UInt64),
     ("can_spill", DataType::Boolean),
@@ -23,6 +24,12 @@ pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBa
         Arc::new(StringArray::from_iter_values(
             holders.iter().map(|holder| &holder.name),
         )),
+        Arc::new(
+            holders
+                .iter()
+                .map(|holder| holder.query)
+                .collect::<UInt64Array>(),
+        ),
         Arc::new(UInt64Array::from_iter_values(bytes)),
         Arc::new(UInt64Array::from_iter_values(peaks)),
         Arc::new(

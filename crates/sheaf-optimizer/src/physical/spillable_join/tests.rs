@@ -18,7 +18,7 @@ use datafusion::prelude::{CsvReadOptions, ParquetReadOptions, SessionConfig, Ses
 use futures::TryStreamExt;
 use futures::executor::block_on;
 use sheaf_base::{ErrorKind, SheafError};
-use sheaf_runtime::{EngineRuntime, RuntimeOptions};
+use sheaf_runtime::{EngineRuntime, QueryLimits, RuntimeOptions};
 
 use super::*;
 use crate::options::{engine_options, set_memory_limit};
@@ -399,7 +399,7 @@ fn a_join_larger_than_memory_ends() {
         let task = TaskContext::default()
             .with_session_config(run_config)
             .with_runtime(engine.runtime_env());
-        let query = engine.registry().begin("join", None);
+        let query = engine.registry().begin("join", QueryLimits::default());
         let stream = engine
             .execute(plan, Arc::new(task), Arc::clone(&query))
             .unwrap();
