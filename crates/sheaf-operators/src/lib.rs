@@ -16,6 +16,7 @@ mod extension;
 pub mod planners;
 pub mod rewrite;
 pub mod sample;
+pub mod spill;
 #[cfg(test)]
 mod testing;
 
