@@ -8,11 +8,15 @@
 //! - [`extension_planners`] turn the logical nodes of ours ([`sample::SampleNode`],
 //!   [`asof::AsofJoinNode`]) into physical operators.
 //!
+//! Operators that replace the engine's, by physical rules of `sheaf-optimizer`, are here too
+//! ([`nested_loop_join`]), and what they spill with ([`spill`]).
+//!
 //! This crate must not know of catalogues, files, sessions or settings.
 
 pub mod asof;
 mod counted;
 mod extension;
+pub mod nested_loop_join;
 pub mod planners;
 pub mod rewrite;
 pub mod sample;

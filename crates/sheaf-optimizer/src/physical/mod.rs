@@ -4,6 +4,7 @@
 //! engine's own when that is upgraded.
 
 pub mod cooperative_join;
+pub mod nested_loop_join;
 pub mod spillable_join;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use datafusion::physical_optimizer::update_aggr_exprs::OptimizeAggregateOrder;
 use datafusion::physical_optimizer::window_topn::WindowTopN;
 
 pub use cooperative_join::CooperativeJoinRule;
+pub use nested_loop_join::NestedLoopJoinRule;
 pub use spillable_join::SpillableJoinRule;
 
 /// The physical rules, in the order in which they run.
@@ -64,6 +66,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(TopKRepartition::new()),
         Arc::new(ProjectionPushdown::new()),
         Arc::new(PushdownSort::new()),
+        // Ours. Once projections have been pushed into the joins that it replaces.
+        Arc::new(NestedLoopJoinRule),
         // Operators yield, so that Ctrl-C works.
         Arc::new(EnsureCooperative::new()),
         // Ours. Joins yield, too.
