@@ -6,9 +6,13 @@
 //!   fast, and all optimizer rules know it;
 //! - [`synonyms`]: other systems' names for functions which exist.
 //!
+//! Operators that need types to be told apart are planned by [`expression_planners`].
+//!
 //! This crate must not know of sessions, catalogues or files.
 
 pub mod aggregate;
+mod kernel;
+mod operators;
 pub mod scalar;
 pub mod shorthand;
 pub mod synonyms;
@@ -16,6 +20,8 @@ pub mod synonyms;
 mod tests;
 
 use std::sync::Arc;
+
+pub use operators::expression_planners;
 
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;

@@ -18,7 +18,6 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         (math::signum(), &["sign"]),
         (regex::regexp_like(), &["regexp_matches"]),
         (string::uuid(), &["gen_random_uuid"]),
-        (string::to_hex(), &["hex"]),
         (string::starts_with(), &["prefix"]),
         (string::ends_with(), &["suffix"]),
         (unicode::character_length(), &["strlen"]),
@@ -32,6 +31,22 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
             &["list_value", "list_pack"],
         ),
         (nested::min_max::array_min_udf(), &["list_min"]),
+        // PostgreSQL's remove and replace every occurrence, not the first alone.
+        (
+            nested::remove::array_remove_all_udf(),
+            &["array_remove", "list_remove"],
+        ),
+        (
+            nested::replace::array_replace_all_udf(),
+            &["array_replace", "list_replace"],
+        ),
+        (core::get_field(), &["struct_extract"]),
+        (core::r#struct(), &["row"]),
+        (math::ceil(), &["ceiling"]),
+        (string::lower(), &["lcase"]),
+        (string::upper(), &["ucase"]),
+        (string::levenshtein(), &["editdist3"]),
+        (nested::string::array_to_string_udf(), &["list_to_string"]),
     ]
     .into_iter()
     .map(|(function, names)| {

@@ -141,7 +141,7 @@ const SCALAR: &[(&str, &str)] = &[
     ("string_split('a,b', ',')", "[a, b]"),
     ("list_value(1, 2)", "[1, 2]"),
     ("list_min([2, 1])", "1"),
-    ("hex(255)", "ff"),
+    ("hex(255)", "FF"),
     ("prefix('abc', 'ab')", "true"),
     ("sign(-2.5)", "-1.0"),
 ];

@@ -136,7 +136,10 @@ fn session_state(
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
     sheaf_optimizer::engine_options(config.options_mut());
-    SessionStateBuilder::new()
+    let mut builder = SessionStateBuilder::new();
+    // The first planner that knows an operator plans it.
+    builder = builder.with_expr_planners(sheaf_functions::expression_planners());
+    builder
         .with_config(config)
         .with_runtime_env(engine.runtime_env())
         .with_default_features()

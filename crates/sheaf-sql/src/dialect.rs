@@ -9,7 +9,7 @@ use std::any::TypeId;
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, LambdaFunction, LambdaFunctionParameter, LambdaSyntax,
-    OneOrManyWithParens, Statement,
+    OneOrManyWithParens, Statement, UnaryOperator,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -135,6 +135,9 @@ impl Dialect for SheafDialect {
         expr: &Expr,
         precedence: u8,
     ) -> Option<Result<Expr, ParserError>> {
+        if let Some(negated) = symmetric(parser) {
+            return Some(parse_symmetric(parser, expr, negated));
+        }
         if !is_integer_division(parser) {
             return None;
         }
@@ -205,6 +208,55 @@ impl Dialect for SheafDialect {
 fn is_integer_division(parser: &Parser) -> bool {
     let [first, second] = parser.peek_tokens_ref::<2>();
     first.token == Token::Div && second.token == Token::Div && first.span.end == second.span.start
+}
+
+/// Whether `BETWEEN SYMMETRIC` (or `ASYMMETRIC`) follows, and if so whether NOT stands before it.
+fn symmetric(parser: &Parser) -> Option<bool> {
+    let keyword = |n| match &parser.peek_nth_token_ref(n).token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    };
+    let negated = keyword(0) == Keyword::NOT;
+    let between = usize::from(negated);
+    let is_it = keyword(between) == Keyword::BETWEEN
+        && matches!(
+            keyword(between + 1),
+            Keyword::SYMMETRIC | Keyword::ASYMMETRIC
+        );
+    is_it.then_some(negated)
+}
+
+/// `x BETWEEN SYMMETRIC a AND b` is `x BETWEEN a AND b OR x BETWEEN b AND a`; ASYMMETRIC says what
+/// holds without it.
+fn parse_symmetric(parser: &mut Parser, expr: &Expr, negated: bool) -> Result<Expr, ParserError> {
+    if negated {
+        parser.expect_keyword(Keyword::NOT)?;
+    }
+    parser.expect_keyword(Keyword::BETWEEN)?;
+    let is_symmetric = parser.next_token().token.to_string().len() == "SYMMETRIC".len();
+    let between = parser.parse_between(expr.clone(), false)?;
+    let either = match &between {
+        Expr::Between {
+            expr, low, high, ..
+        } if is_symmetric => Expr::Nested(Box::new(Expr::BinaryOp {
+            left: Box::new(between.clone()),
+            op: BinaryOperator::Or,
+            right: Box::new(Expr::Between {
+                expr: expr.clone(),
+                negated: false,
+                low: high.clone(),
+                high: low.clone(),
+            }),
+        })),
+        _ => Expr::Nested(Box::new(between)),
+    };
+    Ok(match negated {
+        true => Expr::UnaryOp {
+            op: UnaryOperator::Not,
+            expr: Box::new(either),
+        },
+        false => either,
+    })
 }
 
 /// Whether `lambda x, y:` or `lambda (x, y):` follows; `lambda` stays free as a column's name.

@@ -19,6 +19,8 @@ states! {
     DATA_EXCEPTION = "22000", "A value or a file is not what it should be.";
     DIVISION_BY_ZERO = "22012", "Division by zero.";
     NUMERIC_VALUE_OUT_OF_RANGE = "22003", "An arithmetic result does not fit its type.";
+    DATETIME_OVERFLOW = "22008", "A date, time or interval outside its range.";
+    INVALID_ESCAPE_SEQUENCE = "22025", "A pattern whose escape character escapes nothing.";
     INVALID_TEXT_REPRESENTATION = "22P02", "A text is no value of the type it is cast to.";
     BAD_COPY_FILE_FORMAT = "22P04", "A file is not in the format it is read as.";
     INVALID_PARAMETER_VALUE = "22023", "An option or setting has a value it cannot take.";
@@ -28,6 +30,8 @@ states! {
     UNDEFINED_COLUMN = "42703", "No such column.";
     AMBIGUOUS_COLUMN = "42702", "A column name that several tables have.";
     UNDEFINED_TABLE = "42P01", "No such table, view or file.";
+    GROUPING_ERROR = "42803", "An aggregate, or a column outside GROUP BY, where it may not stand.";
+    WINDOWING_ERROR = "42P20", "A window function where it may not stand.";
     UNDEFINED_FUNCTION = "42883", "No such function, or not for these argument types.";
     UNDEFINED_OBJECT = "42704", "No such setting or other object.";
     DUPLICATE_TABLE = "42P07", "A table or view of this name exists.";

@@ -81,6 +81,11 @@ impl AggregateUDFImpl for Mode {
         ])
     }
 
+    // `mode() WITHIN GROUP (ORDER BY x)`
+    fn supports_within_group_clause(&self) -> bool {
+        true
+    }
+
     fn documentation(&self) -> Option<&Documentation> {
         Some(&self.documentation)
     }

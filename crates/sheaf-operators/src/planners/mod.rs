@@ -10,6 +10,7 @@ mod ordinality;
 mod pivot;
 mod rename;
 mod sample;
+mod set_operations;
 #[cfg(test)]
 mod tests;
 mod unpivot;
@@ -33,6 +34,7 @@ pub fn relation_planners() -> Vec<Arc<dyn RelationPlanner>> {
         Arc::new(ordinality::OrdinalityPlanner),
         Arc::new(rename::RenamePlanner),
         Arc::new(order_by_all::OrderByAllPlanner),
+        Arc::new(set_operations::SetOperationPlanner),
     ]
 }
 

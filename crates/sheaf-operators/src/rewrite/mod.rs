@@ -9,9 +9,14 @@
 //! come before the query around them.
 
 mod asof;
+mod build;
+mod calls;
+mod named_windows;
 mod order_by_all;
 mod rename;
 pub(crate) mod reserved;
+mod row_values;
+mod set_operations;
 mod small_forms;
 #[cfg(test)]
 mod tests;
@@ -52,6 +57,8 @@ impl VisitorMut for Rewriter {
         self.query_depth = self.query_depth.saturating_sub(1);
         let is_outermost = self.query_depth == 0;
         control(small_forms::fetch_to_limit(query))?;
+        control(named_windows::define(query))?;
+        control(set_operations::count_rows(&mut query.body))?;
         control(rename::rewrite_query(query, is_outermost))?;
         control(order_by_all::rewrite_query(query))
     }
@@ -66,7 +73,8 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         small_forms::complete_access(expr);
-        ControlFlow::Continue(())
+        calls::call_functions(expr);
+        control(row_values::compare_parts(expr))
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {

@@ -16,6 +16,10 @@ use sheaf_base::{Result, SheafError};
 pub(crate) const RENAME: &str = "sheaf.rename";
 /// Orders a sub-query by all of its columns.
 pub(crate) const ORDER_BY_ALL: &str = "sheaf.order_by_all";
+/// Rows of both of two sub-queries, as often as in the one with fewer of them.
+pub(crate) const INTERSECT_ALL: &str = "sheaf.intersect_all";
+/// Rows of the first of two sub-queries, each occurrence in the second taking one away.
+pub(crate) const EXCEPT_ALL: &str = "sheaf.except_all";
 /// What names of hidden select items begin with.
 pub(crate) const ITEM_PREFIX: &str = "sheaf.item.";
 

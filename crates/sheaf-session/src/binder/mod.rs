@@ -11,6 +11,8 @@ mod column_names;
 mod context;
 mod declared;
 mod literals;
+mod merged_columns;
+mod misplaced;
 mod references;
 mod virtual_columns;
 
@@ -77,6 +79,7 @@ impl<'a> Binder<'a> {
     /// Plans any statement that the engine's planner knows.
     pub(crate) fn plan(self, mut statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
         async move {
+            misplaced::check(&statement, self.state)?;
             column_names::name_computed(&mut statement);
             literals::fold_exactly(&mut statement);
             sheaf_operators::rewrite(&mut statement)?;
@@ -87,6 +90,7 @@ impl<'a> Binder<'a> {
                 });
             }
             let bound = self.open_all(&statement, with_virtual_columns).await?;
+            merged_columns::merge(&mut statement, &|factor| self.columns_of(factor, &bound));
             let context = BoundContext::new(self.state, self.catalog, bound);
             let options = ParserOptions::from(&self.state.config_options().sql_parser);
             let planner = SqlToRel::new_with_options(&context, options);
@@ -257,6 +261,25 @@ impl<'a> Binder<'a> {
             Some(Relation::Files(files)) => Some(files.request),
             _ => None,
         })
+    }
+
+    /// The columns of a table that has been opened.
+    fn columns_of(self, factor: &ast::TableFactor, bound: &Bound) -> Option<Vec<String>> {
+        let ast::TableFactor::Table { name, args, .. } = factor else {
+            return None;
+        };
+        let source = match args {
+            Some(args) => bound.calls.get(&references::call_key(name, &args.args))?,
+            None => bound.tables.get(&self.key_of(name).ok()?)?,
+        };
+        let schema = source.schema();
+        Some(
+            schema
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect(),
+        )
     }
 
     fn key_of(self, name: &ast::ObjectName) -> Result<String> {

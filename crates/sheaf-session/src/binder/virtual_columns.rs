@@ -110,7 +110,7 @@ fn hide_in_select(select: &mut Select, is_file: &dyn Fn(&TableFactor) -> bool) {
 }
 
 /// The name by which `relation.*` finds a relation.
-fn visible_name(relation: &TableFactor) -> Option<ObjectName> {
+pub(super) fn visible_name(relation: &TableFactor) -> Option<ObjectName> {
     let (name, alias) = match relation {
         TableFactor::Table { name, alias, .. } => (Some(name.clone()), alias),
         TableFactor::Derived { alias, .. } => (None, alias),
@@ -125,7 +125,7 @@ fn visible_name(relation: &TableFactor) -> Option<ObjectName> {
 }
 
 /// USING and NATURAL merge columns of the same name, which one `*` per relation would undo.
-fn merges_columns(join: &ast::Join) -> bool {
+pub(super) fn merges_columns(join: &ast::Join) -> bool {
     let constraint = match &join.join_operator {
         JoinOperator::Join(c)
         | JoinOperator::Inner(c)
@@ -133,7 +133,11 @@ fn merges_columns(join: &ast::Join) -> bool {
         | JoinOperator::LeftOuter(c)
         | JoinOperator::Right(c)
         | JoinOperator::RightOuter(c)
-        | JoinOperator::FullOuter(c) => c,
+        | JoinOperator::FullOuter(c)
+        | JoinOperator::Semi(c)
+        | JoinOperator::LeftSemi(c)
+        | JoinOperator::Anti(c)
+        | JoinOperator::LeftAnti(c) => c,
         _ => return false,
     };
     matches!(

@@ -1,0 +1,220 @@
+//! Operators whose meaning depends on the types of their sides, where the engine's differs from
+//! PostgreSQL's or is missing.
+//!
+//! | written | planned as |
+//! |---|---|
+//! | `date ± interval` | a timestamp, since an interval may hold hours |
+//! | `date = date ± interval of days`, `<`, … | a comparison of dates, which scans can prune by |
+//! | `n * interval`, `interval * n`, `interval / n` | `interval_multiply` |
+//! | `a // b` | `a / b`: integers are divided without a rest |
+//! | `a ^@ b` | `starts_with(a, b)` |
+//! | `list && list` | `array_has_any` |
+//! | `row_number()`, `rank()`, … `OVER` | BIGINT, for which minus has a meaning, not UBIGINT |
+//!
+//! In the flow this stands where the SQL planner asks about one operator, before types are
+//! coerced; it must not know of tables or sessions.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::functions::string::expr_fn::starts_with;
+use datafusion::functions_nested::expr_fn::array_has_any;
+use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawWindowExpr};
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, ExprSchemable, Operator, WindowFunctionDefinition, cast, lit,
+};
+use datafusion::sql::sqlparser::ast::BinaryOperator;
+
+use crate::scalar::interval_multiply;
+
+/// What a date is taken for when an interval is added.
+const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
+
+/// Window functions that number rows.
+const NUMBERING: &[&str] = &["row_number", "rank", "dense_rank", "ntile"];
+
+/// The planners of expressions, to be asked before the engine's own.
+#[must_use]
+pub fn expression_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    vec![Arc::new(OperatorPlanner)]
+}
+
+/// Plans the operators of the list above.
+#[derive(Debug)]
+struct OperatorPlanner;
+
+impl ExprPlanner for OperatorPlanner {
+    fn plan_binary_op(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let types = (expr.left.get_type(schema), expr.right.get_type(schema));
+        let (Ok(left), Ok(right)) = types else {
+            return Ok(PlannerResult::Original(expr));
+        };
+        Ok(match plan(&expr, &left, &right, schema) {
+            Some(planned) => PlannerResult::Planned(planned),
+            None => PlannerResult::Original(expr),
+        })
+    }
+
+    fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        let is_numbering = matches!(
+            &expr.func_def,
+            WindowFunctionDefinition::WindowUDF(function) if NUMBERING.contains(&function.name())
+        );
+        if !is_numbering {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let function = WindowFunction {
+            fun: expr.func_def,
+            params: WindowFunctionParams {
+                args: expr.args,
+                partition_by: expr.partition_by,
+                order_by: expr.order_by,
+                window_frame: expr.window_frame,
+                filter: expr.filter,
+                null_treatment: expr.null_treatment,
+                distinct: expr.distinct,
+            },
+        };
+        let function = Expr::WindowFunction(Box::new(function));
+        Ok(PlannerResult::Planned(cast(function, DataType::Int64)))
+    }
+}
+
+fn plan(
+    expr: &RawBinaryExpr,
+    left: &DataType,
+    right: &DataType,
+    schema: &DFSchema,
+) -> Option<Expr> {
+    use BinaryOperator as Op;
+    let sides = || (expr.left.clone(), expr.right.clone());
+    match &expr.op {
+        Op::Plus if is_date(left) && is_interval(right) => {
+            let (date, interval) = sides();
+            Some(binary(cast(date, TIMESTAMP), Operator::Plus, interval))
+        }
+        Op::Plus if is_interval(left) && is_date(right) => {
+            let (interval, date) = sides();
+            Some(binary(cast(date, TIMESTAMP), Operator::Plus, interval))
+        }
+        Op::Minus if is_date(left) && is_interval(right) => {
+            let (date, interval) = sides();
+            Some(binary(cast(date, TIMESTAMP), Operator::Minus, interval))
+        }
+        Op::Multiply if is_interval(left) && right.is_numeric() => {
+            let (interval, factor) = sides();
+            Some(multiply(interval, factor, right))
+        }
+        Op::Multiply if left.is_numeric() && is_interval(right) => {
+            let (factor, interval) = sides();
+            Some(multiply(interval, factor, left))
+        }
+        Op::Divide if is_interval(left) && right.is_numeric() => {
+            let (interval, divisor) = sides();
+            let factor = binary(lit(1.0), Operator::Divide, cast(divisor, DataType::Float64));
+            Some(multiply(interval, factor, &DataType::Float64))
+        }
+        Op::DuckIntegerDivide => {
+            let (left, right) = sides();
+            Some(binary(left, Operator::Divide, right))
+        }
+        Op::PGStartsWith => {
+            let (text, prefix) = sides();
+            Some(starts_with(text, prefix))
+        }
+        Op::PGOverlap if is_list(left) || is_list(right) => {
+            let (left, right) = sides();
+            Some(array_has_any(left, right))
+        }
+        op => {
+            let op = comparison(op)?;
+            let (left, right) = match (is_date(left), is_date(right)) {
+                (true, false) => (expr.left.clone(), as_date(&expr.right, schema)?),
+                (false, true) => (as_date(&expr.left, schema)?, expr.right.clone()),
+                (false, false) => (as_date(&expr.left, schema)?, as_date(&expr.right, schema)?),
+                (true, true) => return None,
+            };
+            Some(binary(left, op, right))
+        }
+    }
+}
+
+fn comparison(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return None,
+    })
+}
+
+/// The date that `date ± days` is, if that was planned as a timestamp above: a midnight. Compared
+/// as dates, such midnights need no way through timestamps, on which scans do not prune.
+fn as_date(expr: &Expr, schema: &DFSchema) -> Option<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if matches!(op, Operator::Plus | Operator::Minus) && is_days(right) =>
+        {
+            let date = match left.as_ref() {
+                Expr::Cast(Cast { expr, field }) if *field.data_type() == TIMESTAMP => {
+                    let is_from_date = is_date(&expr.get_type(schema).ok()?);
+                    is_from_date.then(|| expr.as_ref().clone())?
+                }
+                other => as_date(other, schema)?,
+            };
+            Some(binary(date, *op, right.as_ref().clone()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether this is a constant interval of whole days.
+fn is_days(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) => {
+            interval.nanoseconds == 0
+        }
+        Expr::Literal(ScalarValue::IntervalYearMonth(Some(_)), _) => true,
+        Expr::Literal(ScalarValue::IntervalDayTime(Some(interval)), _) => {
+            interval.milliseconds == 0
+        }
+        _ => false,
+    }
+}
+
+fn multiply(interval: Expr, factor: Expr, factor_type: &DataType) -> Expr {
+    let factor = match factor_type {
+        DataType::Int64 | DataType::Float64 => factor,
+        whole if whole.is_integer() => cast(factor, DataType::Int64),
+        _ => cast(factor, DataType::Float64),
+    };
+    interval_multiply::call(interval, factor)
+}
+
+fn binary(left: Expr, op: Operator, right: Expr) -> Expr {
+    Expr::BinaryExpr(BinaryExpr::new(Box::new(left), op, Box::new(right)))
+}
+
+fn is_date(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Date64)
+}
+
+fn is_interval(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Interval(_))
+}
+
+fn is_list(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
+    )
+}

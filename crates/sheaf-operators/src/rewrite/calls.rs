@@ -1,0 +1,151 @@
+//! Operators and casts for which Sheaf has a function: they become calls of it.
+//!
+//! | written | passed on |
+//! |---|---|
+//! | `t AT TIME ZONE z` | `timezone(z, t)` |
+//! | `x LIKE p ESCAPE e`, `ILIKE` | `x LIKE like_escape(p, e)` |
+//! | `x SIMILAR TO p` | `regexp_like(x, similar_to_escape(p))` |
+//! | `x::bytea`, `x::blob` | `bytea(x)` |
+//! | `struct_pack(a := 1)` | `named_struct('a', 1)` |
+//! | `x BETWEEN a AND b + INTERVAL …` | `x >= a AND x <= b + INTERVAL …` |
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
+    UnaryOperator, Value, ValueWithSpan,
+};
+
+use super::build::{binary, call, take, text};
+
+/// Rewrites `expr` if it is one of the forms above.
+pub(super) fn call_functions(expr: &mut Expr) {
+    let called = match expr {
+        Expr::AtTimeZone {
+            timestamp,
+            time_zone,
+        } => call("timezone", vec![take(time_zone), take(timestamp)]),
+        Expr::SimilarTo {
+            negated,
+            expr: value,
+            pattern,
+            escape_char,
+        } => {
+            let mut arguments = vec![take(pattern)];
+            arguments.extend(escape_char.take().and_then(escape_text));
+            let pattern = call("similar_to_escape", arguments);
+            let found = call("regexp_like", vec![take(value), pattern]);
+            match negated {
+                false => found,
+                true => Expr::UnaryOp {
+                    op: UnaryOperator::Not,
+                    expr: Box::new(found),
+                },
+            }
+        }
+        Expr::Cast {
+            kind: CastKind::Cast | CastKind::DoubleColon,
+            expr: value,
+            data_type:
+                DataType::Bytea | DataType::Blob(_) | DataType::Binary(_) | DataType::Varbinary(_),
+            ..
+        } => call("bytea", vec![take(value)]),
+        Expr::Between {
+            expr: value,
+            negated: false,
+            low,
+            high,
+        } if is_column(value) && (has_interval(low) || has_interval(high)) => {
+            // Each side is an operator of its own then, of which types are known.
+            let (value, low, high) = (take(value), take(low), take(high));
+            Expr::Nested(Box::new(binary(
+                binary(value.clone(), BinaryOperator::GtEq, low),
+                BinaryOperator::And,
+                binary(value, BinaryOperator::LtEq, high),
+            )))
+        }
+        Expr::Function(function)
+            if function
+                .name
+                .to_string()
+                .eq_ignore_ascii_case("struct_pack") =>
+        {
+            match &function.args {
+                FunctionArguments::List(list) => match named_fields(&list.args) {
+                    Some(fields) => call("named_struct", fields),
+                    None => return,
+                },
+                _ => return,
+            }
+        }
+        _ => return translate_escape(expr),
+    };
+    *expr = called;
+}
+
+/// A pattern of LIKE with another escape character than the engine's.
+fn translate_escape(expr: &mut Expr) {
+    if let Expr::Like {
+        pattern,
+        escape_char,
+        ..
+    }
+    | Expr::ILike {
+        pattern,
+        escape_char,
+        ..
+    } = expr
+        && let Some(escape) = escape_char.take().and_then(escape_text)
+    {
+        **pattern = call("like_escape", vec![take(pattern), escape]);
+    }
+}
+
+/// The character after ESCAPE; `None` for the one that needs no translation.
+fn escape_text(escape: ValueWithSpan) -> Option<Expr> {
+    let is_default = matches!(&escape.value, Value::SingleQuotedString(c) if c == "\\");
+    (!is_default).then_some(Expr::Value(escape))
+}
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
+fn has_interval(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => has_interval(inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::Plus | BinaryOperator::Minus,
+            right,
+        } => {
+            matches!(right.as_ref(), Expr::Interval(_))
+                || matches!(left.as_ref(), Expr::Interval(_))
+                || has_interval(left)
+        }
+        _ => false,
+    }
+}
+
+fn named_fields(arguments: &[FunctionArg]) -> Option<Vec<Expr>> {
+    let mut fields = Vec::with_capacity(arguments.len() * 2);
+    for argument in arguments {
+        let (name, value) = match argument {
+            FunctionArg::Named {
+                name,
+                arg: FunctionArgExpr::Expr(value),
+                ..
+            } => (name, value),
+            FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg: FunctionArgExpr::Expr(value),
+                ..
+            } => (name, value),
+            _ => return None,
+        };
+        let name = match name.quote_style {
+            Some(_) => name.value.clone(),
+            None => name.value.to_lowercase(),
+        };
+        fields.extend([text(name), value.clone()]);
+    }
+    Some(fields)
+}

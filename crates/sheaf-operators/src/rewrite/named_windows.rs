@@ -1,0 +1,108 @@
+//! `OVER w` and `OVER (w …)` with `WINDOW w AS (…)`: the definition is put where it is used. The
+//! planner below does so in select lists only; ORDER BY and QUALIFY may use windows, too.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, VisitMut,
+    WindowSpec, WindowType, visit_expressions_mut,
+};
+use sheaf_base::error::SqlState;
+use sheaf_base::{Result, SheafError};
+
+/// Definitions refer to each other at most this deep; a circle is deeper.
+const DEPTH_MAX: usize = 32;
+
+/// Replaces the named windows of the SELECT that is `query`'s body, in ORDER BY as well.
+pub(super) fn define(query: &mut Query) -> Result<()> {
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Ok(());
+    };
+    let windows = std::mem::take(&mut select.named_window);
+    if windows.is_empty() {
+        return Ok(());
+    }
+    let Select {
+        projection,
+        qualify,
+        ..
+    } = select.as_mut();
+    replace(projection, &windows)?;
+    replace(qualify, &windows)?;
+    replace(&mut query.order_by, &windows)
+}
+
+fn replace(node: &mut impl VisitMut, windows: &[NamedWindowDefinition]) -> Result<()> {
+    let found = visit_expressions_mut(node, |expr| {
+        if let Expr::Function(function) = expr
+            && let Some(over) = &mut function.over
+            && let Err(error) = resolve(over, windows)
+        {
+            return ControlFlow::Break(error);
+        }
+        ControlFlow::Continue(())
+    });
+    match found {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn resolve(over: &mut WindowType, windows: &[NamedWindowDefinition]) -> Result<()> {
+    match over {
+        WindowType::NamedWindow(name) => {
+            *over = WindowType::WindowSpec(definition(name, windows, 0)?);
+        }
+        WindowType::WindowSpec(spec) => complete(spec, windows, 0)?,
+    }
+    Ok(())
+}
+
+fn definition(name: &Ident, windows: &[NamedWindowDefinition], depth: usize) -> Result<WindowSpec> {
+    let is_it = |ident: &Ident| match (ident.quote_style, name.quote_style) {
+        (None, None) => ident.value.eq_ignore_ascii_case(&name.value),
+        _ => ident.value == name.value,
+    };
+    let found = windows.iter().find(|window| is_it(&window.0));
+    match found {
+        Some(NamedWindowDefinition(_, _)) if depth >= DEPTH_MAX => Err(SheafError::user(format!(
+            "window {name} is defined by itself"
+        ))
+        .with_state(SqlState::WINDOWING_ERROR)),
+        Some(NamedWindowDefinition(_, NamedWindowExpr::NamedWindow(other))) => {
+            definition(other, windows, depth + 1)
+        }
+        Some(NamedWindowDefinition(_, NamedWindowExpr::WindowSpec(spec))) => {
+            let mut spec = spec.clone();
+            complete(&mut spec, windows, depth + 1)?;
+            Ok(spec)
+        }
+        None => Err(SheafError::user(format!("window {name} does not exist"))
+            .with_state(SqlState::UNDEFINED_OBJECT)
+            .with_hint(format!(
+                "define it: WINDOW {name} AS (PARTITION BY … ORDER BY …)"
+            ))),
+    }
+}
+
+/// What `spec` takes from the window it names: partitions, and the order if it has none.
+fn complete(spec: &mut WindowSpec, windows: &[NamedWindowDefinition], depth: usize) -> Result<()> {
+    let Some(name) = spec.window_name.take() else {
+        return Ok(());
+    };
+    let base = definition(&name, windows, depth)?;
+    if !spec.partition_by.is_empty() || !(spec.order_by.is_empty() || base.order_by.is_empty()) {
+        return Err(SheafError::user(format!(
+            "what window {name} says of PARTITION BY and ORDER BY cannot be said anew"
+        ))
+        .with_state(SqlState::WINDOWING_ERROR));
+    }
+    spec.partition_by = base.partition_by;
+    if spec.order_by.is_empty() {
+        spec.order_by = base.order_by;
+    }
+    if spec.window_frame.is_none() {
+        spec.window_frame = base.window_frame;
+    }
+    Ok(())
+}
