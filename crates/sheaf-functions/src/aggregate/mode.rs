@@ -129,7 +129,8 @@ impl ModeAccumulator {
 impl Accumulator for ModeAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         match values {
-            [values] => self.add(values, |_| 1),
+            // WITHIN GROUP gives the value again, as what it orders by.
+            [values, ..] => self.add(values, |_| 1),
             _ => internal_err!("mode has one argument"),
         }
     }
