@@ -16,6 +16,7 @@
 pub mod asof;
 mod counted;
 mod extension;
+pub mod hash_join;
 pub mod nested_loop_join;
 pub mod planners;
 pub mod rewrite;

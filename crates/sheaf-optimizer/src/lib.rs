@@ -2,8 +2,7 @@
 //!
 //! - [`logical_rules`]: rewrites of logical plans, in the order in which they run;
 //! - [`physical_rules`]: rewrites of physical plans, in the order in which they run;
-//! - [`options`]: the engine's own options where Sheaf's choice differs, each with its reason, and
-//!   [`options::SheafOptions`], through which rules learn of `memory_limit`.
+//! - [`options`]: the engine's own options where Sheaf's choice differs, each with its reason.
 //!
 //! A rule of ours is one file. This crate must not know of statements, sessions or front doors.
 

@@ -1,5 +1,4 @@
-//! The engine's options where Sheaf's choice differs from its default, and the options of our own
-//! rules.
+//! The engine's options where Sheaf's choice differs from its default.
 //!
 //! What users set by short names (`threads`, `batch_size`, …) is the session's to carry over; here
 //! are the choices that nobody is asked about. Every line has its reason; where there is a
@@ -8,21 +7,8 @@
 #[cfg(test)]
 mod tests;
 
-use datafusion::common::extensions_options;
-use datafusion::config::{ConfigExtension, ConfigOptions, SpillCompression};
+use datafusion::config::{ConfigOptions, SpillCompression};
 use sheaf_base::ByteCount;
-
-extensions_options! {
-    /// What Sheaf's rules need to know. Set by [`set_memory_limit`], not by users.
-    pub struct SheafOptions {
-        /// Bytes that all queries together may hold; 0 if that is not limited.
-        pub memory_limit_bytes: u64, default = 0
-    }
-}
-
-impl ConfigExtension for SheafOptions {
-    const PREFIX: &'static str = "sheaf";
-}
 
 /// A sort keeps this share (one in so many) of the memory a thread has for the merge of its runs.
 const SORT_RESERVATION_PART: u64 = 32;
@@ -39,8 +25,6 @@ const SORTED_SCAN_BUFFER_PART: u64 = 8;
 
 /// Makes Sheaf's choices in `options`.
 pub fn engine_options(options: &mut ConfigOptions) {
-    options.extensions.insert(SheafOptions::default());
-
     // Errors point at the place in the statement.
     options.sql_parser.collect_spans = true;
     // Names fold to lower case unless quoted, as in PostgreSQL.
@@ -57,20 +41,13 @@ pub fn engine_options(options: &mut ConfigOptions) {
     // Would make top-n per group several times faster for few groups, but holds the rows of all
     // groups without being able to spill: it needs a gate, too.
     options.optimizer.enable_window_topn = false;
-    // Sort-merge joins are 2 to 5 times slower; `SpillableJoinRule` chooses them where memory
-    // does not suffice.
+    // Sort-merge joins are 2 to 5 times slower; `HashJoinRule` makes hash joins that spill.
     options.optimizer.prefer_hash_join = true;
 }
 
-/// Tells the rules of `memory_limit`, and sizes what operators set aside by it and by
-/// `target_partitions`, which must have its value already.
+/// Sizes what operators set aside by `memory_limit` and by `target_partitions`, which must have
+/// its value already.
 pub fn set_memory_limit(options: &mut ConfigOptions, limit: ByteCount) {
-    match options.extensions.get_mut::<SheafOptions>() {
-        Some(sheaf) => sheaf.memory_limit_bytes = limit.0,
-        None => options.extensions.insert(SheafOptions {
-            memory_limit_bytes: limit.0,
-        }),
-    }
     let threads = options.execution.target_partitions.max(1) as u64;
     let a_thread = limit.0 / threads;
     let reservation = (a_thread / SORT_RESERVATION_PART)
@@ -78,13 +55,4 @@ pub fn set_memory_limit(options: &mut ConfigOptions, limit: ByteCount) {
     options.execution.sort_spill_reservation_bytes = ByteCount(reservation).as_usize();
     options.execution.sort_pushdown_buffer_capacity =
         ByteCount(a_thread / SORTED_SCAN_BUFFER_PART).as_usize();
-}
-
-/// The memory limit that rules are to plan for, if there is one.
-pub(crate) fn memory_limit(options: &ConfigOptions) -> Option<ByteCount> {
-    options
-        .extensions
-        .get::<SheafOptions>()
-        .map(|sheaf| ByteCount(sheaf.memory_limit_bytes))
-        .filter(|limit| limit.0 > 0)
 }

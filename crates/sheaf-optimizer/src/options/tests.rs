@@ -6,10 +6,8 @@ use super::*;
 fn reservations_follow_memory_and_threads() {
     let mut options = ConfigOptions::new();
     engine_options(&mut options);
-    assert_eq!(memory_limit(&options), None);
     options.execution.target_partitions = 4;
     set_memory_limit(&mut options, ByteCount(32_000_000));
-    assert_eq!(memory_limit(&options), Some(ByteCount(32_000_000)));
     assert_eq!(options.execution.sort_spill_reservation_bytes, 256 * 1024);
     assert_eq!(options.execution.sort_pushdown_buffer_capacity, 1_000_000);
     set_memory_limit(&mut options, ByteCount(1_000_000_000));
@@ -19,11 +17,4 @@ fn reservations_follow_memory_and_threads() {
         options.execution.sort_spill_reservation_bytes,
         10 * 1024 * 1024
     );
-}
-
-#[test]
-fn the_limit_reaches_options_that_were_not_prepared() {
-    let mut options = ConfigOptions::new();
-    set_memory_limit(&mut options, ByteCount(5));
-    assert_eq!(memory_limit(&options), Some(ByteCount(5)));
 }

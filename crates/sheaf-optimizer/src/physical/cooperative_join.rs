@@ -13,7 +13,7 @@ use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::joins::{HashJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::joins::SortMergeJoinExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 
 /// See the module's text. Runs right after `EnsureCooperative`.
@@ -47,5 +47,5 @@ impl PhysicalOptimizerRule for CooperativeJoinRule {
 
 /// Whether one batch of input can become any number of batches of output.
 fn multiplies_rows(plan: &dyn ExecutionPlan) -> bool {
-    plan.is::<HashJoinExec>() || plan.is::<SortMergeJoinExec>() || plan.is::<UnnestExec>()
+    plan.is::<SortMergeJoinExec>() || plan.is::<UnnestExec>()
 }

@@ -4,8 +4,8 @@
 //! engine's own when that is upgraded.
 
 pub mod cooperative_join;
+pub mod hash_join;
 pub mod nested_loop_join;
-pub mod spillable_join;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +32,8 @@ use datafusion::physical_optimizer::update_aggr_exprs::OptimizeAggregateOrder;
 use datafusion::physical_optimizer::window_topn::WindowTopN;
 
 pub use cooperative_join::CooperativeJoinRule;
+pub use hash_join::HashJoinRule;
 pub use nested_loop_join::NestedLoopJoinRule;
-pub use spillable_join::SpillableJoinRule;
 
 /// The physical rules, in the order in which they run.
 #[must_use]
@@ -44,9 +44,9 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(AggregateStatistics::new()),
         // Chooses build sides and partitioning of joins.
         Arc::new(JoinSelection::new()),
-        // Ours. After the build sides are chosen, since it weighs them; before sorts and
-        // repartitions are added, since it relies on that for its own.
-        Arc::new(SpillableJoinRule::new()),
+        // Ours. After the build sides are chosen, which it keeps; before repartitions are added,
+        // of which it needs none.
+        Arc::new(HashJoinRule),
         // Before repartitions come between the aggregates that it looks at.
         Arc::new(LimitedDistinctAggregation::new()),
         Arc::new(FilterPushdown::new()),

@@ -1,0 +1,223 @@
+//! What the probe side's scans may leave out: the filter that the build side's keys make.
+//!
+//! While build rows arrive, the bounds of their keys are kept. When all are there, the filter that
+//! was pushed into the probe side's scans becomes `key >= min AND key <= max` for every key, and
+//! `key IN (…)` where there are few rows; scans that have not begun prune files and row groups
+//! with it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::concat;
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{NullEquality, Result, ScalarValue};
+use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
+use datafusion::logical_expr::{Accumulator, Operator};
+use datafusion::physical_expr::expressions::{
+    BinaryExpr, DynamicFilterPhysicalExpr, InListExpr, IsNullExpr, lit,
+};
+use datafusion::physical_expr::{PhysicalExpr, PhysicalExprRef};
+use datafusion::physical_plan::ExecutionPlan;
+use parking_lot::Mutex;
+
+use super::spec::JoinSpec;
+use super::table::Table;
+
+/// The bounds of build keys, and the filter that they will become.
+#[derive(Debug)]
+pub(super) struct Bounds {
+    spec: Arc<JoinSpec>,
+    filter: Arc<DynamicFilterPhysicalExpr>,
+    columns: Mutex<Vec<Option<Column>>>,
+    has_null: AtomicBool,
+    has_rows: AtomicBool,
+    /// Rows of which a list is made, at most.
+    list_rows_max: usize,
+}
+
+#[derive(Debug)]
+struct Column {
+    min: MinAccumulator,
+    max: MaxAccumulator,
+}
+
+/// Whether somebody below `plan` looks at `filter`.
+pub(super) fn is_used(
+    filter: &Arc<DynamicFilterPhysicalExpr>,
+    plan: &Arc<dyn ExecutionPlan>,
+) -> Result<bool> {
+    let Some(wanted) = filter.expression_id() else {
+        return Ok(false);
+    };
+    let mut found = false;
+    plan.apply(|node| {
+        node.apply_expressions(&mut |root| {
+            root.apply(|expr| {
+                found |= expr.expression_id() == Some(wanted);
+                Ok(if found {
+                    TreeNodeRecursion::Stop
+                } else {
+                    TreeNodeRecursion::Continue
+                })
+            })
+        })?;
+        Ok(if found {
+            TreeNodeRecursion::Stop
+        } else {
+            TreeNodeRecursion::Continue
+        })
+    })?;
+    Ok(found)
+}
+
+impl Bounds {
+    pub(super) fn try_new(
+        spec: Arc<JoinSpec>,
+        filter: Arc<DynamicFilterPhysicalExpr>,
+        list_rows_max: usize,
+    ) -> Result<Self> {
+        let columns = spec
+            .build_keys
+            .iter()
+            .map(|key| Column::for_type(&key.data_type(&spec.build_schema)?))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            spec,
+            filter,
+            columns: Mutex::new(columns),
+            has_null: AtomicBool::new(false),
+            has_rows: AtomicBool::new(false),
+            list_rows_max,
+        })
+    }
+
+    /// Takes note of build rows.
+    pub(super) fn update(&self, batch: &RecordBatch) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        self.has_rows.store(true, Ordering::Release);
+        for (at, key) in self.spec.build_keys.iter().enumerate() {
+            let values = key.evaluate(batch)?.into_array(batch.num_rows())?;
+            if values.logical_null_count() > 0 {
+                self.has_null.store(true, Ordering::Release);
+            }
+            if let Some(Some(column)) = self.columns.lock().get_mut(at) {
+                column.min.update_batch(std::slice::from_ref(&values))?;
+                column.max.update_batch(std::slice::from_ref(&values))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the filter, now that all build rows have been seen. `table` holds all of them, or
+    /// there is none that does.
+    pub(super) fn publish(&self, table: Option<&Table>) -> Result<()> {
+        let mut all = if self.has_rows.load(Ordering::Acquire) {
+            self.bounds()?
+        } else {
+            Some(lit(false))
+        };
+        if let Some(table) = table
+            && let Some(list) = self.list(table)?
+        {
+            all = Some(and(all, list));
+        }
+        if let Some(all) = all {
+            self.filter.update(self.with_nulls(all)?)?;
+        }
+        self.filter.mark_complete();
+        Ok(())
+    }
+
+    fn bounds(&self) -> Result<Option<PhysicalExprRef>> {
+        let mut all = None;
+        let mut columns = self.columns.lock();
+        for (column, key) in columns.iter_mut().zip(&self.spec.probe_keys) {
+            let Some(column) = column else { continue };
+            let (min, max) = (column.min.evaluate()?, column.max.evaluate()?);
+            if min.is_null() || max.is_null() {
+                continue;
+            }
+            all = Some(and(all, compare(key, Operator::GtEq, min)));
+            all = Some(and(all, compare(key, Operator::LtEq, max)));
+        }
+        Ok(all)
+    }
+
+    /// `key IN (…)`, if there is one key and few rows.
+    fn list(&self, table: &Table) -> Result<Option<PhysicalExprRef>> {
+        let rows: usize = table.chunks.iter().map(|chunk| chunk.rows()).sum();
+        let [key] = self.spec.probe_keys.as_slice() else {
+            return Ok(None);
+        };
+        if rows == 0 || rows > self.list_rows_max {
+            return Ok(None);
+        }
+        let arrays: Vec<ArrayRef> = table
+            .chunks
+            .iter()
+            .map(|chunk| Arc::clone(&chunk.keys.arrays[0]))
+            .collect();
+        let arrays: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+        let values = concat(&arrays)?;
+        if values.data_type().is_nested()
+            || key.data_type(&self.spec.probe_schema)? != *values.data_type()
+        {
+            return Ok(None);
+        }
+        let schema = &self.spec.probe_schema;
+        let list = InListExpr::try_new_from_array(Arc::clone(key), values, false, schema)?;
+        Ok(Some(Arc::new(list)))
+    }
+
+    /// Lets probe rows with a NULL key pass where they matter: NULL keys that equal NULL keys of
+    /// the build side, and the right side of NOT IN.
+    fn with_nulls(&self, filter: PhysicalExprRef) -> Result<PhysicalExprRef> {
+        let spec = &self.spec;
+        let equal = spec.null_equality == NullEquality::NullEqualsNull
+            && self.has_null.load(Ordering::Acquire);
+        if !equal && !spec.null_aware {
+            return Ok(filter);
+        }
+        let mut all = filter;
+        for key in &spec.probe_keys {
+            if key.nullable(&spec.probe_schema)? {
+                let is_null: PhysicalExprRef = Arc::new(IsNullExpr::new(Arc::clone(key)));
+                all = Arc::new(BinaryExpr::new(is_null, Operator::Or, all));
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl Column {
+    /// None for types that have no order.
+    fn for_type(data_type: &DataType) -> Result<Option<Self>> {
+        if data_type.is_nested() {
+            return Ok(None);
+        }
+        let data_type = match data_type {
+            DataType::Dictionary(_, values) => values.as_ref(),
+            other => other,
+        };
+        Ok(Some(Self {
+            min: MinAccumulator::try_new(data_type)?,
+            max: MaxAccumulator::try_new(data_type)?,
+        }))
+    }
+}
+
+fn compare(key: &PhysicalExprRef, operator: Operator, value: ScalarValue) -> PhysicalExprRef {
+    Arc::new(BinaryExpr::new(Arc::clone(key), operator, lit(value)))
+}
+
+fn and(left: Option<PhysicalExprRef>, right: PhysicalExprRef) -> PhysicalExprRef {
+    match left {
+        Some(left) => Arc::new(BinaryExpr::new(left, Operator::And, right)),
+        None => right,
+    }
+}

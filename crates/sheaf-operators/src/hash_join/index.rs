@@ -1,0 +1,300 @@
+//! From a key to the first build row that may have it, and from there to the next.
+//!
+//! A row is called by 32 bits, its chunk and its place there. Rows of one tag hang together in a
+//! chain, whose links are one array for the whole table.
+//!
+//! - [`HashIndex`]: slots of 64 bits, half tag (hash bits), half row, probed linearly, cut by the
+//!   upper hash bits into regions that are filled without locks. A row whose tag is already
+//!   there goes in front of that chain, so no key can make long runs of slots.
+//! - [`DirectIndex`]: one slot for each value between the smallest and the largest key.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "names of rows and tags are cut out of wider words"
+)]
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use super::chunk::Chunk;
+
+/// The name of no row.
+pub(super) const NO_ROW: u32 = u32::MAX;
+
+const EMPTY: u64 = u64::MAX;
+
+/// Bits of a row's name that say where in its chunk it is.
+const ROW_BITS: u32 = 16;
+
+/// The name of a row of a chunk.
+pub(super) fn row_id(chunk: usize, row: usize) -> u32 {
+    (chunk as u32) << ROW_BITS | row as u32
+}
+
+/// The chunk and the place of a row.
+pub(super) fn locate(id: u32) -> (usize, usize) {
+    ((id >> ROW_BITS) as usize, (id & 0xFFFF) as usize)
+}
+
+/// The links between rows of one tag or value.
+#[derive(Debug)]
+pub(super) struct Chains {
+    /// Rows before each chunk.
+    offsets: Vec<usize>,
+    next: Vec<AtomicU32>,
+    any: AtomicBool,
+}
+
+impl Chains {
+    pub(super) fn new(chunks: &[Chunk]) -> Self {
+        let mut rows = 0;
+        let mut offsets = Vec::with_capacity(chunks.len());
+        for chunk in chunks {
+            offsets.push(rows);
+            rows += chunk.rows();
+        }
+        Self {
+            offsets,
+            next: (0..rows).map(|_| AtomicU32::new(NO_ROW)).collect(),
+            any: AtomicBool::new(false),
+        }
+    }
+
+    /// Bytes for so many rows.
+    pub(super) fn bytes(rows: usize) -> usize {
+        rows * size_of::<AtomicU32>()
+    }
+
+    fn link(&self, id: u32, next: u32) {
+        let (chunk, row) = locate(id);
+        self.next[self.offsets[chunk] + row].store(next, Ordering::Relaxed);
+        self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any row has a next one.
+    pub(super) fn any(&self) -> bool {
+        self.any.load(Ordering::Relaxed)
+    }
+
+    /// The row after `id`, or [`NO_ROW`].
+    pub(super) fn next(&self, id: u32) -> u32 {
+        let (chunk, row) = locate(id);
+        self.next[self.offsets[chunk] + row].load(Ordering::Relaxed)
+    }
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct HashIndex {
+    region_bits: u32,
+    regions: Vec<Region>,
+}
+
+/// The slots of all hashes with the same upper bits.
+#[derive(Debug)]
+pub(super) struct Region {
+    slots: Vec<u64>,
+    region_bits: u32,
+    slot_bits: u32,
+}
+
+/// Which of `2^region_bits` regions a hash belongs to.
+pub(super) fn region_of(hash: u64, region_bits: u32) -> usize {
+    ((hash >> 1) >> (63 - region_bits)) as usize
+}
+
+impl Region {
+    /// Slots for so many rows: a third to two thirds of them will be taken.
+    pub(super) fn slots_for(rows: usize) -> usize {
+        (rows + rows / 2 + 2).next_power_of_two()
+    }
+
+    pub(super) fn bytes(rows: usize) -> usize {
+        Self::slots_for(rows) * size_of::<u64>()
+    }
+
+    pub(super) fn new(rows: usize, region_bits: u32) -> Self {
+        let slots = Self::slots_for(rows);
+        Self {
+            slots: vec![EMPTY; slots],
+            region_bits,
+            slot_bits: slots.ilog2(),
+        }
+    }
+
+    fn start(&self, hash: u64) -> usize {
+        // At least two slots, so the shift is below 64.
+        (hash.rotate_left(self.region_bits) >> (64 - self.slot_bits)) as usize
+    }
+
+    /// Puts in the rows of `chunk` whose hashes fall into `region`.
+    pub(super) fn insert(&mut self, region: usize, at: usize, chunk: &Chunk, chains: &Chains) {
+        for (row, hash) in chunk.keys.hashes.iter().enumerate() {
+            if region_of(*hash, self.region_bits) == region && chunk.keys.is_valid(row) {
+                self.insert_row(*hash, row_id(at, row), chains);
+            }
+        }
+    }
+
+    fn insert_row(&mut self, hash: u64, id: u32, chains: &Chains) {
+        let entry = hash << 32 | u64::from(id);
+        let mask = self.slots.len() - 1;
+        let mut at = self.start(hash);
+        loop {
+            let slot = self.slots[at];
+            if slot == EMPTY {
+                self.slots[at] = entry;
+                return;
+            }
+            if slot >> 32 == entry >> 32 {
+                chains.link(id, slot as u32);
+                self.slots[at] = entry;
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn first(&self, hash: u64) -> u32 {
+        let tag = hash as u32;
+        let mask = self.slots.len() - 1;
+        let mut at = self.start(hash);
+        loop {
+            let slot = self.slots[at & mask];
+            // The empty slot's row is `NO_ROW`.
+            if slot == EMPTY || (slot >> 32) as u32 == tag {
+                return slot as u32;
+            }
+            at += 1;
+        }
+    }
+}
+
+impl HashIndex {
+    pub(super) fn new(region_bits: u32, regions: Vec<Region>) -> Self {
+        Self {
+            region_bits,
+            regions,
+        }
+    }
+
+    /// Adds, for every row of `rows` that has one, the row and its first candidate.
+    pub(super) fn look_up(&self, hashes: &[u64], rows: &[u32], found: &mut Pairs) {
+        found.reserve(rows.len());
+        if let [region] = self.regions.as_slice() {
+            for row in rows {
+                found.push_if_row(*row, region.first(hashes[*row as usize]));
+            }
+            return;
+        }
+        for row in rows {
+            let hash = hashes[*row as usize];
+            let region = &self.regions[region_of(hash, self.region_bits)];
+            found.push_if_row(*row, region.first(hash));
+        }
+    }
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct DirectIndex {
+    min: i64,
+    slots: Vec<AtomicU32>,
+}
+
+impl DirectIndex {
+    /// Bytes for keys from `min` to `max`; `None` if they would not fit into an address space.
+    pub(super) fn bytes(min: i64, max: i64) -> Option<usize> {
+        let range = usize::try_from(i128::from(max) - i128::from(min) + 1).ok()?;
+        range.checked_mul(size_of::<AtomicU32>())
+    }
+
+    /// No keys yet; `values` are as many as there are values from `min` on.
+    pub(super) fn new(min: i64, values: usize) -> Self {
+        Self {
+            min,
+            slots: (0..values).map(|_| AtomicU32::new(NO_ROW)).collect(),
+        }
+    }
+
+    /// Puts in the rows of a chunk, whose keys are `keys`. Many tasks may do so at once.
+    pub(super) fn insert(&self, keys: &[i64], at: usize, chunk: &Chunk, chains: &Chains) {
+        for (row, key) in keys.iter().enumerate() {
+            if !chunk.keys.is_valid(row) {
+                continue;
+            }
+            let id = row_id(at, row);
+            if let Some(slot) = self.slots.get(self.place(*key)) {
+                // Whoever was first becomes second; nobody follows links before all are made.
+                let before = slot.swap(id, Ordering::Relaxed);
+                if before != NO_ROW {
+                    chains.link(id, before);
+                }
+            }
+        }
+    }
+
+    fn place(&self, key: i64) -> usize {
+        key.wrapping_sub(self.min) as u64 as usize
+    }
+
+    /// Adds, for every row of `rows` that has one, the row and its first match.
+    pub(super) fn look_up(&self, keys: &[i64], rows: &[u32], found: &mut Pairs) {
+        found.reserve(rows.len());
+        for row in rows {
+            let slot = self.slots.get(self.place(keys[*row as usize]));
+            found.push_if_row(*row, slot.map_or(NO_ROW, |s| s.load(Ordering::Relaxed)));
+        }
+    }
+}
+
+/// Probe rows, each beside a build row.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    pub(super) probe: Vec<u32>,
+    pub(super) build: Vec<u32>,
+}
+
+impl Pairs {
+    pub(super) fn len(&self) -> usize {
+        self.probe.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.probe.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.probe.clear();
+        self.build.clear();
+    }
+
+    pub(super) fn push(&mut self, probe: u32, build: u32) {
+        self.probe.push(probe);
+        self.build.push(build);
+    }
+
+    fn reserve(&mut self, additional: usize) {
+        self.probe.reserve(additional);
+        self.build.reserve(additional);
+    }
+
+    fn push_if_row(&mut self, probe: u32, build: u32) {
+        if build != NO_ROW {
+            self.push(probe, build);
+        }
+    }
+
+    /// Keeps the pairs for which `keep(probe, build)` holds.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(u32, u32) -> bool) {
+        let mut kept = 0;
+        for at in 0..self.probe.len() {
+            let (probe, build) = (self.probe[at], self.build[at]);
+            // Written whether kept or not: no branch to be mispredicted.
+            self.probe[kept] = probe;
+            self.build[kept] = build;
+            kept += usize::from(keep(probe, build));
+        }
+        self.probe.truncate(kept);
+        self.build.truncate(kept);
+    }
+}

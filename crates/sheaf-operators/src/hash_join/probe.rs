@@ -1,0 +1,228 @@
+//! Probes the table with one batch after another, and makes the output of it piece by piece.
+//!
+//! A batch goes through in windows of at most an output batch's rows: first candidates of all rows
+//! are looked up, their keys compared, the filter evaluated, then the next candidates, until the
+//! chains end. However many matches a row has, no piece is larger than an output batch. Probe rows
+//! that come out for having (or lacking) a match follow when the batch has gone through.
+
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use datafusion::common::{JoinType, Result};
+
+use super::index::Pairs;
+use super::keys::{Keys, valid_rows};
+use super::output::{pairs_batch, probe_batch, retain_filtered};
+use super::spec::JoinSpec;
+use super::table::{END, Table};
+
+/// The progress of one thread through the probe side.
+#[derive(Debug)]
+pub(super) struct Prober {
+    spec: Arc<JoinSpec>,
+    table: Arc<Table>,
+    /// Whether what found no match now never will. Not so while other blocks of build rows are to
+    /// come.
+    is_last_pass: bool,
+    input: Option<Input>,
+    pairs: Pairs,
+}
+
+#[derive(Debug)]
+struct Input {
+    batch: RecordBatch,
+    keys: Keys,
+    /// The row that the next window begins with.
+    at: usize,
+    /// Rows of the window beside their next candidates.
+    heads: Pairs,
+    heads_at: usize,
+    /// Which rows have matched, in this pass or an earlier one.
+    matched: Vec<bool>,
+    /// Which rows had matched in an earlier pass.
+    before: Option<Vec<bool>>,
+    /// Rows to put out when all windows are through, and how many of them are out.
+    tail: Option<(Vec<u32>, usize)>,
+}
+
+impl Prober {
+    pub(super) fn new(spec: Arc<JoinSpec>, table: Arc<Table>, is_last_pass: bool) -> Self {
+        Self {
+            spec,
+            table,
+            is_last_pass,
+            input: None,
+            pairs: Pairs::default(),
+        }
+    }
+
+    /// Takes the next batch, with its keys. `before` tells which rows matched in earlier passes.
+    pub(super) fn begin(&mut self, batch: RecordBatch, mut keys: Keys, before: Option<Vec<bool>>) {
+        if self.table.is_exact() && keys.valid.is_none() {
+            // Where NULL equals NULL, too: no key of this table is NULL.
+            keys.valid = valid_rows(&keys.arrays);
+        }
+        let rows = batch.num_rows();
+        let matched = match &before {
+            _ if !self.spec.tracks_probe() => Vec::new(),
+            Some(before) => before.clone(),
+            None => vec![false; rows],
+        };
+        self.input = Some(Input {
+            batch,
+            keys,
+            at: 0,
+            heads: Pairs::default(),
+            heads_at: 0,
+            matched,
+            before,
+            tail: None,
+        });
+    }
+
+    /// Ends the batch; tells which of its rows have matched so far, if the join type asks for it.
+    pub(super) fn end(&mut self) -> Option<Vec<bool>> {
+        self.input.take().map(|input| input.matched)
+    }
+
+    /// The next piece of output of this batch; `None` when there is no more.
+    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(input) = &mut self.input else {
+            return Ok(None);
+        };
+        let (spec, table) = (self.spec.as_ref(), self.table.as_ref());
+        let pairs = &mut self.pairs;
+        while input.candidates(spec, table, pairs)? {
+            table.retain_equal(&input.keys, pairs)?;
+            retain_filtered(spec, table, &input.batch, pairs)?;
+            if pairs.is_empty() {
+                continue;
+            }
+            table.visit(&pairs.build);
+            if spec.tracks_probe() {
+                for row in &pairs.probe {
+                    input.matched[*row as usize] = true;
+                }
+            }
+            if spec.emits_pairs() {
+                return Ok(Some(pairs_batch(spec, table, &input.batch, pairs)?));
+            }
+        }
+        input.tail(spec, self.is_last_pass)
+    }
+}
+
+impl Input {
+    /// Fills `pairs` with the next candidates; false when there are none left.
+    fn candidates(&mut self, spec: &JoinSpec, table: &Table, pairs: &mut Pairs) -> Result<bool> {
+        pairs.clear();
+        while self.heads_at == self.heads.len() {
+            if self.at == self.batch.num_rows() || table.is_empty() {
+                return Ok(false);
+            }
+            self.look_up_window(spec, table)?;
+            if spec.wants_existence() {
+                self.settle(table)?;
+            }
+        }
+        if !table.has_chains() {
+            std::mem::swap(pairs, &mut self.heads);
+            self.heads.clear();
+            self.heads_at = 0;
+            return Ok(true);
+        }
+        while self.heads_at < self.heads.len() && pairs.len() < spec.batch_rows {
+            let build = self.heads.build[self.heads_at];
+            pairs.push(self.heads.probe[self.heads_at], build);
+            let next = table.next(build);
+            if next == END {
+                self.heads_at += 1;
+            } else {
+                self.heads.build[self.heads_at] = next;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Looks up the next rows' first candidates.
+    fn look_up_window(&mut self, spec: &JoinSpec, table: &Table) -> Result<()> {
+        let end = self
+            .batch
+            .num_rows()
+            .min(self.at.saturating_add(spec.batch_rows));
+        let window = self.at..end;
+        self.at = end;
+        self.heads.clear();
+        self.heads_at = 0;
+        let numbers =
+            |range: std::ops::Range<usize>| range.filter_map(|row| u32::try_from(row).ok());
+        let rows: Vec<u32> = match &self.keys.valid {
+            Some(valid) => numbers(window)
+                .filter(|row| valid.is_valid(*row as usize))
+                .collect(),
+            None => numbers(window).collect(),
+        };
+        table.look_up(&self.keys, &rows, &mut self.heads)
+    }
+
+    /// Finds out which rows of the window have a match at all: one step along all chains at a
+    /// time, until every row is settled.
+    fn settle(&mut self, table: &Table) -> Result<()> {
+        let has_chains = table.has_chains() && !table.is_exact();
+        while !self.heads.is_empty() {
+            let mut found = Pairs {
+                probe: self.heads.probe.clone(),
+                build: self.heads.build.clone(),
+            };
+            table.retain_equal(&self.keys, &mut found)?;
+            for row in &found.probe {
+                self.matched[*row as usize] = true;
+            }
+            if !has_chains {
+                self.heads.clear();
+            }
+            for build in &mut self.heads.build {
+                *build = table.next(*build);
+            }
+            let matched = &self.matched;
+            self.heads
+                .retain(|probe, build| build != END && !matched[probe as usize]);
+        }
+        Ok(())
+    }
+
+    /// The next piece of the rows that come out for having or lacking a match.
+    fn tail(&mut self, spec: &JoinSpec, is_last_pass: bool) -> Result<Option<RecordBatch>> {
+        if !spec.tracks_probe() {
+            return Ok(None);
+        }
+        let rows = self.batch.num_rows();
+        if self.tail.is_none() {
+            let comes_out = |row: &u32| {
+                let row = *row as usize;
+                match spec.join_type {
+                    JoinType::RightSemi => {
+                        self.matched[row] && !self.before.as_ref().is_some_and(|b| b[row])
+                    }
+                    JoinType::RightMark => is_last_pass,
+                    _ => is_last_pass && !self.matched[row],
+                }
+            };
+            let numbers = (0..rows).filter_map(|row| u32::try_from(row).ok());
+            self.tail = Some((numbers.filter(comes_out).collect(), 0));
+        }
+        let Some((tail, out)) = &mut self.tail else {
+            return Ok(None);
+        };
+        let piece = &tail[*out..tail.len().min(*out + spec.batch_rows)];
+        if piece.is_empty() {
+            return Ok(None);
+        }
+        *out += piece.len();
+        let mark = (spec.join_type == JoinType::RightMark).then(|| {
+            let marks = piece.iter().map(|row| self.matched[*row as usize]);
+            BooleanArray::from(marks.collect::<Vec<bool>>())
+        });
+        probe_batch(spec, &self.batch, piece, mark).map(Some)
+    }
+}

@@ -1,0 +1,5 @@
+//! Joins beside a naive reference: every pair of rows is looked at.
+
+mod cases;
+mod fixture;
+mod memory;
