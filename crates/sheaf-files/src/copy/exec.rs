@@ -25,6 +25,7 @@ use futures::{StreamExt, TryStreamExt};
 use sheaf_base::{Result, SheafError};
 use tokio::task::JoinSet;
 
+use super::by_partition::sorted_by;
 use super::encode::Encoding;
 use super::files::{FileSet, FileSpec, OPEN_FILES_MAX, OPEN_UPLOADS_MAX};
 use super::hive::HiveLayout;
@@ -220,10 +221,16 @@ async fn run(
             &pool,
         )
     };
+    let keys: Arc<[(usize, String)]> = spec.layout.columns().into();
     let mut writers = JoinSet::new();
     for partition in 0..partitions {
         let rows = input.execute(partition, Arc::clone(&task))?;
-        writers.spawn(write_partition(rows, new_set()));
+        writers.spawn(write_partition(
+            rows,
+            new_set(),
+            keys.clone(),
+            Arc::clone(&task),
+        ));
     }
     let mut done = Written::default();
     let outcome = done.join(&mut writers).await;
@@ -263,9 +270,14 @@ impl Written {
 async fn write_partition(
     mut rows: SendableRecordBatchStream,
     mut files: FileSet,
+    keys: Arc<[(usize, String)]>,
+    task: Arc<TaskContext>,
 ) -> Result<(u64, Vec<String>)> {
     while let Some(batch) = rows.try_next().await? {
-        files.write(batch).await?;
+        if let Some(batch) = files.write(batch).await? {
+            files.begin_sorted().await?;
+            rows = sorted_by(&keys, batch, rows, Arc::clone(&task))?;
+        }
     }
     files.finish().await
 }
@@ -273,7 +285,10 @@ async fn write_partition(
 async fn prepare(spec: &CopySpec) -> Result<Place> {
     Ok(match &spec.target {
         Target::Device(path) => Place::Device(path.clone()),
-        Target::LocalFile(path) => Place::Local(Arc::new(Staging::file(path))),
+        Target::LocalFile(path) => {
+            let path = path.clone();
+            Place::Local(Arc::new(blocking(move || Ok(Staging::file(&path))).await?))
+        }
         Target::LocalDirectory(path) => {
             let path = path.clone();
             Place::Local(Arc::new(blocking(move || Staging::directory(&path)).await?))

@@ -1,8 +1,9 @@
 //! The open files of one writing task: rows in, files of the staging place out.
 //!
 //! Without partition columns there is one file at a time. With them there is one for each
-//! directory, up to a bound; then the one used longest ago is ended, and rows for it that come
-//! later begin another file. All memory (encoders, chunks, parts under way) is reserved in the
+//! directory, up to a bound. When rows come for more directories than that, the set asks for the
+//! rest of its rows in the order of directories; then it writes one after another, so that each
+//! directory gets one file of the task however many there are. All memory (encoders, chunks, parts under way) is reserved in the
 //! query's pool; when the pool refuses, the largest encoders hand over what they hold.
 
 use std::collections::HashMap;
@@ -16,7 +17,8 @@ use datafusion::physical_plan::metrics::Count;
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
-use super::encode::{Encoding, RowWriter, row_writer};
+use super::encode::Encoding;
+use super::encoder::FileEncoder;
 use super::hive::HiveLayout;
 use super::sink::{FileSink, Place};
 
@@ -66,7 +68,8 @@ pub(super) struct FileSet {
     place: Place,
     open: HashMap<String, OpenFile>,
     open_max: usize,
-    clock: u64,
+    /// The directory under way, once rows come in the order of directories.
+    sorted: Option<String>,
     finished: Vec<String>,
     reservation: MemoryReservation,
     rows: u64,
@@ -74,11 +77,10 @@ pub(super) struct FileSet {
 
 struct OpenFile {
     name: String,
-    writer: Box<dyn RowWriter>,
+    writer: FileEncoder,
     buffer: Buffer,
     sink: FileSink,
     bytes: u64,
-    used_at: u64,
 }
 
 impl FileSet {
@@ -97,20 +99,40 @@ impl FileSet {
             place,
             open: HashMap::new(),
             open_max: open_max.max(1),
-            clock: 0,
+            sorted: None,
             finished: Vec::new(),
             reservation,
             rows: 0,
         }
     }
 
-    /// Writes the rows of one batch.
-    pub(super) async fn write(&mut self, batch: RecordBatch) -> Result<()> {
+    /// Writes the rows of one batch. Gives it back, with nothing written, if it needs more files
+    /// than may be open: then [`FileSet::begin_sorted`], and rows in the order of directories.
+    pub(super) async fn write(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>> {
+        let parts = self.spec.layout.split(batch.clone())?;
+        if self.sorted.is_none() && self.spec.layout.is_partitioned() {
+            let is_new = |part: &&(String, RecordBatch)| !self.open.contains_key(&part.0);
+            if self.open.len() + parts.iter().filter(is_new).count() > self.open_max {
+                return Ok(Some(batch));
+            }
+        }
         self.rows += batch.num_rows() as u64;
-        for (directory, rows) in self.spec.layout.split(batch)? {
+        for (directory, rows) in parts {
             if rows.num_rows() > 0 {
                 self.write_to(directory, &rows).await?;
             }
+        }
+        self.reserve().await?;
+        Ok(None)
+    }
+
+    /// From now on rows come in the order of directories. Files stay open for their last rows, but
+    /// hand over what they hold, since sorting needs the memory.
+    pub(super) async fn begin_sorted(&mut self) -> Result<()> {
+        self.sorted = Some(String::new());
+        for file in self.open.values_mut() {
+            file.writer.release().await?;
+            file.pass_on(0).await?;
         }
         self.reserve().await
     }
@@ -130,18 +152,19 @@ impl FileSet {
     }
 
     async fn write_to(&mut self, directory: String, rows: &RecordBatch) -> Result<()> {
+        if let Some(before) = &self.sorted
+            && *before != directory
+            && let Some(done) = self.sorted.replace(directory.clone())
+        {
+            self.close(&done).await?;
+        }
         if !self.open.contains_key(&directory) {
-            if self.open.len() >= self.open_max {
-                self.close_least_used().await?;
-            }
             self.open_file(&directory).await?;
         }
-        self.clock += 1;
         let Some(file) = self.open.get_mut(&directory) else {
             return Err(SheafError::internal("a file of COPY is not open"));
         };
-        file.used_at = self.clock;
-        file.writer.write(rows)?;
+        file.writer.write(rows).await?;
         file.pass_on(CHUNK_BYTES).await?;
         let size = file.bytes + file.buffer.len() as u64 + file.writer.held_bytes() as u64;
         if self.spec.file_bytes_max.is_some_and(|most| size >= most) {
@@ -155,32 +178,25 @@ impl FileSet {
         let sink = self.place.open(&name).await?;
         let buffer = Buffer::default();
         let output = Box::new(buffer.clone());
-        let writer = row_writer(&self.spec.encoding, self.spec.layout.schema(), output)?;
+        let schema = self.spec.layout.schema();
+        let is_alone = self.place.is_single();
+        let writer = FileEncoder::new(&self.spec.encoding, schema, is_alone, output)?;
         let file = OpenFile {
             name,
             writer,
             buffer,
             sink,
             bytes: 0,
-            used_at: self.clock,
         };
         self.open.insert(directory.to_owned(), file);
         Ok(())
-    }
-
-    async fn close_least_used(&mut self) -> Result<()> {
-        let oldest = self.open.iter().min_by_key(|(_, file)| file.used_at);
-        match oldest.map(|(key, _)| key.clone()) {
-            Some(key) => self.close(&key).await,
-            None => Ok(()),
-        }
     }
 
     async fn close(&mut self, key: &str) -> Result<()> {
         let Some(mut file) = self.open.remove(key) else {
             return Ok(());
         };
-        file.writer.finish()?;
+        file.writer.finish().await?;
         let rest = file.buffer.take();
         file.bytes += rest.len() as u64;
         file.sink.write(rest).await?;
@@ -209,7 +225,7 @@ impl FileSet {
                 return Err(refusal.into());
             };
             let before = file.held_bytes();
-            file.writer.release()?;
+            file.writer.release().await?;
             file.pass_on(0).await?;
             file.sink.settle().await?;
             if file.held_bytes() >= before {

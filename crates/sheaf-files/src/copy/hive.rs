@@ -73,6 +73,11 @@ impl HiveLayout {
         !self.columns.is_empty()
     }
 
+    /// Place and name of each partition column.
+    pub(super) fn columns(&self) -> &[(usize, String)] {
+        &self.columns
+    }
+
     /// The schema of files.
     pub(super) fn schema(&self) -> &SchemaRef {
         &self.schema

@@ -11,7 +11,9 @@
 //! [`files`](self) (partition directories, open files, memory) → [`encode`] (bytes) → sink (a
 //! hidden file, or an upload) → commit. This module knows no SQL text and no catalogue.
 
+mod by_partition;
 pub mod encode;
+mod encoder;
 mod exec;
 mod files;
 mod hive;

@@ -4,12 +4,18 @@
 //! the disk, and renamed over the target at the end. A [`Staging`] that is dropped before its
 //! commit removes what it holds. The writers keep it alive (`Arc`), so that it is removed after
 //! the last of them is gone and none can write into a place already cleaned.
+//!
+//! A process that is killed cannot clean up. Each place is therefore locked while it is in use, with
+//! a lock that the system gives back when its holder dies; the next COPY to the same directory
+//! removes the places that it can lock. (Where the file system has no locks, nothing is removed.)
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
 
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
@@ -20,6 +26,12 @@ use super::target::has_entries;
 /// How many bytes of the target's name go into the hidden name, which must not grow too long.
 const NAME_BYTES_MAX: usize = 64;
 
+/// Entries of a directory among which leftovers of killed processes are looked for.
+const SWEPT_ENTRIES_MAX: usize = 100_000;
+
+/// How often a place is made anew if another COPY takes it for a leftover before it is locked.
+const LOCK_TRIES_MAX: usize = 8;
+
 /// A hidden file or directory beside the target.
 #[derive(Debug)]
 pub(super) struct Staging {
@@ -27,6 +39,8 @@ pub(super) struct Staging {
     target: PathBuf,
     kind: StagingKind,
     is_committed: AtomicBool,
+    /// The open place, locked.
+    lock: Mutex<Option<File>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +50,16 @@ enum StagingKind {
 }
 
 impl Staging {
-    /// A place for the one file `target`, whose directory exists. Creates nothing yet.
+    /// A place for the one file `target`, whose directory exists. Creates nothing yet; removes what
+    /// killed processes left there.
     pub(super) fn file(target: &Path) -> Self {
+        sweep(target.parent());
         let place = hidden_sibling(target.parent(), target, "tmp");
         Self::new(place, target, StagingKind::File)
     }
 
-    /// A place for the files of directory `target`; its hidden directory is created.
+    /// A place for the files of directory `target`; its hidden directory is created, and what killed
+    /// processes left beside it is removed.
     ///
     /// # Errors
     /// `Data` or `Resource` if the directory cannot be created.
@@ -53,9 +70,18 @@ impl Staging {
             .ancestors()
             .skip(1)
             .find(|ancestor| ancestor.is_dir());
-        let place = hidden_sibling(parent, target, "tmp");
-        fs::create_dir(&place).map_err(|error| named(error, target))?;
-        Ok(Self::new(place, target, StagingKind::Directory))
+        sweep(parent);
+        for _ in 0..LOCK_TRIES_MAX {
+            let place = hidden_sibling(parent, target, "tmp");
+            fs::create_dir(&place).map_err(|error| named(error, target))?;
+            let lock = File::open(&place).ok();
+            if lock.as_ref().is_none_or(|lock| hold(lock, &place)) {
+                let staging = Self::new(place, target, StagingKind::Directory);
+                *staging.lock.lock() = lock;
+                return Ok(staging);
+            }
+        }
+        Err(taken(target))
     }
 
     fn new(place: PathBuf, target: &Path, kind: StagingKind) -> Self {
@@ -64,6 +90,7 @@ impl Staging {
             target: target.to_owned(),
             kind,
             is_committed: AtomicBool::new(false),
+            lock: Mutex::new(None),
         }
     }
 
@@ -88,8 +115,18 @@ impl Staging {
         {
             fs::create_dir_all(parent).map_err(|error| named(error, &self.target))?;
         }
-        let file = File::options().write(true).create_new(true).open(&path);
-        file.map_err(|error| named(error, &self.target.join(relative)))
+        for _ in 0..LOCK_TRIES_MAX {
+            let file = File::options().write(true).create_new(true).open(&path);
+            let file = file.map_err(|error| named(error, &self.target.join(relative)))?;
+            if self.kind == StagingKind::Directory {
+                return Ok(file);
+            }
+            if hold(&file, &path) {
+                *self.lock.lock() = file.try_clone().ok();
+                return Ok(file);
+            }
+        }
+        Err(taken(&self.target))
     }
 
     /// Puts what was written in the target's place. `files` are the relative paths of a
@@ -205,6 +242,61 @@ impl Undo {
             let _ = fs::remove_dir(directory);
         }
     }
+}
+
+/// Locks a place that was just made, as long as `file` or a copy of it is open. False if another COPY
+/// has taken it for a leftover.
+fn hold(file: &File, place: &Path) -> bool {
+    match file.try_lock() {
+        Ok(()) => place.exists(),
+        Err(TryLockError::WouldBlock) => false,
+        // No locks here: then nobody sweeps either.
+        Err(TryLockError::Error(_)) => true,
+    }
+}
+
+/// Removes the places in `directory` that nobody holds.
+fn sweep(directory: Option<&Path>) {
+    let Some(entries) = directory.and_then(|directory| fs::read_dir(directory).ok()) else {
+        return;
+    };
+    let entries = entries
+        .take(SWEPT_ENTRIES_MAX)
+        .filter_map(std::result::Result::ok);
+    for entry in entries.filter(|entry| is_place_name(&entry.file_name().to_string_lossy())) {
+        let place = entry.path();
+        // Held until it is removed.
+        let Ok(file) = File::open(&place) else {
+            continue;
+        };
+        if file.try_lock().is_ok() {
+            let _ = match entry.file_type() {
+                Ok(kind) if kind.is_dir() => fs::remove_dir_all(&place),
+                _ => fs::remove_file(&place),
+            };
+        }
+    }
+}
+
+/// Whether [`hidden_sibling`] makes such names for places.
+fn is_place_name(name: &str) -> bool {
+    let numbers = name
+        .strip_prefix('.')
+        .and_then(|name| name.strip_suffix(".tmp"))
+        .and_then(|name| name.rsplit_once(".sheaf-"))
+        .and_then(|(_, numbers)| numbers.split_once('-'));
+    numbers.is_some_and(|(process, random)| {
+        process.bytes().all(|byte| byte.is_ascii_digit())
+            && random.len() == 16
+            && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+fn taken(target: &Path) -> SheafError {
+    SheafError::resource(format!(
+        "cannot write \"{}\": its temporary files vanish",
+        target.display()
+    ))
 }
 
 /// Sixteen hexadecimal digits that no other COPY has.

@@ -9,6 +9,7 @@ mod compression;
 mod csv;
 mod json;
 mod parquet;
+mod parquet_columns;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,8 @@ pub use json::JsonEncoding;
 pub use parquet::{
     ParquetCompression, ParquetEncoding, ROW_GROUP_BYTES_MAX, ROW_GROUP_ROWS_DEFAULT,
 };
+
+pub(super) use parquet_columns::ColumnsWriter;
 
 /// An encoder of one file.
 pub trait RowWriter: Send {

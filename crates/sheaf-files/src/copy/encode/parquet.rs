@@ -19,7 +19,7 @@ pub const ROW_GROUP_ROWS_DEFAULT: usize = 122_880;
 /// A row group ends at this many encoded bytes, however few its rows.
 pub const ROW_GROUP_BYTES_MAX: usize = 128 << 20;
 /// A writer asked to release less than this keeps it: row groups of a few rows cost more.
-const RELEASE_BYTES_MIN: usize = 64 << 10;
+pub(super) const RELEASE_BYTES_MIN: usize = 64 << 10;
 
 /// How Parquet pages are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,6 +107,16 @@ impl Default for ParquetEncoding {
 }
 
 impl ParquetEncoding {
+    /// The options as the writer takes them.
+    pub(super) fn properties(&self) -> Result<WriterProperties> {
+        Ok(WriterProperties::builder()
+            .set_created_by(concat!("sheaf version ", env!("CARGO_PKG_VERSION")).to_owned())
+            .set_compression(self.compression()?)
+            .set_max_row_group_row_count(Some(self.row_group_rows_max.max(1)))
+            .set_max_row_group_bytes(Some(self.row_group_bytes_max.max(1)))
+            .build())
+    }
+
     fn compression(&self) -> Result<Compression> {
         let level = self.compression_level;
         let unsigned = level.and_then(|level| u32::try_from(level).ok());
@@ -137,17 +147,9 @@ impl Writer {
         output: Box<dyn Write + Send>,
     ) -> Result<Self> {
         check_names_differ(schema)?;
-        let properties = WriterProperties::builder()
-            .set_created_by(concat!("sheaf version ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_compression(options.compression()?)
-            .set_max_row_group_row_count(Some(options.row_group_rows_max.max(1)))
-            .set_max_row_group_bytes(Some(options.row_group_bytes_max.max(1)))
-            .build();
-        Ok(Self(ArrowWriter::try_new(
-            output,
-            schema.clone(),
-            Some(properties),
-        )?))
+        let properties = options.properties()?;
+        let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties))?;
+        Ok(Self(writer))
     }
 }
 

@@ -176,3 +176,44 @@ async fn a_directory_filled_meanwhile_is_not_touched() {
     assert!(SheafError::from(error).message().contains("meanwhile"));
     assert_eq!(tree(directory.path()), before);
 }
+
+/// What a killed process leaves is unlocked; what a running COPY holds is not.
+#[tokio::test]
+async fn leftovers_of_killed_processes_are_swept() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let dead = ".sales.csv.sheaf-4711-0123456789abcdef.tmp";
+    let dead_directory = ".out.sheaf-4711-fedcba9876543210.tmp";
+    let others = [
+        ".sales.sheaf-x-0123456789abcdef.tmp",
+        ".sheaf.tmp",
+        "kept.tmp",
+    ];
+    for name in others.iter().chain([&dead]) {
+        fs::write(path(name), "x").unwrap();
+    }
+    fs::create_dir_all(path(dead_directory).join("k=1")).unwrap();
+    let context = SessionContext::new();
+    let running = plan_of(vec![(vec![sample()], End::Never)], &context).await;
+    let live = request(at("live/", directory.path()), &[("format", "csv")]);
+    let state = context.state();
+    let running = plan_copy(&live, running, &state).await.unwrap();
+    let mut running = running.execute(0, context.task_ctx()).unwrap();
+    let waits = tokio::time::timeout(std::time::Duration::from_millis(300), running.next());
+    assert!(waits.await.is_err());
+    copy_sample(directory.path(), "sales.csv", &[])
+        .await
+        .unwrap();
+    let tree = tree(directory.path());
+    let hidden: Vec<_> = tree.keys().filter(|name| name.starts_with('.')).collect();
+    assert!(!tree.contains_key(dead) && !tree.contains_key(&format!("{dead_directory}/")));
+    assert!(
+        hidden.iter().any(|name| name.starts_with(".live.sheaf-")),
+        "{hidden:?}"
+    );
+    assert!(
+        others.iter().all(|name| tree.contains_key(*name)),
+        "{hidden:?}"
+    );
+    drop(running);
+}

@@ -209,3 +209,30 @@ async fn little_memory_makes_smaller_row_groups() {
     assert_eq!(rows_of(&directory.path().join("a.parquet")), 800_000);
     assert_eq!(context.runtime_env().memory_pool.reserved(), 0);
 }
+
+/// 2,000 directories in two tasks, of which each may have 64 files open: one file for each task and
+/// directory, and in little memory.
+#[tokio::test]
+async fn many_directories_get_one_file_a_task() {
+    let directory = tempfile::tempdir().unwrap();
+    let context = context_with_memory(32 << 20);
+    let batch = |from: i64| {
+        let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + 4_000));
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(
+            (from..from + 4_000).map(|id| id * 7 % 2_000),
+        ));
+        RecordBatch::try_from_iter([("id", ids), ("k", keys)]).unwrap()
+    };
+    let halves = [0, 8_000].map(|from| (vec![batch(from), batch(from + 4_000)], End::Well));
+    let input = plan_of(halves.to_vec(), &context).await;
+    let mut request = request(at("out", directory.path()), &[("format", "parquet")]);
+    request.partitioned_by = vec!["k".to_owned()];
+    assert_eq!(run(&request, input, &context).await.unwrap(), 16_000);
+    let files = names(&directory.path().join("out"));
+    assert_eq!(files.len(), 4_000);
+    let rows: usize = files
+        .iter()
+        .map(|name| rows_of(&directory.path().join("out").join(name)))
+        .sum();
+    assert_eq!(rows, 16_000);
+}

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use arrow::compute::concat_batches;
 use arrow::ipc::reader::{FileReader, StreamReader};
+use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use tokio::io::AsyncReadExt;
 
 use super::*;
@@ -296,4 +297,37 @@ async fn wrong_options_are_refused_with_the_nearest_name() {
         );
     }
     assert!(names(path).is_empty());
+}
+
+/// The one file of a COPY is encoded by columns side by side; its rows keep their order, and its row
+/// groups end where they are told to.
+#[tokio::test]
+async fn one_parquet_file_is_encoded_on_many_cores() {
+    let directory = tempfile::tempdir().unwrap();
+    let context = SessionContext::new();
+    let sample = sample();
+    let batches = vec![sample.slice(0, 10); 3]
+        .into_iter()
+        .chain(vec![sample.clone(); 4]);
+    let batches: Vec<RecordBatch> = batches.collect();
+    let large = arrow::compute::concat_batches(sample.schema_ref(), &batches).unwrap();
+    let input = plan_of(
+        vec![(vec![large.clone(), sample.slice(5, 7)], End::Well)],
+        &context,
+    )
+    .await;
+    let options = [("row_group_size", "1500")];
+    let request = request(at("a.parquet", directory.path()), &options);
+    let rows = run(&request, input, &context);
+    assert_eq!(rows.await.unwrap(), 4_037);
+    let path = directory.path().join("a.parquet");
+    let expected = [large, sample.slice(5, 7)];
+    let expected = arrow::compute::concat_batches(sample.schema_ref(), &expected).unwrap();
+    let read = read_parquet(&path);
+    let read = arrow::compute::concat_batches(&read[0].schema(), &read).unwrap();
+    assert_eq!(read.columns(), expected.columns());
+    let reader = SerializedFileReader::new(fs::File::open(path).unwrap()).unwrap();
+    let groups = reader.metadata().row_groups().iter();
+    let groups: Vec<i64> = groups.map(|group| group.num_rows()).collect();
+    assert_eq!(groups, [1_500, 1_500, 1_037]);
 }
