@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// The size of a partition when the user sets none is at least this.
-pub(crate) const PARTITION_BYTES_MIN: u64 = 8 << 20;
+pub(crate) const PARTITION_BYTES_MIN: u64 = 256 << 10;
 
 /// The size of a partition when the user sets none is at most this.
 pub(crate) const PARTITION_BYTES_MAX: u64 = 128 << 20;

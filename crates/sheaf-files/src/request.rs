@@ -4,6 +4,7 @@
 use arrow::datatypes::{DataType, SchemaRef};
 use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
+use tokio::runtime::Handle;
 
 use crate::formats::FormatDecl;
 
@@ -40,10 +41,15 @@ pub struct ReadRequest {
     /// Whether the table has the columns `_path` (text) and `_partition` (64-bit integer), which
     /// come last.
     pub virtual_columns: bool,
+    /// Whether a table of text lines has the column `_line` (64-bit integer, from 1). Its files are
+    /// not split then.
+    pub line_numbers: bool,
     /// Bytes of one partition; `None` suits the size of the input and the number of threads.
     pub partition_size: Option<ByteCount>,
     /// Variables with which object stores find their credentials (`AWS_REGION`, …).
     pub environment: Vec<(String, String)>,
+    /// Where object stores use the network; `None` for the runtime that asks them.
+    pub io: Option<Handle>,
 }
 
 impl ReadRequest {

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+use datafusion::execution::object_store::DefaultObjectStoreRegistry;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use parking_lot::{Mutex, RwLock};
@@ -136,12 +138,17 @@ fn session_state(
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
     sheaf_optimizer::engine_options(config.options_mut());
+    // Stores are found by their buckets, and keep credentials, which are the session's own.
+    let runtime = RuntimeEnv {
+        object_store_registry: Arc::new(DefaultObjectStoreRegistry::new()),
+        ..engine.runtime_env().as_ref().clone()
+    };
     let mut builder = SessionStateBuilder::new();
     // The first planner that knows an operator plans it.
     builder = builder.with_expr_planners(sheaf_functions::expression_planners());
     builder
         .with_config(config)
-        .with_runtime_env(engine.runtime_env())
+        .with_runtime_env(Arc::new(runtime))
         .with_default_features()
         .with_catalog_list(catalog_list(catalog, system::tables(session)))
         .with_optimizer_rules(sheaf_optimizer::logical_rules())

@@ -229,7 +229,9 @@ impl Session {
                 .map(|(_, value)| value.clone())
         };
         let location = locate(text, &std::env::current_dir()?, &environment)?;
-        ensure_store(&location, &self.inner.engine.runtime_env(), &environment)?;
+        let runtime = Arc::clone(self.inner.state.read().runtime_env());
+        let io = self.inner.engine.io();
+        ensure_store(&location, &runtime, &environment, Some(io))?;
         Ok(location)
     }
 
@@ -240,6 +242,7 @@ impl Session {
             state,
             partition_size,
             &self.inner.environment,
+            self.inner.engine.io(),
         )
     }
 

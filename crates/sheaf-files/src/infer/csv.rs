@@ -1,26 +1,35 @@
 //! Columns and types of CSV files, from their first rows.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use csv_core::ReadRecordResult;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 
-use super::csv_dialect::{detect_header, detect_layout};
+use super::csv_dialect::{Beginning, detect_header, detect_layout};
 use super::value_type::ValueType;
-use super::{SAMPLE_BYTES_FIRST, SAMPLE_BYTES_FURTHER};
+use super::{
+    LOOKS_CONCURRENT_MAX, SAMPLE_BYTES_FIRST, SAMPLE_BYTES_FURTHER, SAMPLE_FILES_MAX, evenly,
+};
 use crate::formats::options::ReadOptions;
 use crate::scan::bytes::SourceFile;
-use crate::scan::csv::{CsvLayout, place_of, skip_top, skip_top_of, unique_names};
+use crate::scan::csv::{CsvLayout, place_of, unique_names};
+use crate::scan::records::{skip_top, skip_top_of};
 
 /// Bytes by which delimiter and header are told.
 const DIALECT_BYTES: usize = 128 * 1024;
 
 /// Bytes of one record, and values in it, beyond which a file is no CSV.
 const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Files sampled beyond the first because they have columns that no earlier one has, or has values
+/// in.
+const EXTRA_SAMPLES_MAX: usize = 256;
 
 /// What was found out about the CSV files of a table.
 #[derive(Debug)]
@@ -33,7 +42,8 @@ pub(crate) struct CsvSample {
     pub(crate) bytes_per_row: f64,
 }
 
-/// Infers layout and columns of `files`, the sampled ones of a table.
+/// Infers layout and columns of `files`, those of a table that are looked at: the headers of all of
+/// them, the rows of some.
 ///
 /// # Errors
 /// Names the file that cannot be read, or has no columns; `UserInput` for options that name
@@ -48,8 +58,14 @@ pub(crate) async fn infer_csv(
         return Err(SheafError::internal("no file to infer from"));
     };
     let prefix = first.prefix(DIALECT_BYTES).await?;
-    let body = skip_top(&prefix.bytes, options.csv.skip);
-    let mut layout = detect_layout(&options.csv, body, prefix.is_whole, &first.path);
+    let beginning = Beginning {
+        body: skip_top(&prefix.bytes, options.csv.skip),
+        is_whole: prefix.is_whole,
+        name: &first.path,
+        is_only_file: files.len() == 1,
+    };
+    let mut layout = detect_layout(&options.csv, beginning);
+    let body = skip_top(&prefix.bytes, layout.skip);
     let records = csv_records(&layout, body, prefix.is_whole, usize::MAX);
     let given = given_columns(options, declared);
     if options.csv.header.is_none() {
@@ -60,23 +76,38 @@ pub(crate) async fn infer_csv(
     }
     // Declared names that the header lacks stand for columns by position, as in COPY.
     if let (Some(declared), Some(header)) = (&given, records.first()) {
-        let is_there = |name: &String| place_of(header, name).is_some();
+        let header = unique_names(header.clone(), &[]);
+        let is_there = |name: &String| place_of(&header, name).is_some();
         layout.is_by_name &= declared.fields().iter().all(|field| is_there(field.name()));
     }
-    let mut columns = Columns::default();
-    let mut totals = Totals::default();
-    for (i, file) in files.iter().enumerate() {
-        let bytes_max = if i == 0 {
+    let mut sampling = Sampling {
+        layout: &layout,
+        options,
+        columns: Columns::default(),
+        totals: Totals::default(),
+        headers: Headers::default(),
+    };
+    let sampled = evenly(files.len(), SAMPLE_FILES_MAX);
+    for i in &sampled {
+        let bytes_max = if *i == 0 {
             SAMPLE_BYTES_FIRST
         } else {
             SAMPLE_BYTES_FURTHER
         };
-        let names =
-            sample_file(file, &layout, options, bytes_max, &mut columns, &mut totals).await?;
-        if layout.has_header {
-            layout.headers.insert(file.meta.location.clone(), names);
-        }
+        sampling.sample(&files[*i], bytes_max).await?;
     }
+    if layout.has_header && layout.is_by_name && given.is_none() {
+        let sampled: HashSet<usize> = sampled.into_iter().collect();
+        let others = (0..files.len()).filter(|i| !sampled.contains(i)).collect();
+        sampling.look_at(files, others).await?;
+    }
+    let Sampling {
+        columns,
+        totals,
+        headers,
+        ..
+    } = sampling;
+    layout.headers = Arc::new(headers.by_location);
     let file_schema = match given {
         Some(schema) => schema,
         None if columns.0.is_empty() => return Err(no_columns(&first.path)),
@@ -126,6 +157,13 @@ fn no_columns(path: &str) -> SheafError {
 struct Columns(Vec<(String, ValueType)>);
 
 impl Columns {
+    /// Whether there is a column called `name`, of which values were seen.
+    fn has_values(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .any(|(known, value_type)| known == name && *value_type != ValueType::Null)
+    }
+
     /// The place of the column called `name`, made if new.
     fn place(&mut self, name: &str) -> usize {
         match self.0.iter().position(|(known, _)| known == name) {
@@ -170,6 +208,71 @@ pub(super) fn unknown_column<'a>(
     match nearest(name, columns) {
         Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
         None => error,
+    }
+}
+
+/// The headers of files. Most are the same, and kept once.
+#[derive(Debug, Default)]
+struct Headers {
+    by_location: HashMap<Path, Arc<[String]>>,
+    distinct: HashSet<Arc<[String]>>,
+}
+
+impl Headers {
+    fn insert(&mut self, file: &SourceFile, names: Arc<[String]>) {
+        let names = match self.distinct.get(&names) {
+            Some(known) => Arc::clone(known),
+            None => {
+                self.distinct.insert(Arc::clone(&names));
+                names
+            }
+        };
+        self.by_location.insert(file.meta.location.clone(), names);
+    }
+}
+
+/// What is known while files are sampled.
+struct Sampling<'a> {
+    layout: &'a CsvLayout,
+    options: &'a ReadOptions,
+    columns: Columns,
+    totals: Totals,
+    headers: Headers,
+}
+
+impl Sampling<'_> {
+    /// Takes a file's first rows.
+    async fn sample(&mut self, file: &SourceFile, bytes_max: usize) -> Result<()> {
+        let (columns, totals) = (&mut self.columns, &mut self.totals);
+        let names =
+            sample_file(file, self.layout, self.options, bytes_max, columns, totals).await?;
+        if self.layout.has_header {
+            self.headers.insert(file, names);
+        }
+        Ok(())
+    }
+
+    /// Takes the headers of `files` at `places`, and the first rows of those that have something new.
+    async fn look_at(&mut self, files: &[SourceFile], places: Vec<usize>) -> Result<()> {
+        let layout = self.layout;
+        let mut looked_at = futures::stream::iter(places)
+            .map(|i| async move { Ok::<_, SheafError>((i, layout.header_of(&files[i]).await?)) })
+            .buffered(LOOKS_CONCURRENT_MAX);
+        let mut extra_left = EXTRA_SAMPLES_MAX;
+        while let Some((i, names)) = looked_at.try_next().await? {
+            let file = &files[i];
+            let has_news = names.iter().any(|name| !self.columns.has_values(name));
+            self.headers.insert(file, Arc::clone(&names));
+            if has_news && extra_left > 0 {
+                extra_left -= 1;
+                self.sample(file, SAMPLE_BYTES_FURTHER).await?;
+            } else if has_news {
+                for name in names.iter() {
+                    self.columns.place(name);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -4,6 +4,8 @@ use super::csv::{csv_records, is_null};
 use super::value_type::ValueType;
 use crate::formats::options::CsvOptions;
 use crate::scan::csv::CsvLayout;
+use crate::scan::quotes::QuoteTracker;
+use crate::scan::records::skip_top;
 
 /// Rows by which the dialect is told.
 const DIALECT_ROWS: usize = 256;
@@ -11,17 +13,37 @@ const DIALECT_ROWS: usize = 256;
 /// Delimiters that are tried, the likeliest first.
 const DELIMITERS: &[u8] = b",;\t|";
 
-/// The layout of the file that starts with `body`, the lines to skip already taken off.
+/// Quotes that are tried, with what escapes them within a value beside their doubling; the likeliest
+/// first.
+const QUOTES: &[(u8, Option<u8>)] = &[(b'"', None), (b'"', Some(b'\\')), (b'\'', None)];
+
+/// Lines above the header that are taken for a title.
+const TITLE_LINES_MAX: usize = 32;
+
+/// The character of comment lines, where nobody says.
+const COMMENT: u8 = b'#';
+
+/// The beginning of a table's first file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning<'a> {
+    /// Its bytes, the lines to skip already taken off.
+    pub(super) body: &'a [u8],
+    /// Whether that is all.
+    pub(super) is_whole: bool,
+    /// The file's name: `.tsv` and `.psv` files may have a single column.
+    pub(super) name: &'a str,
+    /// Whether the table has no other file. What stands above the header is only skipped then.
+    pub(super) is_only_file: bool,
+}
+
+/// The layout of the files of which one begins so.
 ///
-/// The delimiter is the one that cuts most rows into the same number of values (more than one).
-/// `name` is the file's name: `.tsv` and `.psv` files may have a single column.
-pub(super) fn detect_layout(
-    options: &CsvOptions,
-    body: &[u8],
-    is_whole: bool,
-    name: &str,
-) -> CsvLayout {
-    let mut layout = CsvLayout {
+/// Quote and escape are the first of [`QUOTES`] that are used and never wrong. The delimiter is the
+/// one that cuts most rows into the same number of values (more than one). Lines that begin with `#`
+/// are comments if the file begins with one that is cut into another number of values than rows
+/// are. Lines of one value above rows of several are a title.
+pub(super) fn detect_layout(options: &CsvOptions, beginning: Beginning<'_>) -> CsvLayout {
+    let given = CsvLayout {
         delimiter: options.delimiter.unwrap_or(b','),
         quote: options.quote.unwrap_or(Some(b'"')),
         escape: options
@@ -34,19 +56,97 @@ pub(super) fn detect_layout(
         skip: options.skip,
         nulls: options.nulls.clone(),
         null_padding: options.null_padding,
-        headers: std::collections::HashMap::new(),
+        headers: std::sync::Arc::default(),
     };
-    if options.delimiter.is_none() {
-        layout.delimiter = detect_delimiter(&layout, body, is_whole, name);
+    let mut layout = detect_characters(options, &given, beginning);
+    if options.comment.is_none() && beginning.body.first() == Some(&COMMENT) {
+        let given = CsvLayout {
+            comment: Some(COMMENT),
+            ..given
+        };
+        let trial = detect_characters(options, &given, beginning);
+        let first = beginning.records(&layout).into_iter().next();
+        let (_, values) = commonest_count(&beginning.records(&trial));
+        if values > 0 && first.is_some_and(|first| first.len() != values) {
+            layout = trial;
+        }
+    }
+    if beginning.is_only_file && options.skip == 0 && !options.null_padding {
+        layout.skip = title_lines(&layout, beginning);
     }
     layout
 }
 
-fn detect_delimiter(layout: &CsvLayout, body: &[u8], is_whole: bool, name: &str) -> u8 {
-    let by_name = match crate::formats::Compression::of_file(name)
-        .1
-        .rsplit_once('.')
-    {
+impl Beginning<'_> {
+    fn records(&self, layout: &CsvLayout) -> Vec<Vec<String>> {
+        csv_records(layout, self.body, self.is_whole, DIALECT_ROWS)
+    }
+}
+
+/// Lines of one value above rows of several, all of the same number.
+fn title_lines(layout: &CsvLayout, beginning: Beginning<'_>) -> usize {
+    let records = beginning.records(layout);
+    if records.first().is_none_or(|first| first.len() != 1) {
+        return 0;
+    }
+    let leaves_rows = |lines: &usize| {
+        let below = Beginning {
+            body: skip_top(beginning.body, *lines),
+            ..beginning
+        };
+        let records = below.records(layout);
+        let values = records.first().map_or(0, Vec::len);
+        records.len() > 1 && values > 1 && records.iter().all(|record| record.len() == values)
+    };
+    (1..=TITLE_LINES_MAX).find(leaves_rows).unwrap_or(0)
+}
+
+/// Detects delimiter, quote and escape where the options do not say.
+fn detect_characters(
+    options: &CsvOptions,
+    given: &CsvLayout,
+    beginning: Beginning<'_>,
+) -> CsvLayout {
+    let mut layout = given.clone();
+    if options.delimiter.is_none() {
+        layout.delimiter = detect_delimiter(&layout, beginning);
+    }
+    let candidates = QUOTES.iter().filter(|(quote, escape)| {
+        (options.quote.is_none() || given.quote == Some(*quote))
+            && (options.escape.is_none() || escape.is_none())
+    });
+    let mut trials = candidates.map(|(quote, escape)| {
+        let mut trial = CsvLayout {
+            quote: Some(*quote),
+            escape: given.escape.or(*escape),
+            ..layout.clone()
+        };
+        if options.delimiter.is_none() {
+            trial.delimiter = detect_delimiter(&trial, beginning);
+        }
+        trial
+    });
+    let fitting = trials.find(|trial| has_fitting_quotes(trial, beginning));
+    fitting.unwrap_or(layout)
+}
+
+/// Whether there are quoted values, and no quote is wrong.
+fn has_fitting_quotes(layout: &CsvLayout, beginning: Beginning<'_>) -> bool {
+    let Some(quoting) = layout.quoting() else {
+        return false;
+    };
+    let mut tracker = QuoteTracker::new(quoting);
+    tracker.advance(beginning.body);
+    let fault = match beginning.is_whole {
+        true => tracker.fault_at_end(),
+        false => tracker.stray(),
+    };
+    tracker.has_opened() && fault.is_none()
+}
+
+fn detect_delimiter(layout: &CsvLayout, beginning: Beginning<'_>) -> u8 {
+    let name = crate::formats::Compression::of_file(beginning.name).1;
+    let by_name = match name.rsplit_once('.') {
         Some((_, extension)) if extension.eq_ignore_ascii_case("tsv") => b'\t',
         Some((_, extension)) if extension.eq_ignore_ascii_case("psv") => b'|',
         _ => b',',
@@ -57,7 +157,7 @@ fn detect_delimiter(layout: &CsvLayout, body: &[u8], is_whole: bool, name: &str)
             delimiter,
             ..layout.clone()
         };
-        let records = csv_records(&trial, body, is_whole, DIALECT_ROWS);
+        let records = beginning.records(&trial);
         let (rows, values) = commonest_count(&records);
         // Consistency first, measured in sixteenths so that one odd row does not decide.
         let share = rows * 16 / records.len().max(1);

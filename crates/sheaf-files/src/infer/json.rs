@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use sheaf_base::error::SqlState;
@@ -16,24 +16,31 @@ use sheaf_base::{Result, SheafError};
 
 use super::csv::unknown_column;
 use super::value_type::ValueType;
-use super::{SAMPLE_BYTES_FIRST, SAMPLE_BYTES_FURTHER};
+use super::{LOOKS_CONCURRENT_MAX, SAMPLE_BYTES_FIRST, SAMPLE_BYTES_FURTHER};
 use crate::formats::Compression;
 use crate::formats::options::{JsonFormat, ReadOptions};
 use crate::scan::bytes::SourceFile;
-use crate::scan::csv::skip_top_of;
 use crate::scan::json::starts_array;
 use crate::scan::json_texts::{LIST_STEP, join};
 use crate::scan::json_values::{RawValue, ValueSplitter};
+use crate::scan::records::skip_top_of;
 
 /// Keys that one object may have; beyond it, an object is data rather than a record.
 const KEYS_MAX: usize = 10_000;
+
+/// Bytes of all files but the first, by which columns are detected; each file gives its share,
+/// between [`SAMPLE_BYTES_MIN`] and [`SAMPLE_BYTES_FURTHER`].
+const SAMPLE_BYTES_TOTAL: usize = 32 * 1024 * 1024;
+
+/// Bytes of each file at least; more if no value ends in them.
+const SAMPLE_BYTES_MIN: usize = 8 * 1024;
 
 /// What was found out about the JSON files of a table.
 #[derive(Debug)]
 pub(crate) struct JsonSample {
     pub(crate) file_schema: SchemaRef,
     /// Whether each sampled file is one array.
-    pub(crate) arrays: HashMap<Path, bool>,
+    pub(crate) arrays: Arc<HashMap<Path, bool>>,
     /// Whether every value stands on a line of its own, so that files may be split at lines.
     pub(crate) is_line_delimited: bool,
     /// Paths of text columns that may hold objects and arrays.
@@ -42,7 +49,7 @@ pub(crate) struct JsonSample {
     pub(crate) bytes_per_row: f64,
 }
 
-/// Infers the columns of `files`, the sampled ones of a table.
+/// Infers the columns of `files`, those of a table that are looked at.
 ///
 /// # Errors
 /// Names file and line of what is no JSON object, or the file that cannot be read.
@@ -54,27 +61,30 @@ pub(crate) async fn infer_json(
 ) -> Result<JsonSample> {
     let mut sample = JsonSample {
         file_schema: Arc::new(Schema::empty()),
-        arrays: HashMap::new(),
+        arrays: Arc::default(),
         is_line_delimited: true,
         text_paths: HashSet::new(),
         bytes_per_row: 0.0,
     };
     let mut record = Shape::Scalar(ValueType::Null);
     let (mut rows, mut bytes) = (0_u64, 0_u64);
-    for (i, file) in files.iter().enumerate() {
-        let bytes_max = if i == 0 {
-            SAMPLE_BYTES_FIRST
-        } else {
-            SAMPLE_BYTES_FURTHER
-        };
-        let seen = sample_file(file, options, bytes_max, &mut record).await?;
+    let share = SAMPLE_BYTES_TOTAL / files.len().max(1);
+    let share = share.clamp(SAMPLE_BYTES_MIN, SAMPLE_BYTES_FURTHER);
+    let mut arrays = HashMap::with_capacity(files.len());
+    let mut samples = futures::stream::iter(0..files.len())
+        .map(|i| async move {
+            let bytes_max = if i == 0 { SAMPLE_BYTES_FIRST } else { share };
+            Ok::<_, SheafError>((i, sample_some(&files[i], options, bytes_max).await?))
+        })
+        .buffered(LOOKS_CONCURRENT_MAX);
+    while let Some((i, seen)) = samples.try_next().await? {
         rows += seen.rows;
         bytes += seen.bytes;
         sample.is_line_delimited &= !seen.is_array && !seen.spans_lines;
-        sample
-            .arrays
-            .insert(file.meta.location.clone(), seen.is_array);
+        arrays.insert(files[i].meta.location.clone(), seen.is_array);
+        record.join(seen.record);
     }
+    sample.arrays = Arc::new(arrays);
     if rows > 0 {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let average = bytes as f64 / rows as f64;
@@ -155,20 +165,33 @@ fn schema_of(object: &Object, options: &ReadOptions, text_type: &DataType) -> Re
 }
 
 /// What one file's sample shows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
+    record: Shape,
+    /// Whether the file has more bytes than were looked at.
+    is_cut: bool,
     rows: u64,
     bytes: u64,
     is_array: bool,
     spans_lines: bool,
 }
 
-async fn sample_file(
+/// Looks at the first `bytes_max` bytes, or at more if no value ends in them.
+async fn sample_some(
     file: &SourceFile,
     options: &ReadOptions,
-    bytes_max: usize,
-    record: &mut Shape,
+    mut bytes_max: usize,
 ) -> Result<Seen> {
+    loop {
+        let seen = sample_file(file, options, bytes_max).await?;
+        if seen.rows > 0 || !seen.is_cut || bytes_max >= SAMPLE_BYTES_FIRST {
+            return Ok(seen);
+        }
+        bytes_max = (bytes_max * 8).min(SAMPLE_BYTES_FIRST);
+    }
+}
+
+async fn sample_file(file: &SourceFile, options: &ReadOptions, bytes_max: usize) -> Result<Seen> {
     let reads_all = options.sample_rows == usize::MAX;
     let is_plain = file.compression == Compression::None;
     let chunks = match (reads_all, is_plain) {
@@ -176,12 +199,18 @@ async fn sample_file(
         _ => file.whole().await?,
     };
     let mut chunks = skip_top_of(chunks, 0);
-    let mut seen = Seen::default();
+    let mut seen = Seen {
+        record: Shape::Scalar(ValueType::Null),
+        is_cut: !reads_all && is_plain && (bytes_max as u64) < file.meta.size,
+        rows: 0,
+        bytes: 0,
+        is_array: false,
+        spans_lines: false,
+    };
     let mut splitter: Option<ValueSplitter> = None;
     let mut fault: Option<SheafError> = None;
     let mut rows_left = options.sample_rows;
     let mut bytes = 0;
-    let mut is_cut = !reads_all && is_plain && (bytes_max as u64) < file.meta.size;
     while let Some(chunk) = chunks.try_next().await? {
         let splitter = splitter.get_or_insert_with(|| {
             seen.is_array = match options.json_format {
@@ -191,7 +220,7 @@ async fn sample_file(
             ValueSplitter::new(Some(seen.is_array), 1)
         });
         splitter.feed(&chunk, |value| {
-            fault = take(value, record, &mut seen, &file.path).err();
+            fault = take(value, &mut seen, &file.path).err();
             rows_left -= 1;
             fault.is_none() && rows_left > 0
         });
@@ -200,20 +229,20 @@ async fn sample_file(
         }
         bytes += chunk.len();
         if rows_left == 0 || (!reads_all && bytes >= bytes_max) {
-            is_cut |= !is_plain;
+            seen.is_cut |= !is_plain;
             break;
         }
     }
     if let Some(rest) = splitter.as_ref().and_then(ValueSplitter::rest)
         && rows_left > 0
-        && !is_cut
+        && !seen.is_cut
     {
-        take(rest, record, &mut seen, &file.path)?;
+        take(rest, &mut seen, &file.path)?;
     }
     Ok(seen)
 }
 
-fn take(value: RawValue<'_>, record: &mut Shape, seen: &mut Seen, path: &str) -> Result<()> {
+fn take(value: RawValue<'_>, seen: &mut Seen, path: &str) -> Result<()> {
     let place = || format!("{path}:{}", value.line);
     let bad =
         |message: String| SheafError::data(message).with_state(SqlState::BAD_COPY_FILE_FORMAT);
@@ -237,7 +266,7 @@ fn take(value: RawValue<'_>, record: &mut Shape, seen: &mut Seen, path: &str) ->
             place()
         )));
     }
-    record.join(shape);
+    seen.record.join(shape);
     seen.rows += 1;
     seen.bytes += value.bytes.len() as u64 + 1;
     seen.spans_lines |= value.spans_lines;

@@ -1,8 +1,10 @@
 //! Schemas from bounded looks into files.
 //!
-//! A bounded prefix of a bounded number of files is read; their columns are united by name in the
-//! order in which they are first seen, and their types widened until all values fit
-//! ([`value_type`]). Text formats find out how they are written on the way.
+//! A bounded prefix of every file is read, of an even choice of them if they are more than
+//! [`LOOKED_AT_FILES_MAX`]; their columns are united by name in the order in which they are first
+//! seen, and their types widened until all values fit ([`value_type`]). Text formats find out how
+//! they are written on the way. A file that was not looked at and has a column of its own fails the
+//! scan (`scan::known_columns`): no column is lost in silence.
 
 mod csv;
 mod csv_dialect;
@@ -14,7 +16,13 @@ pub(crate) use self::csv::{csv_records, infer_csv};
 pub(crate) use self::json::infer_json;
 pub(crate) use self::schema::unite;
 
-/// Files by which a table's schema is inferred.
+/// Files of a table whose columns are looked at.
+pub(crate) const LOOKED_AT_FILES_MAX: usize = 4_096;
+
+/// Files that are looked at at the same time.
+pub(crate) const LOOKS_CONCURRENT_MAX: usize = 32;
+
+/// Files of whose rows the types of columns are told, where looking at columns alone is cheaper.
 pub(crate) const SAMPLE_FILES_MAX: usize = 16;
 
 /// Bytes of the first file by which columns and types are detected.
@@ -23,12 +31,13 @@ pub(crate) const SAMPLE_BYTES_FIRST: usize = 4 * 1024 * 1024;
 /// Bytes of each further file.
 pub(crate) const SAMPLE_BYTES_FURTHER: usize = 256 * 1024;
 
-/// Which of `count` files are sampled: the first, the last and evenly between.
-pub(crate) fn sampled(count: usize) -> Vec<usize> {
-    if count <= SAMPLE_FILES_MAX {
+/// Which of `count` files are taken if `files_max` (at least 2) may be: the first, the last and
+/// evenly between.
+pub(crate) fn evenly(count: usize, files_max: usize) -> Vec<usize> {
+    if count <= files_max {
         return (0..count).collect();
     }
-    (0..SAMPLE_FILES_MAX)
-        .map(|i| i * (count - 1) / (SAMPLE_FILES_MAX - 1))
+    (0..files_max)
+        .map(|i| i * (count - 1) / (files_max - 1))
         .collect()
 }

@@ -19,6 +19,7 @@ use sheaf_base::{Result, SheafError};
 
 use self::glob::{Glob, Segment, expand_braces, is_hidden};
 use crate::formats::Compression;
+use crate::request::ReadRequest;
 use crate::stores::{Location, ensure_store, locate};
 
 /// Files that one table may have.
@@ -46,18 +47,16 @@ pub(crate) struct Listing {
     pub(crate) files: Vec<FoundFile>,
 }
 
-/// Lists the files that `paths` name.
+/// Lists the files that the paths of `request` name.
 ///
 /// # Errors
 /// `UserInput` if a path names nothing, with the nearest name as hint; `Data` if listing fails;
 /// `Unsupported` if the paths lie in several stores.
-pub(crate) async fn list(
-    paths: &[String],
-    environment: &[(String, String)],
-    runtime: &RuntimeEnv,
-) -> Result<Listing> {
+pub(crate) async fn list(request: &ReadRequest, runtime: &RuntimeEnv) -> Result<Listing> {
+    let paths = &request.paths;
     let variable = |name: &str| {
-        environment
+        request
+            .environment
             .iter()
             .find(|(known, _)| known == name)
             .map(|(_, value)| value.clone())
@@ -66,7 +65,7 @@ pub(crate) async fn list(
     let mut listing: Option<Listing> = None;
     for text in paths {
         let location = locate(text, &here, &variable)?;
-        let store = ensure_store(&location, runtime, &variable)?;
+        let store = ensure_store(&location, runtime, &variable, request.io.as_ref())?;
         let place = Place {
             location: &location,
             store: &store,

@@ -16,17 +16,15 @@ use parquet::file::metadata::ParquetMetaData;
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
-use crate::infer::{sampled, unite};
+use crate::infer::{LOOKED_AT_FILES_MAX, LOOKS_CONCURRENT_MAX, SAMPLE_FILES_MAX, evenly, unite};
 use crate::listing::{FoundFile, Listing};
 use crate::partition::{FileExtent, Split};
 use crate::scan::named::name_error;
 use crate::table::{RowGroup, Rows};
 
-/// Files whose footers are all read before planning; of more, only the sampled ones.
-const FOOTER_FILES_MAX: usize = 1_000;
-
-/// Footers read at the same time.
-const FOOTERS_CONCURRENT_MAX: usize = 32;
+/// Footers that are read before planning where the columns are declared: they only serve estimates
+/// then, and one that cannot be read is no error before the scan comes to it.
+const DECLARED_FOOTERS_MAX: usize = 64;
 
 /// Bytes fetched from a remote file's end at once, which hold most footers.
 const FOOTER_BYTES_HINT: usize = 64 * 1024;
@@ -39,9 +37,12 @@ pub(super) struct Footers {
     pub(super) schema: SchemaRef,
     pub(super) files: Vec<Rows>,
     pub(super) extents: Vec<FileExtent>,
+    /// How many footers were read.
+    pub(super) looked_at: usize,
 }
 
-/// Reads the footers of all files, or of a sample if there are more than [`FOOTER_FILES_MAX`].
+/// Reads the footers of all files, or of a choice if there are more than [`LOOKED_AT_FILES_MAX`].
+/// With `declared` columns a few are enough.
 ///
 /// # Errors
 /// Names the file that is no Parquet file or is truncated.
@@ -52,19 +53,24 @@ pub(super) async fn read_footers(
     text_type: &DataType,
 ) -> Result<Footers> {
     let count = listing.files.len();
-    let chosen = if count <= FOOTER_FILES_MAX {
-        (0..count).collect()
-    } else {
-        sampled(count)
+    let is_declared = declared.is_some();
+    let chosen = match is_declared {
+        true if count > DECLARED_FOOTERS_MAX => evenly(count, SAMPLE_FILES_MAX),
+        true => (0..count).collect(),
+        false => evenly(count, LOOKED_AT_FILES_MAX),
     };
-    let found: Vec<(usize, Schema, Arc<ParquetMetaData>)> = futures::stream::iter(chosen)
+    let found: Vec<Option<Found>> = futures::stream::iter(chosen)
         .map(|i| async move {
-            let (schema, metadata) = read_footer(session, listing, &listing.files[i]).await?;
-            Ok::<_, SheafError>((i, schema, metadata))
+            match read_footer(session, listing, &listing.files[i]).await {
+                Ok((schema, metadata)) => Ok(Some((i, schema, metadata))),
+                Err(_) if is_declared => Ok(None),
+                Err(error) => Err(error),
+            }
         })
-        .buffered(FOOTERS_CONCURRENT_MAX)
+        .buffered(LOOKS_CONCURRENT_MAX)
         .try_collect()
         .await?;
+    let found: Vec<Found> = found.into_iter().flatten().collect();
     let united = unite(found.iter().map(|(_, schema, _)| schema), text_type);
     let united = if *text_type == DataType::Utf8View {
         datafusion::datasource::physical_plan::parquet::transform_schema_to_view(&united)
@@ -96,8 +102,12 @@ pub(super) async fn read_footers(
         schema,
         files,
         extents,
+        looked_at: found.len(),
     })
 }
+
+/// A footer: the file's place in the listing, its schema, all it says.
+type Found = (usize, Schema, Arc<ParquetMetaData>);
 
 async fn read_footer(
     session: &dyn Session,
@@ -159,11 +169,7 @@ fn row_count_only(metadata: &ParquetMetaData, schema: &Schema) -> Statistics {
 }
 
 /// Gives the files whose footers were not read as many rows per byte as the others have.
-fn estimate_others(
-    files: &mut [Rows],
-    listing: &Listing,
-    found: &[(usize, Schema, Arc<ParquetMetaData>)],
-) {
+fn estimate_others(files: &mut [Rows], listing: &Listing, found: &[Found]) {
     let rows: u64 = found
         .iter()
         .map(|(_, _, metadata)| u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0))

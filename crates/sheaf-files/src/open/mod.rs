@@ -8,19 +8,25 @@ use std::sync::Arc;
 use ::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use futures::{StreamExt, TryStreamExt};
 use sheaf_base::{Result, SheafError};
 
 use self::detect::detect_format;
 use self::footers::{Footers, read_footers};
 use crate::formats::options::{JsonFormat as Arrangement, ReadOptions, read_options};
 use crate::formats::{Compression, FormatDecl, FormatKind};
-use crate::infer::{infer_csv, infer_json, sampled, unite};
+use crate::infer::{
+    LOOKED_AT_FILES_MAX, LOOKS_CONCURRENT_MAX, SAMPLE_FILES_MAX, evenly, infer_csv, infer_json,
+    unite,
+};
 use crate::listing::hive::{HiveColumns, hive_columns};
 use crate::listing::{FoundFile, Listing, list};
 use crate::partition::{FileExtent, Split, auto_size, plan};
 use crate::request::{ReadRequest, bad_option};
 use crate::scan::bytes::SourceFile;
-use crate::scan::{arrow, avro};
+use crate::scan::known_columns::KnownColumns;
+use crate::scan::typed::{TypedKind, schema_of};
 use crate::table::{FileTable, FileTableParts, Reader, Rows, TableFile};
 
 /// The column that holds a row's file.
@@ -31,6 +37,9 @@ pub(crate) const PARTITION_COLUMN: &str = "_partition";
 
 /// The column of `read_text`.
 const LINE_COLUMN: &str = "line";
+
+/// The column that holds the number of a line of text.
+pub(crate) const LINE_NUMBER_COLUMN: &str = "_line";
 
 /// How much smaller text is when compressed, for estimates of rows.
 const COMPRESSION_RATIO: f64 = 4.0;
@@ -45,7 +54,7 @@ const COMPRESSION_RATIO: f64 = 4.0;
 /// for text the line, for files that are not what they should be.
 pub async fn open(request: &ReadRequest, session: &dyn Session) -> Result<Arc<FileTable>> {
     let runtime = session.runtime_env();
-    let mut listing = list(&request.paths, &request.environment, runtime).await?;
+    let mut listing = list(request, runtime).await?;
     let format = detect_format(request.format, &mut listing)?;
     let text_type = text_type(session);
     let options = read_options(format, request, &text_type)?;
@@ -66,11 +75,16 @@ pub async fn open(request: &ReadRequest, session: &dyn Session) -> Result<Arc<Fi
         listing: &listing,
         text_type,
     };
-    let opened = opening.read().await?;
+    let mut opened = opening.read().await?;
     let table_schema = opening.table_schema(&opened.file_schema, &hive);
     let partition_bytes = opening.partition_bytes();
     let extents: Vec<FileExtent> = opened.extents;
     let stretches = plan(&extents, partition_bytes);
+    if let Reader::Json { is_strict, .. } = &mut opened.reader {
+        // A key that a partition column hides is none of the table's either.
+        *is_strict &= opened.file_schema.fields() == table_schema.file_schema().fields();
+    }
+    let known = opening.known_columns(&opened.file_schema, opened.looked_at);
     let rows = rows_of_columns(opened.rows, &opened.file_schema, table_schema.file_schema());
     let files = table_files(&listing, hive.values, rows);
     let parts = FileTableParts {
@@ -81,6 +95,8 @@ pub async fn open(request: &ReadRequest, session: &dyn Session) -> Result<Arc<Fi
         table_schema,
         hive_columns: hive.columns.len(),
         has_virtual_columns: request.virtual_columns,
+        has_line_numbers: format.kind == FormatKind::Text && request.line_numbers,
+        known,
         reader: opened.reader,
     };
     Ok(Arc::new(FileTable::new(parts)))
@@ -169,6 +185,8 @@ struct Opened {
     reader: Reader,
     extents: Vec<FileExtent>,
     rows: Vec<Rows>,
+    /// How many files were looked at for their columns.
+    looked_at: usize,
 }
 
 struct Opening<'a> {
@@ -187,8 +205,8 @@ impl Opening<'_> {
             FormatKind::Json => self.read_json().await,
             FormatKind::Text => self.read_text(),
             FormatKind::Parquet => self.read_parquet().await,
-            FormatKind::Arrow => self.read_arrow().await,
-            FormatKind::Avro => self.read_avro().await,
+            FormatKind::Arrow => self.read_typed(TypedKind::Arrow).await,
+            FormatKind::Avro => self.read_typed(TypedKind::Avro).await,
         }
     }
 
@@ -238,21 +256,32 @@ impl Opening<'_> {
             meta: file.meta.clone(),
             path: Arc::clone(&file.path),
             compression: file.compression,
+            gauge: None,
         }
     }
 
-    /// The files by which the schema is inferred.
-    fn sample_files(&self) -> Vec<SourceFile> {
-        let filled: Vec<&FoundFile> = self
-            .listing
-            .files
-            .iter()
-            .filter(|file| file.meta.size > 0)
-            .collect();
-        sampled(filled.len())
+    /// The files by which the schema is inferred: all that are not empty, or `files_max` of them.
+    fn looked_at(&self, files_max: usize) -> Vec<SourceFile> {
+        let filled: Vec<&FoundFile> = self.filled().collect();
+        evenly(filled.len(), files_max)
             .into_iter()
             .map(|i| self.source_file(filled[i]))
             .collect()
+    }
+
+    fn filled(&self) -> impl Iterator<Item = &FoundFile> {
+        self.listing.files.iter().filter(|file| file.meta.size > 0)
+    }
+
+    /// What files may have, if columns were told from some of them only.
+    fn known_columns(&self, schema: &SchemaRef, looked_at: usize) -> Option<Arc<KnownColumns>> {
+        let is_partial = looked_at < self.filled().count();
+        (self.request.schema.is_none() && is_partial).then(|| {
+            Arc::new(KnownColumns {
+                schema: Arc::clone(schema),
+                files: looked_at,
+            })
+        })
     }
 
     /// Extents of text files, which may be cut anywhere if `can_split` and not compressed.
@@ -295,12 +324,18 @@ impl Opening<'_> {
             .collect()
     }
 
-    async fn read_csv(&self) -> Result<Opened> {
-        let files = self.sample_files();
-        if files.is_empty() {
+    /// The files of a text format to look at.
+    async fn text_files(&self) -> Result<Vec<SourceFile>> {
+        let files = self.looked_at(LOOKED_AT_FILES_MAX);
+        let Some(first) = files.first() else {
             return Err(self.all_empty());
-        }
-        detect::refuse_binary(&files[0], self.format).await?;
+        };
+        detect::refuse_binary(first, self.format).await?;
+        Ok(files)
+    }
+
+    async fn read_csv(&self) -> Result<Opened> {
+        let files = self.text_files().await?;
         let declared = self.request.schema.as_ref();
         let sample = infer_csv(&files, self.options, declared, &self.text_type).await?;
         let may_span = self.options.csv.newlines_in_values;
@@ -312,15 +347,12 @@ impl Opening<'_> {
             reader: Reader::Csv(sample.layout),
             extents: self.text_extents(can_split),
             rows: self.text_rows(sample.bytes_per_row),
+            looked_at: files.len(),
         })
     }
 
     async fn read_json(&self) -> Result<Opened> {
-        let files = self.sample_files();
-        if files.is_empty() {
-            return Err(self.all_empty());
-        }
-        detect::refuse_binary(&files[0], self.format).await?;
+        let files = self.text_files().await?;
         let declared = self.request.schema.as_ref();
         let sample = infer_json(&files, self.options, declared, &self.text_type).await?;
         let can_split = match self.options.json_format {
@@ -333,9 +365,11 @@ impl Opening<'_> {
                 arrangement: self.options.json_format,
                 arrays: sample.arrays,
                 text_paths: Arc::new(sample.text_paths),
+                is_strict: declared.is_none(),
             },
             extents: self.text_extents(can_split),
             rows: self.text_rows(sample.bytes_per_row),
+            looked_at: files.len(),
         })
     }
 
@@ -350,11 +384,20 @@ impl Opening<'_> {
                 "text files have one column, of type VARCHAR",
             ));
         }
+        let numbered = || {
+            let number = Field::new(LINE_NUMBER_COLUMN, DataType::Int64, false);
+            Schema::new(vec![file_schema.field(0).clone(), number])
+        };
         Ok(Opened {
-            file_schema,
+            file_schema: match self.request.line_numbers {
+                true => Arc::new(numbered()),
+                false => file_schema,
+            },
             reader: Reader::Text,
-            extents: self.text_extents(true),
+            // The number of a line is known to who reads from the start.
+            extents: self.text_extents(!self.request.line_numbers),
             rows: self.text_rows(LINE_BYTES),
+            looked_at: self.listing.files.len(),
         })
     }
 
@@ -364,56 +407,51 @@ impl Opening<'_> {
             schema,
             files,
             extents,
+            looked_at,
         } = read_footers(self.session, self.listing, declared, &self.text_type).await?;
         Ok(Opened {
             file_schema: schema,
             reader: Reader::Parquet,
             extents,
             rows: files,
+            looked_at,
         })
     }
 
-    async fn read_arrow(&self) -> Result<Opened> {
-        let mut schemas = Vec::new();
-        for file in self.sample_files() {
-            schemas.push(arrow::schema_of(&file).await?);
-        }
+    /// Arrow and Avro: the schemas of files united.
+    async fn read_typed(&self, kind: TypedKind) -> Result<Opened> {
+        // What is not local is fetched as a whole for its schema.
+        let is_local = self.listing.store_url == ObjectStoreUrl::local_filesystem();
+        let files_max = match (&self.request.schema, is_local) {
+            (None, true) => LOOKED_AT_FILES_MAX,
+            (None, false) => SAMPLE_FILES_MAX,
+            (Some(_), _) => 0,
+        };
+        let files = match files_max {
+            0 => vec![],
+            most => self.looked_at(most),
+        };
+        let schemas: Vec<SchemaRef> = futures::stream::iter(0..files.len())
+            .map(|i| schema_of(kind, &files[i]))
+            .buffered(LOOKS_CONCURRENT_MAX)
+            .try_collect()
+            .await?;
         let inferred = unite(schemas.iter().map(AsRef::as_ref), &self.text_type);
+        let split = match kind {
+            TypedKind::Arrow => Split::Anywhere,
+            TypedKind::Avro => Split::No,
+        };
         let extents = self.listing.files.iter().map(|file| FileExtent {
             bytes: file.meta.size,
-            split: Split::Anywhere,
+            split: split.clone(),
         });
+        let declared = self.request.schema.clone();
         Ok(Opened {
-            file_schema: self
-                .request
-                .schema
-                .clone()
-                .unwrap_or_else(|| Arc::new(inferred)),
-            reader: Reader::Arrow,
+            file_schema: declared.unwrap_or_else(|| Arc::new(inferred)),
+            reader: Reader::Typed(kind),
             extents: extents.collect(),
             rows: vec![Rows::Unknown; self.listing.files.len()],
-        })
-    }
-
-    async fn read_avro(&self) -> Result<Opened> {
-        let mut schemas = Vec::new();
-        for file in self.sample_files() {
-            schemas.push(avro::schema_of(&file).await?);
-        }
-        let inferred = unite(schemas.iter().map(AsRef::as_ref), &self.text_type);
-        let extents = self.listing.files.iter().map(|file| FileExtent {
-            bytes: file.meta.size,
-            split: Split::No,
-        });
-        Ok(Opened {
-            file_schema: self
-                .request
-                .schema
-                .clone()
-                .unwrap_or_else(|| Arc::new(inferred)),
-            reader: Reader::Avro,
-            extents: extents.collect(),
-            rows: vec![Rows::Unknown; self.listing.files.len()],
+            looked_at: files.len(),
         })
     }
 

@@ -6,9 +6,11 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_compression::tokio::bufread::{BzDecoder, GzipDecoder, XzDecoder, ZstdDecoder};
 use bytes::Bytes;
+use datafusion::physical_plan::metrics::Count;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, ObjectStore};
@@ -35,6 +37,16 @@ pub(crate) struct SourceFile {
     pub(crate) meta: ObjectMeta,
     pub(crate) path: Arc<str>,
     pub(crate) compression: Compression,
+    /// Counts what is read, if somebody wants to know.
+    pub(crate) gauge: Option<Arc<ReadGauge>>,
+}
+
+/// Counts the stored bytes of a piece as they are read, so that progress moves within a file.
+/// Bytes read twice (a header) or beyond the piece do not count: the sum is the piece's size.
+#[derive(Debug)]
+pub(crate) struct ReadGauge {
+    read: Count,
+    left: AtomicU64,
 }
 
 /// The first bytes of a file, decompressed.
@@ -43,6 +55,31 @@ pub(crate) struct Prefix {
     pub(crate) bytes: Vec<u8>,
     /// Whether these are all the file has.
     pub(crate) is_whole: bool,
+}
+
+impl ReadGauge {
+    /// A gauge of `bytes`, which adds to `read`.
+    pub(crate) fn new(read: Count, bytes: u64) -> Self {
+        Self {
+            read,
+            left: AtomicU64::new(bytes),
+        }
+    }
+
+    fn add(&self, bytes: u64) {
+        let take = |left: u64| Some(left.saturating_sub(bytes));
+        let before = self
+            .left
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .unwrap_or(0);
+        let counted = usize::try_from(before.min(bytes)).unwrap_or(usize::MAX);
+        self.read.add(counted);
+    }
+
+    /// Counts what was not read: the piece is done.
+    pub(crate) fn finish(&self) {
+        self.add(u64::MAX);
+    }
 }
 
 impl SourceFile {
@@ -63,13 +100,19 @@ impl SourceFile {
         let result = self.store.get_opts(&self.meta.location, options).await;
         let result = result.map_err(|error| self.store_error(error))?;
         let range = result.range.clone();
-        match result.payload {
-            GetResultPayload::File(file, _) => self.local_blocks(file, &range),
+        let chunks = match result.payload {
+            GetResultPayload::File(file, _) => self.local_blocks(file, &range)?,
             GetResultPayload::Stream(stream) => {
                 let file = self.clone();
-                Ok(stream.map_err(move |error| file.store_error(error)).boxed())
+                stream.map_err(move |error| file.store_error(error)).boxed()
             }
-        }
+        };
+        Ok(match self.gauge.clone() {
+            Some(gauge) => chunks
+                .inspect_ok(move |chunk| gauge.add(chunk.len() as u64))
+                .boxed(),
+            None => chunks,
+        })
     }
 
     fn local_blocks(&self, mut file: std::fs::File, range: &Range<u64>) -> Result<Chunks> {

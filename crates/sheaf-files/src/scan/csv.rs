@@ -11,16 +11,16 @@ use arrow::csv::reader::Decoder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::StreamExt;
 use object_store::path::Path;
 use regex::Regex;
 use sheaf_base::Result;
 
 use self::explain::CsvExplain;
-use super::bytes::{Chunks, SourceFile};
+use super::bytes::SourceFile;
+use super::known_columns::KnownColumns;
 use super::quotes::Quoting;
-use super::records::records;
+use super::records::{records, skip_top};
 use super::stream::{RecordDecoder, decode};
 use super::{Batches, Piece, RecordFormat};
 
@@ -48,7 +48,7 @@ pub(crate) struct CsvLayout {
     pub(crate) nulls: Vec<String>,
     pub(crate) null_padding: bool,
     /// Headers already read, by location.
-    pub(crate) headers: HashMap<Path, Arc<[String]>>,
+    pub(crate) headers: Arc<HashMap<Path, Arc<[String]>>>,
 }
 
 /// The CSV files of one table.
@@ -57,6 +57,8 @@ pub(crate) struct CsvFormat {
     pub(crate) layout: CsvLayout,
     /// Columns of the table that come from files.
     pub(crate) file_schema: SchemaRef,
+    /// What the header of a file that nobody looked at may have.
+    known: Option<Arc<KnownColumns>>,
     null_pattern: Option<Regex>,
 }
 
@@ -68,6 +70,7 @@ impl CsvLayout {
             quote,
             escape,
             delimiter,
+            has_comments: self.comment.is_some(),
         })
     }
 
@@ -109,16 +112,15 @@ impl CsvLayout {
     }
 }
 
-/// The names of a header's cells: empty ones get `column3`, repeated ones `name_1`; `given` names
-/// replace them by position.
+/// The names of a header's cells, without the blanks around them: empty ones get `column3`, repeated
+/// ones `name_1`; `given` names replace them by position.
 pub(crate) fn unique_names(cells: Vec<String>, given: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(cells.len());
     for (i, cell) in cells.into_iter().enumerate() {
         let cell = given.get(i).cloned().unwrap_or(cell);
-        let base = if cell.trim().is_empty() {
-            format!("column{i}")
-        } else {
-            cell
+        let base = match cell.trim() {
+            "" => format!("column{i}"),
+            name => name.to_owned(),
         };
         let mut name = base.clone();
         let mut repeat = 1;
@@ -131,40 +133,12 @@ pub(crate) fn unique_names(cells: Vec<String>, given: &[String]) -> Vec<String> 
     names
 }
 
-/// What follows a byte order mark and `lines` lines.
-pub(crate) fn skip_top(bytes: &[u8], lines: usize) -> &[u8] {
-    let mut body = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    for _ in 0..lines {
-        body = memchr::memchr(b'\n', body).map_or(&[], |at| &body[at + 1..]);
-    }
-    body
-}
-
-/// `chunks` of a file from its start, without a byte order mark and `lines` lines.
-pub(crate) fn skip_top_of(chunks: Chunks, mut lines: usize) -> Chunks {
-    let mut is_first = true;
-    let stripped = chunks.map(move |chunk| {
-        let mut chunk: Bytes = chunk?;
-        if is_first && chunk.starts_with(b"\xef\xbb\xbf") {
-            chunk = chunk.slice(3..);
-        }
-        is_first &= chunk.is_empty();
-        while lines > 0 && !chunk.is_empty() {
-            match memchr::memchr(b'\n', &chunk) {
-                Some(at) => {
-                    chunk = chunk.slice(at + 1..);
-                    lines -= 1;
-                }
-                None => chunk = Bytes::new(),
-            }
-        }
-        Ok(chunk)
-    });
-    stripped.boxed()
-}
-
 impl CsvFormat {
-    pub(crate) fn new(layout: CsvLayout, file_schema: SchemaRef) -> Self {
+    pub(crate) fn new(
+        layout: CsvLayout,
+        file_schema: SchemaRef,
+        known: Option<Arc<KnownColumns>>,
+    ) -> Self {
         let null_pattern = (!layout.nulls.is_empty()).then(|| {
             let texts: Vec<String> = layout
                 .nulls
@@ -176,6 +150,7 @@ impl CsvFormat {
         Self {
             layout,
             file_schema,
+            known,
             null_pattern: null_pattern.flatten(),
         }
     }
@@ -289,12 +264,12 @@ impl RecordFormat for CsvFormat {
         if header.as_ref().is_some_and(|names| names.is_empty()) {
             return Ok(futures::stream::empty().boxed());
         }
-        let columns = Arc::new(columns_of(self, header.as_deref(), &projection)?);
-        let parts = records(&piece.file, piece.range.clone(), layout.quoting()).await?;
-        let mut chunks = parts.chunks;
-        if parts.start == 0 {
-            chunks = skip_top_of(chunks, layout.skip);
+        if let (Some(known), Some(names)) = (&self.known, &header) {
+            known.check(&piece.file.path, names.iter().map(String::as_str))?;
         }
+        let columns = Arc::new(columns_of(self, header.as_deref(), &projection)?);
+        let (file, range) = (&piece.file, piece.range.clone());
+        let parts = records(file, range, layout.quoting(), layout.skip).await?;
         let decoder = self
             .builder(Arc::clone(&columns.physical), &piece)
             .with_projection(columns.read.clone())
@@ -310,7 +285,7 @@ impl RecordFormat for CsvFormat {
             piece,
             first_record: parts.start,
         };
-        Ok(decode(chunks, Box::new(decoder), Arc::new(explain)))
+        Ok(decode(parts.chunks, Box::new(decoder), Arc::new(explain)))
     }
 }
 

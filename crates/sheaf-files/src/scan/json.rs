@@ -16,7 +16,6 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use super::bytes::Chunks;
-use super::csv::skip_top_of;
 use super::json_texts::TextRewriter;
 use super::json_values::{ArrayUnwrapper, ValueSplitter};
 use super::records::records;
@@ -33,9 +32,12 @@ pub(crate) struct JsonFormat {
     pub(crate) file_schema: SchemaRef,
     pub(crate) arrangement: Arrangement,
     /// Whether each file is one array, where known.
-    pub(crate) arrays: HashMap<Path, bool>,
+    pub(crate) arrays: Arc<HashMap<Path, bool>>,
     /// Paths of text columns that may hold objects and arrays.
     pub(crate) text_paths: Arc<HashSet<String>>,
+    /// Whether reading all columns fails on a key that is none of them: the columns were told from
+    /// the first values only, and a later one must not be lost in silence.
+    pub(crate) is_strict: bool,
 }
 
 #[async_trait]
@@ -51,12 +53,10 @@ impl RecordFormat for JsonFormat {
         batch_rows: usize,
     ) -> Result<Batches> {
         let schema = Arc::new(self.file_schema.project(&projection)?);
+        let is_strict = self.is_strict && projection.len() == self.file_schema.fields().len();
         let is_array = self.is_array(&piece).await?;
-        let parts = records(&piece.file, piece.range.clone(), None).await?;
+        let parts = records(&piece.file, piece.range.clone(), None, 0).await?;
         let mut chunks = parts.chunks;
-        if parts.start == 0 {
-            chunks = skip_top_of(chunks, 0);
-        }
         if is_array {
             chunks = unwrap_array(chunks);
         }
@@ -64,11 +64,12 @@ impl RecordFormat for JsonFormat {
             chunks = rewrite_texts(chunks, Arc::clone(&self.text_paths));
         }
         let decoder = JsonDecoder {
-            decoder: decoder_of(Arc::clone(&schema), batch_rows)?,
+            decoder: decoder_of(Arc::clone(&schema), batch_rows, is_strict)?,
             batch_rows,
         };
         let explain = JsonExplain {
             schema,
+            is_strict,
             piece,
             start: parts.start,
             is_array,
@@ -109,8 +110,13 @@ pub(crate) fn starts_array(bytes: &[u8]) -> bool {
     body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[')
 }
 
-fn decoder_of(schema: SchemaRef, batch_rows: usize) -> Result<Decoder, ArrowError> {
+fn decoder_of(
+    schema: SchemaRef,
+    batch_rows: usize,
+    is_strict: bool,
+) -> Result<Decoder, ArrowError> {
     ReaderBuilder::new(schema)
+        .with_strict_mode(is_strict)
         .with_batch_size(batch_rows)
         .with_coerce_primitive(true)
         .build_decoder()
@@ -156,6 +162,7 @@ impl RecordDecoder for JsonDecoder {
 
 struct JsonExplain {
     schema: SchemaRef,
+    is_strict: bool,
     piece: Piece,
     start: u64,
     is_array: bool,
@@ -181,10 +188,8 @@ impl JsonExplain {
         while let Some(chunk) = before.try_next().await? {
             lines += memchr::memchr_iter(b'\n', &chunk).count() as u64;
         }
-        let mut chunks = records(file, self.piece.range.clone(), None).await?.chunks;
-        if self.start == 0 {
-            chunks = skip_top_of(chunks, 0);
-        }
+        let parts = records(file, self.piece.range.clone(), None, 0).await?;
+        let mut chunks = parts.chunks;
         let mut splitter = ValueSplitter::new(Some(self.is_array), lines);
         let mut index = 0_u64;
         let mut fault = None;
@@ -214,7 +219,7 @@ impl JsonExplain {
 
     fn try_value(&self, bytes: &[u8]) -> Option<ArrowError> {
         let attempt = || -> Result<(), ArrowError> {
-            let mut decoder = decoder_of(Arc::clone(&self.schema), 1)?;
+            let mut decoder = decoder_of(Arc::clone(&self.schema), 1, self.is_strict)?;
             let rewritten = TextRewriter::new(Arc::clone(&self.text_paths)).rewrite(bytes);
             decoder.decode(&rewritten)?;
             decoder.decode(b"\n")?;
@@ -243,6 +248,16 @@ impl JsonExplain {
                 .with_state(SqlState::BAD_COPY_FILE_FORMAT)
                 .with_hint("the file is truncated, or a bracket or quote is missing");
         }
+        if let Some(column) = unknown_key(message) {
+            return SheafError::data(format!(
+                "{place}: column \"{column}\" is not in the values by which columns were detected"
+            ))
+            .with_state(SqlState::BAD_COPY_FILE_FORMAT)
+            .with_hint(
+                "sample_size => -1 detects columns by all values; a query that names its columns \
+                 leaves the others out",
+            );
+        }
         match type_fault(message) {
             Some((field, expected, found)) => {
                 let key = field.replace('\'', "''");
@@ -259,6 +274,19 @@ impl JsonExplain {
                 .with_state(SqlState::BAD_COPY_FILE_FORMAT),
         }
     }
+}
+
+/// Reads `whilst decoding field 'a': column 'b' missing from schema` as `a.b`.
+fn unknown_key(message: &str) -> Option<String> {
+    let rest = message.strip_suffix("' missing from schema")?;
+    let (path, key) = rest.rsplit_once("column '")?;
+    let mut name = String::new();
+    for field in path.split("whilst decoding field '").skip(1) {
+        name.push_str(field.split_once("': ").map_or(field, |(field, _)| field));
+        name.push('.');
+    }
+    name.push_str(key);
+    Some(name)
 }
 
 /// Reads `whilst decoding field 'a': … expected primitive got "x"` or `failed to parse "x" as

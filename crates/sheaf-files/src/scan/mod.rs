@@ -5,19 +5,21 @@
 //! engine's own source inside [`named::NamedSource`], which puts the file's name on errors. Both
 //! keep the partitions that planning made: the engine does not cut files again.
 
-pub(crate) mod arrow;
-pub(crate) mod avro;
+mod arrow;
+mod avro;
 pub(crate) mod bytes;
 mod contents;
 pub(crate) mod csv;
 pub(crate) mod json;
 pub(crate) mod json_texts;
 pub(crate) mod json_values;
+pub(crate) mod known_columns;
 pub(crate) mod named;
 pub(crate) mod quotes;
 pub(crate) mod records;
 mod stream;
 pub(crate) mod text;
+pub(crate) mod typed;
 
 use std::fmt;
 use std::ops::Range;
@@ -191,12 +193,13 @@ struct RecordOpener {
 
 impl FileOpener for RecordOpener {
     fn open(&self, partitioned_file: PartitionedFile) -> EngineResult<FileOpenFuture> {
-        let piece = piece_of(&partitioned_file, Arc::clone(&self.store));
+        let mut piece = piece_of(&partitioned_file, Arc::clone(&self.store));
         let bytes = piece
             .range
             .as_ref()
             .map_or(piece.file.meta.size, |r| r.end - r.start);
         let measured = Measured::new(&self.metrics, self.partition, bytes);
+        piece.file.gauge = Some(measured.gauge());
         let format = Arc::clone(&self.format);
         let projection = Arc::clone(&self.projection);
         let batch_rows = self.batch_rows;
@@ -221,6 +224,7 @@ fn piece_of(file: &PartitionedFile, store: Arc<dyn ObjectStore>) -> Piece {
             meta: file.object_meta.clone(),
             path: label.map_or_else(|| location.into(), |label| Arc::clone(&label.path)),
             compression: label.map_or(Compression::None, |label| label.compression),
+            gauge: None,
         },
         range: file
             .range

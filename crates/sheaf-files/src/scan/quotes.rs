@@ -17,6 +17,17 @@ pub(crate) struct Quoting {
     pub(crate) quote: u8,
     pub(crate) escape: Option<u8>,
     pub(crate) delimiter: u8,
+    /// Lines may be comments, whose quotes mean nothing: then no quote is called wrong.
+    pub(crate) has_comments: bool,
+}
+
+/// A quote that no reader could make sense of, at an offset in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QuoteFault {
+    /// The value that opens here never ends.
+    Unclosed(u64),
+    /// Text follows the quote that closes a value.
+    Stray(u64),
 }
 
 /// The state between two bytes.
@@ -28,6 +39,12 @@ pub(crate) struct QuoteTracker {
     pending_quote: bool,
     escaped: bool,
     previous: u8,
+    /// Offset of the next byte.
+    position: u64,
+    /// Where the last quoted value opened.
+    opened_at: Option<u64>,
+    /// Where text first followed a closing quote.
+    stray_at: Option<u64>,
     /// Quotes where none may stand.
     anomalies: usize,
 }
@@ -41,8 +58,34 @@ impl QuoteTracker {
             pending_quote: false,
             escaped: false,
             previous: b'\n',
+            position: 0,
+            opened_at: None,
+            stray_at: None,
             anomalies: 0,
         }
+    }
+
+    /// Says that the next byte is at `position`; it counts from 0 otherwise.
+    pub(crate) fn seek(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// The first text behind a closing quote, if there was any.
+    pub(crate) fn stray(&self) -> Option<QuoteFault> {
+        let at = self.stray_at.filter(|_| !self.quoting.has_comments)?;
+        Some(QuoteFault::Stray(at))
+    }
+
+    /// What is wrong if the input ends here.
+    pub(crate) fn fault_at_end(&self) -> Option<QuoteFault> {
+        let is_open = self.in_quotes && !self.pending_quote && !self.quoting.has_comments;
+        let unclosed = self.opened_at.filter(|_| is_open);
+        self.stray().or(unclosed.map(QuoteFault::Unclosed))
+    }
+
+    /// Whether a quoted value was seen.
+    pub(crate) fn has_opened(&self) -> bool {
+        self.opened_at.is_some()
     }
 
     /// The characters it goes by.
@@ -66,7 +109,9 @@ impl QuoteTracker {
             quote,
             escape,
             delimiter,
+            has_comments: _,
         } = self.quoting;
+        let start = self.position;
         let ends_value = |byte: u8| byte == delimiter || byte == b'\n' || byte == b'\r';
         let mut at = 0;
         while at < bytes.len() {
@@ -83,7 +128,10 @@ impl QuoteTracker {
                 }
                 self.in_quotes = false;
                 self.previous = quote;
-                self.anomalies += usize::from(!ends_value(bytes[at]));
+                if !ends_value(bytes[at]) {
+                    self.anomalies += 1;
+                    self.stray_at.get_or_insert(start + at as u64);
+                }
             }
             if self.in_quotes {
                 let Some(found) = memchr2(quote, escape.unwrap_or(quote), &bytes[at..]) else {
@@ -106,6 +154,7 @@ impl QuoteTracker {
             let place = at + found;
             if bytes[place] == b'\n' {
                 self.previous = b'\n';
+                self.position = start + place as u64 + 1;
                 return Some(place);
             }
             let before = if place == 0 {
@@ -115,6 +164,7 @@ impl QuoteTracker {
             };
             if ends_value(before) {
                 self.in_quotes = true;
+                self.opened_at = Some(start + place as u64);
             } else {
                 self.anomalies += 1;
             }
@@ -123,6 +173,7 @@ impl QuoteTracker {
         if let Some(last) = bytes.last() {
             self.previous = *last;
         }
+        self.position = start + bytes.len() as u64;
         None
     }
 }

@@ -13,16 +13,20 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use super::bytes::{Chunks, SourceFile};
-use super::quotes::{QuoteTracker, Quoting, guess};
+use super::quotes::{QuoteFault, QuoteTracker, Quoting, guess};
 
 /// Bytes behind a range's start by which its state is guessed.
 const GUESS_BYTES: usize = 64 * 1024;
 
 /// Bytes fetched beyond a range's end, to find where its last record ends.
 const LOOKAHEAD_BYTES: u64 = 64 * 1024;
+
+/// What some programs write at the start of UTF-8 files.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The whole records of a part of a file.
 pub(crate) struct Records {
@@ -31,20 +35,26 @@ pub(crate) struct Records {
     pub(crate) chunks: Chunks,
 }
 
-/// The records of `file` that start within `range`; of the whole file if there is none.
-/// Compressed files have no ranges.
+/// The records of `file` that start within `range`; of the whole file if there is none. A byte
+/// order mark and the first `lines_skipped` lines are left out. Compressed files, and those with
+/// lines to skip, have no ranges.
 ///
 /// # Errors
-/// Names the file if it cannot be read.
+/// Names the file if it cannot be read; the chunks name file and line of a quote that never closes.
 pub(crate) async fn records(
     file: &SourceFile,
     range: Option<Range<u64>>,
     quoting: Option<Quoting>,
+    lines_skipped: usize,
 ) -> Result<Records> {
     let Some(range) = range.filter(|range| *range != (0..file.meta.size)) else {
+        let chunks = skip_top_of(file.whole().await?, lines_skipped);
         return Ok(Records {
             start: 0,
-            chunks: file.whole().await?,
+            chunks: match quoting {
+                Some(quoting) => watch_quotes(chunks, file.clone(), quoting, lines_skipped),
+                None => chunks,
+            },
         });
     };
     let from = range.start.saturating_sub(1);
@@ -72,6 +82,98 @@ pub(crate) async fn records(
         start,
         chunks: chunks.boxed(),
     })
+}
+
+/// What follows a byte order mark and `lines` lines.
+pub(crate) fn skip_top(bytes: &[u8], lines: usize) -> &[u8] {
+    let mut body = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    for _ in 0..lines {
+        body = memchr::memchr(b'\n', body).map_or(&[], |at| &body[at + 1..]);
+    }
+    body
+}
+
+/// `chunks` of a file from its start, without a byte order mark and `lines` lines.
+pub(crate) fn skip_top_of(chunks: Chunks, mut lines: usize) -> Chunks {
+    let mut is_first = true;
+    let stripped = chunks.map(move |chunk| {
+        let mut chunk: Bytes = chunk?;
+        if is_first && chunk.starts_with(BYTE_ORDER_MARK) {
+            chunk = chunk.slice(BYTE_ORDER_MARK.len()..);
+        }
+        is_first &= chunk.is_empty();
+        while lines > 0 && !chunk.is_empty() {
+            match memchr::memchr(b'\n', &chunk) {
+                Some(at) => {
+                    chunk = chunk.slice(at + 1..);
+                    lines -= 1;
+                }
+                None => chunk = Bytes::new(),
+            }
+        }
+        Ok(chunk)
+    });
+    stripped.boxed()
+}
+
+/// `chunks` of a whole file, which fail where a quote is wrong.
+fn watch_quotes(
+    chunks: Chunks,
+    file: SourceFile,
+    quoting: Quoting,
+    lines_skipped: usize,
+) -> Chunks {
+    let watched = (chunks, QuoteTracker::new(quoting), file);
+    let watched = futures::stream::try_unfold(watched, move |state| async move {
+        let (mut chunks, mut tracker, file) = state;
+        let chunk = chunks.try_next().await?;
+        let fault = match &chunk {
+            Some(chunk) => {
+                tracker.advance(chunk);
+                tracker.stray()
+            }
+            None => tracker.fault_at_end(),
+        };
+        match fault {
+            None => Ok(chunk.map(|chunk| (chunk, (chunks, tracker, file)))),
+            Some(fault) => {
+                let before = skip_top_of(file.whole().await?, lines_skipped);
+                let error = quote_error(&file, fault, before, lines_skipped as u64);
+                Err(error.await?)
+            }
+        }
+    });
+    watched.boxed()
+}
+
+/// Names file and line of `fault`, whose offset counts from the start of `before`; there are
+/// `lines_before` more lines before that.
+async fn quote_error(
+    file: &SourceFile,
+    fault: QuoteFault,
+    mut before: Chunks,
+    lines_before: u64,
+) -> Result<SheafError> {
+    let (QuoteFault::Unclosed(offset) | QuoteFault::Stray(offset)) = fault;
+    let mut left = usize::try_from(offset).unwrap_or(usize::MAX);
+    let mut line = 1 + lines_before;
+    while left > 0
+        && let Some(chunk) = before.try_next().await?
+    {
+        let counted = &chunk[..chunk.len().min(left)];
+        line += memchr::memchr_iter(b'\n', counted).count() as u64;
+        left -= counted.len();
+    }
+    let what = match fault {
+        QuoteFault::Unclosed(_) => "the quoted value that begins here never ends",
+        QuoteFault::Stray(_) => "text follows the quote that closes a value",
+    };
+    Ok(SheafError::data(format!("{}:{line}: {what}", file.path))
+        .with_state(SqlState::BAD_COPY_FILE_FORMAT)
+        .with_hint(
+            "a quote within a quoted value is doubled, or escaped if escape is given; \
+                 quote => '' takes quotes as text",
+        ))
 }
 
 /// Reads from a place on, window by window: the planned one first, then small ones.
@@ -103,8 +205,12 @@ impl RangeReader {
                     self.chunks.insert(self.file.range(window).await?)
                 }
             };
-            if let Some(chunk) = chunks.try_next().await? {
+            if let Some(mut chunk) = chunks.try_next().await? {
+                let is_first = self.position == 0;
                 self.position += chunk.len() as u64;
+                if is_first && chunk.starts_with(BYTE_ORDER_MARK) {
+                    chunk = chunk.slice(BYTE_ORDER_MARK.len()..);
+                }
                 return Ok(Some(chunk));
             }
             if self.position < self.window_end || self.position >= self.file.meta.size {
@@ -180,19 +286,24 @@ impl Aligner {
             Some(pending) if !pending.is_empty() => pending,
             _ => match self.reader.next().await? {
                 Some(chunk) => chunk,
-                None => return Ok(None),
+                None => {
+                    self.check_quotes(true).await?;
+                    return Ok(None);
+                }
             },
         };
         let chunk_end = self.reader.position;
         let chunk_start = chunk_end - chunk.len() as u64;
-        if self.end >= self.reader.file.meta.size {
-            return Ok(Some(chunk));
+        if let Some(tracker) = &mut self.tracker {
+            tracker.seek(chunk_start);
         }
-        let last = self.end - 1;
+        let is_last = self.end >= self.reader.file.meta.size;
+        let last = if is_last { u64::MAX } else { self.end - 1 };
         if chunk_end <= last {
             if let Some(tracker) = &mut self.tracker {
                 tracker.advance(&chunk);
             }
+            self.check_quotes(false).await?;
             return Ok(Some(chunk));
         }
         let inner = usize::try_from(last.saturating_sub(chunk_start)).unwrap_or(0);
@@ -208,8 +319,28 @@ impl Aligner {
         };
         let length = inner + found + 1;
         self.is_done = true;
+        self.check_quotes(false).await?;
         self.check_neighbour(chunk_start + length as u64).await?;
         Ok(Some(chunk.slice(..length)))
+    }
+
+    /// Fails if a quote of the range was wrong.
+    async fn check_quotes(&mut self, is_at_end: bool) -> Result<()> {
+        let Some(tracker) = &self.tracker else {
+            return Ok(());
+        };
+        let fault = if is_at_end {
+            tracker.fault_at_end()
+        } else {
+            tracker.stray()
+        };
+        match fault {
+            None => Ok(()),
+            Some(fault) => {
+                let file = &self.reader.file;
+                Err(quote_error(file, fault, file.range(0..self.end).await?, 0).await?)
+            }
+        }
     }
 
     /// Makes the guess of the range that starts at our end, and fails if it is not `true_start`.

@@ -8,14 +8,12 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use async_trait::async_trait;
 use bytes::Bytes;
-use datafusion::physical_plan::metrics::{
-    BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder,
-};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::{Stream, StreamExt, TryStreamExt};
 use sheaf_base::{Result, SheafError};
 
 use super::Batches;
-use super::bytes::Chunks;
+use super::bytes::{Chunks, ReadGauge};
 
 /// A decoder that is fed bytes and gives batches. The readers of Arrow have this shape.
 pub(super) trait RecordDecoder: Send {
@@ -111,25 +109,30 @@ impl Decoding {
 /// Metrics of one partition of a scan, as the engine's sources have them.
 pub(super) struct Measured {
     baseline: BaselineMetrics,
-    bytes_scanned: Count,
-    bytes: usize,
+    gauge: Arc<ReadGauge>,
 }
 
 impl Measured {
     pub(super) fn new(metrics: &ExecutionPlanMetricsSet, partition: usize, bytes: u64) -> Self {
         Self {
             baseline: BaselineMetrics::new(metrics, partition),
-            bytes_scanned: MetricBuilder::new(metrics).counter("bytes_scanned", partition),
-            bytes: usize::try_from(bytes).unwrap_or(usize::MAX),
+            gauge: Arc::new(ReadGauge::new(
+                MetricBuilder::new(metrics).counter("bytes_scanned", partition),
+                bytes,
+            )),
         }
     }
 
-    /// Times the polls of `batches`; counts the piece's bytes when it ends.
+    /// What counts the bytes that are read.
+    pub(super) fn gauge(&self) -> Arc<ReadGauge> {
+        Arc::clone(&self.gauge)
+    }
+
+    /// Times the polls of `batches`; when they end, the whole piece counts as read.
     pub(super) fn wrap(self, batches: Batches) -> Batches {
         MeasuredStream {
             batches,
             measured: self,
-            is_counted: false,
         }
         .boxed()
     }
@@ -138,7 +141,6 @@ impl Measured {
 struct MeasuredStream {
     batches: Batches,
     measured: Measured,
-    is_counted: bool,
 }
 
 impl Stream for MeasuredStream {
@@ -149,9 +151,8 @@ impl Stream for MeasuredStream {
         let timer = this.measured.baseline.elapsed_compute().timer();
         let polled = this.batches.poll_next_unpin(context);
         timer.done();
-        if matches!(polled, Poll::Ready(None)) && !this.is_counted {
-            this.is_counted = true;
-            this.measured.bytes_scanned.add(this.measured.bytes);
+        if matches!(polled, Poll::Ready(None)) {
+            this.measured.gauge.finish();
         }
         polled
     }

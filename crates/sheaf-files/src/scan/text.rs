@@ -1,23 +1,28 @@
-//! Lines of text: one row a line, in one column.
+//! Lines of text: one row a line. The table has the column `line` and, if wanted, `_line`: its number,
+//! for which files must not be split.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringBuilder, StringViewBuilder};
+use arrow::array::{
+    ArrayRef, Int64Array, RecordBatch, RecordBatchOptions, StringBuilder, StringViewBuilder,
+};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use async_trait::async_trait;
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
-use super::csv::skip_top_of;
 use super::records::records;
 use super::stream::{Explain, RecordDecoder, decode};
 use super::{Batches, Piece, RecordFormat};
 
+/// The place of the text in the schema; after it comes the number.
+const TEXT_PLACE: usize = 0;
+
 /// Bytes that one line may have.
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// The text files of one table, whose schema is one text column.
+/// The text files of one table, whose schema is a text column, and perhaps the number of the line.
 #[derive(Debug)]
 pub(crate) struct TextFormat {
     pub(crate) file_schema: SchemaRef,
@@ -35,18 +40,15 @@ impl RecordFormat for TextFormat {
         projection: Arc<[usize]>,
         batch_rows: usize,
     ) -> Result<Batches> {
-        let parts = records(&piece.file, piece.range.clone(), None).await?;
-        let chunks = if parts.start == 0 {
-            skip_top_of(parts.chunks, 0)
-        } else {
-            parts.chunks
-        };
+        let parts = records(&piece.file, piece.range.clone(), None, 0).await?;
         let decoder = LineDecoder {
             output: Arc::new(self.file_schema.project(&projection)?),
             lines: Lines::new(
                 self.file_schema.field(0).data_type(),
-                !projection.is_empty(),
+                projection.contains(&TEXT_PLACE),
             ),
+            projection,
+            lines_before: 0,
             partial: Vec::new(),
             rows: 0,
             batch_rows,
@@ -54,7 +56,7 @@ impl RecordFormat for TextFormat {
         let explain = TextExplain {
             path: Arc::clone(&piece.file.path),
         };
-        Ok(decode(chunks, Box::new(decoder), Arc::new(explain)))
+        Ok(decode(parts.chunks, Box::new(decoder), Arc::new(explain)))
     }
 }
 
@@ -94,7 +96,10 @@ impl Lines {
 
 struct LineDecoder {
     output: SchemaRef,
+    projection: Arc<[usize]>,
     lines: Lines,
+    /// Lines of the batches before.
+    lines_before: i64,
     /// The start of a line whose end is not yet here.
     partial: Vec<u8>,
     rows: usize,
@@ -147,8 +152,15 @@ impl RecordDecoder for LineDecoder {
             return Ok(None);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        let first = self.lines_before + 1;
+        self.lines_before += i64::try_from(self.rows).unwrap_or(0);
         self.rows = 0;
-        let arrays = self.lines.finish().into_iter().collect();
+        let text = self.lines.finish();
+        let arrays = self.projection.iter().filter_map(|place| match *place {
+            TEXT_PLACE => text.clone(),
+            _ => Some(Arc::new(Int64Array::from_iter_values(first..=self.lines_before)) as _),
+        });
+        let arrays = arrays.collect();
         RecordBatch::try_new_with_options(Arc::clone(&self.output), arrays, &options).map(Some)
     }
 

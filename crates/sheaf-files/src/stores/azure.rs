@@ -5,8 +5,11 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use sheaf_base::{Result, SheafError};
+use tokio::runtime::Handle;
 
-use super::{Environment, Location, client_options, is_true, refused, retry_config, variable};
+use super::{
+    Environment, Location, client_options, connector, is_true, refused, retry_config, variable,
+};
 
 /// The variables that are handed to the store.
 const VARIABLES: &[&str] = &[
@@ -51,6 +54,7 @@ const CONNECTION_PIECES: &[(&str, &str)] = &[
 pub(super) fn build(
     location: &Location,
     environment: Environment<'_>,
+    io: Option<&Handle>,
 ) -> Result<Arc<dyn ObjectStore>> {
     let connection = variable(environment, "AZURE_STORAGE_CONNECTION_STRING").unwrap_or_default();
     check_credentials(location, environment)?;
@@ -80,6 +84,9 @@ pub(super) fn build(
     }
     if let Some(account) = &location.account {
         builder = builder.with_account(account);
+    }
+    if let Some(io) = io {
+        builder = builder.with_http_connector(connector(io));
     }
     Ok(Arc::new(
         builder.build().map_err(|error| refused(location, &error))?,

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use sheaf_base::{Result, SheafError};
+use tokio::runtime::Handle;
 
-use super::{Environment, Location, client_options, is_true, refused, retry_config, variable};
+use super::{
+    Environment, Location, client_options, connector, is_true, refused, retry_config, variable,
+};
 
 /// The variables that are handed to the store.
 const VARIABLES: &[&str] = &[
@@ -34,6 +37,7 @@ const GCLOUD_CREDENTIALS: &str = ".config/gcloud/application_default_credentials
 pub(super) fn build(
     location: &Location,
     environment: Environment<'_>,
+    io: Option<&Handle>,
 ) -> Result<Arc<dyn ObjectStore>> {
     // The emulator's variable is the one Google's own client libraries read.
     let emulator = variable(environment, "STORAGE_EMULATOR_HOST");
@@ -63,6 +67,9 @@ pub(super) fn build(
             format!("http://{host}")
         };
         builder = builder.with_base_url(&url).with_skip_signature(true);
+    }
+    if let Some(io) = io {
+        builder = builder.with_http_connector(connector(io));
     }
     Ok(Arc::new(
         builder.build().map_err(|error| refused(location, &error))?,

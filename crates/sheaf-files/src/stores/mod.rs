@@ -2,8 +2,9 @@
 //!
 //! The session turns every path of a statement into a [`Location`] and calls [`ensure_store`]
 //! before anything is listed, read or written; from then on the engine finds the store by the
-//! location's [`Location::store_url`]. This module reads no environment of its own: the session
-//! hands in the look-up. It must not know of formats, tables or statements.
+//! location's [`Location::store_url`], in the registry of the session. This module reads no
+//! environment of its own: the session hands in the look-up. It must not know of formats, tables or
+//! statements.
 
 mod azure;
 mod gcs;
@@ -17,8 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::execution::runtime_env::RuntimeEnv;
+use object_store::client::SpawnedReqwestConnector;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use sheaf_base::{Result, SheafError};
+use tokio::runtime::Handle;
 
 pub use location::{Location, locate, percent_decode, percent_encode};
 
@@ -146,7 +149,8 @@ pub static SCHEMES: &[SchemeDecl] = &[
 /// The store of `location`, registered in `runtime` on the first call for its bucket or host.
 ///
 /// No request is sent: wrong credentials show on the first read or write. The store of a bucket
-/// keeps the credentials it was first registered with.
+/// keeps the credentials it was first registered with, so `runtime` is one session's. Requests run
+/// on `io` if it is given.
 ///
 /// # Errors
 /// `UserInput` if the environment lacks credentials; the hint names the variables to set.
@@ -154,19 +158,25 @@ pub fn ensure_store(
     location: &Location,
     runtime: &RuntimeEnv,
     environment: Environment<'_>,
+    io: Option<&Handle>,
 ) -> Result<Arc<dyn ObjectStore>> {
     if let Ok(store) = runtime.object_store(&location.store_url) {
         return Ok(store);
     }
     let store = match location.scheme.kind {
         StoreKind::Local => Arc::new(object_store::local::LocalFileSystem::new()),
-        StoreKind::S3 => s3::build(location, environment)?,
-        StoreKind::Gcs => gcs::build(location, environment)?,
-        StoreKind::Azure => azure::build(location, environment)?,
-        StoreKind::Http => http::build(location)?,
+        StoreKind::S3 => s3::build(location, environment, io)?,
+        StoreKind::Gcs => gcs::build(location, environment, io)?,
+        StoreKind::Azure => azure::build(location, environment, io)?,
+        StoreKind::Http => http::build(location, io)?,
     };
     runtime.register_object_store(location.store_url.as_ref(), Arc::clone(&store));
     Ok(store)
+}
+
+/// Sends the requests of every remote store on `io`.
+fn connector(io: &Handle) -> SpawnedReqwestConnector {
+    SpawnedReqwestConnector::new(io.clone())
 }
 
 /// The retries of every remote store.

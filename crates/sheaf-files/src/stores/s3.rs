@@ -5,8 +5,11 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use sheaf_base::{Result, SheafError};
+use tokio::runtime::Handle;
 
-use super::{Environment, Location, client_options, is_true, refused, retry_config, variable};
+use super::{
+    Environment, Location, client_options, connector, is_true, refused, retry_config, variable,
+};
 
 /// The variables that are handed to the store, in the spelling of the AWS programs. A later one
 /// wins over an earlier one that sets the same thing.
@@ -44,10 +47,13 @@ pub(super) const VARIABLES: &[&str] = &[
 pub(super) fn build(
     location: &Location,
     environment: Environment<'_>,
+    io: Option<&Handle>,
 ) -> Result<Arc<dyn ObjectStore>> {
-    let store = configure(location, environment)?
-        .build()
-        .map_err(|error| refused(location, &error))?;
+    let mut builder = configure(location, environment)?;
+    if let Some(io) = io {
+        builder = builder.with_http_connector(connector(io));
+    }
+    let store = builder.build().map_err(|error| refused(location, &error))?;
     Ok(Arc::new(store))
 }
 

@@ -159,7 +159,7 @@ fn missing_credentials_name_the_variables() {
             "AZURE_STORAGE_ACCOUNT_KEY",
         ),
     ] {
-        let error = ensure_store(&at(text).unwrap(), &runtime, &nothing).unwrap_err();
+        let error = ensure_store(&at(text).unwrap(), &runtime, &nothing, None).unwrap_err();
         assert!(
             error.hint().unwrap().contains(variable),
             "{text}: {:?}",
@@ -168,7 +168,7 @@ fn missing_credentials_name_the_variables() {
         assert!(error.message().contains(text));
     }
     let only_key = |name: &str| (name == "AWS_ACCESS_KEY_ID").then(|| "key".to_owned());
-    let error = ensure_store(&at("s3://b/x").unwrap(), &runtime, &only_key).unwrap_err();
+    let error = ensure_store(&at("s3://b/x").unwrap(), &runtime, &only_key, None).unwrap_err();
     assert_eq!(error.hint(), Some("set AWS_SECRET_ACCESS_KEY too"));
 }
 
@@ -196,8 +196,8 @@ fn one_store_a_bucket_and_never_shared() {
         "https://host/x",
     ] {
         let location = at(text).unwrap();
-        let store = ensure_store(&location, &runtime, &environment).unwrap();
-        let again = ensure_store(&location, &runtime, &nothing).unwrap();
+        let store = ensure_store(&location, &runtime, &environment, None).unwrap();
+        let again = ensure_store(&location, &runtime, &nothing, None).unwrap();
         assert!(Arc::ptr_eq(&store, &again), "{text}");
         assert!(
             !stores.iter().any(|known| Arc::ptr_eq(known, &store)),

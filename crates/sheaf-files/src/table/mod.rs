@@ -26,9 +26,12 @@ use object_store::path::Path;
 use self::prune::{is_about_partitions, prune};
 use crate::formats::options::JsonFormat as Arrangement;
 use crate::formats::{Compression, FormatDecl};
+use crate::open::{LINE_NUMBER_COLUMN, PARTITION_COLUMN, PATH_COLUMN};
 use crate::partition::{PartitionInfo, Stretch, distribute};
 use crate::scan::FileLabel;
 use crate::scan::csv::CsvLayout;
+use crate::scan::known_columns::KnownColumns;
+use crate::scan::typed::TypedKind;
 
 /// Rows up to which a LIMIT is read by one stream, in the files' order: more threads would only
 /// read what is thrown away.
@@ -67,13 +70,14 @@ pub(crate) enum Reader {
     Csv(CsvLayout),
     Json {
         arrangement: Arrangement,
-        arrays: HashMap<Path, bool>,
+        arrays: Arc<HashMap<Path, bool>>,
         text_paths: Arc<HashSet<String>>,
+        is_strict: bool,
     },
     Text,
     Parquet,
-    Arrow,
-    Avro,
+    /// Arrow or Avro.
+    Typed(TypedKind),
 }
 
 /// What a [`FileTable`] is made of.
@@ -87,6 +91,10 @@ pub(crate) struct FileTableParts {
     /// Number of hive columns; they come first among the partition columns.
     pub(crate) hive_columns: usize,
     pub(crate) has_virtual_columns: bool,
+    /// Whether the last of the files' columns is the number of the line.
+    pub(crate) has_line_numbers: bool,
+    /// What the files that were looked at have, if not all were.
+    pub(crate) known: Option<Arc<KnownColumns>>,
     pub(crate) reader: Reader,
 }
 
@@ -105,6 +113,19 @@ impl FileTable {
     #[must_use]
     pub fn format(&self) -> &'static FormatDecl {
         self.parts.format
+    }
+
+    /// The columns that `*` does not show, as far as the request wants them.
+    #[must_use]
+    pub fn virtual_columns(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        if self.parts.has_line_numbers {
+            names.push(LINE_NUMBER_COLUMN);
+        }
+        if self.parts.has_virtual_columns {
+            names.extend([PATH_COLUMN, PARTITION_COLUMN]);
+        }
+        names
     }
 
     /// Number of files.

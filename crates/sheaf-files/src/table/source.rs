@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use datafusion::catalog::Session;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, ParquetFileReaderFactory,
+};
 use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
 use datafusion::error::Result as EngineResult;
 
 use super::{FileTable, Reader};
-use crate::scan::arrow::ArrowFormat;
-use crate::scan::avro::AvroFormat;
 use crate::scan::csv::CsvFormat;
 use crate::scan::json::JsonFormat;
+use crate::scan::known_columns::CheckedReaders;
 use crate::scan::named::NamedSource;
 use crate::scan::text::TextFormat;
+use crate::scan::typed::TypedFormat;
 use crate::scan::{RecordFormat, RecordSource};
 
 /// Bytes fetched from a remote Parquet file's end at once, which hold most footers.
@@ -24,21 +26,27 @@ impl FileTable {
     pub(super) fn file_source(&self, session: &dyn Session) -> EngineResult<Arc<dyn FileSource>> {
         let schema = self.parts.table_schema.clone();
         let file_schema = Arc::clone(schema.file_schema());
+        let known = self.parts.known.clone();
         let format: Arc<dyn RecordFormat> = match &self.parts.reader {
-            Reader::Csv(layout) => Arc::new(CsvFormat::new(layout.clone(), file_schema)),
+            Reader::Csv(layout) => Arc::new(CsvFormat::new(layout.clone(), file_schema, known)),
             Reader::Json {
                 arrangement,
                 arrays,
                 text_paths,
+                is_strict,
             } => Arc::new(JsonFormat {
                 file_schema,
                 arrangement: *arrangement,
-                arrays: arrays.clone(),
+                arrays: Arc::clone(arrays),
                 text_paths: Arc::clone(text_paths),
+                is_strict: *is_strict,
             }),
             Reader::Text => Arc::new(TextFormat { file_schema }),
-            Reader::Arrow => Arc::new(ArrowFormat { file_schema }),
-            Reader::Avro => Arc::new(AvroFormat { file_schema }),
+            Reader::Typed(kind) => Arc::new(TypedFormat {
+                kind: *kind,
+                file_schema,
+                known,
+            }),
             Reader::Parquet => return self.parquet_source(session),
         };
         Ok(Arc::new(RecordSource::new(format, schema)))
@@ -48,11 +56,17 @@ impl FileTable {
         let runtime = session.runtime_env();
         let store = runtime.object_store(&self.parts.store_url)?;
         let cache = runtime.cache_manager.get_file_metadata_cache();
+        let mut readers: Arc<dyn ParquetFileReaderFactory> =
+            Arc::new(CachedParquetFileReaderFactory::new(store, cache));
+        if let Some(known) = self.parts.known.clone() {
+            readers = Arc::new(CheckedReaders {
+                inner: readers,
+                known,
+            });
+        }
         let source = ParquetSource::new(self.parts.table_schema.clone())
             .with_table_parquet_options(session.default_table_options().parquet)
-            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
-                store, cache,
-            )))
+            .with_parquet_file_reader_factory(readers)
             .with_metadata_size_hint(FOOTER_BYTES_HINT);
         Ok(Arc::new(NamedSource::new(Arc::new(source))))
     }

@@ -257,3 +257,112 @@ async fn wrong_options_are_named() {
         "option delim is given twice"
     );
 }
+
+#[tokio::test]
+async fn quotes_that_make_no_sense_name_their_line() {
+    let fixture = Fixture::new();
+    let many = "1,x\n".repeat(100_000);
+    for (name, content, expected) in [
+        (
+            "open.csv",
+            "a,b\n1,x\n2,\"y\n3,z\n".to_owned(),
+            "open.csv:3: the quoted value",
+        ),
+        (
+            "late.csv",
+            format!("a,b\n{many}2,\"y\n"),
+            "late.csv:100002: the quoted value",
+        ),
+        (
+            "text.csv",
+            "a,b\n\"x\"y,1\n".to_owned(),
+            "text.csv:2: text follows the quote",
+        ),
+    ] {
+        fixture.write(name, content);
+        for bytes in [1 << 20, 100_000] {
+            let request = crate::tests::with_partition_size(fixture.request(name), bytes);
+            let error = fixture.error(&request).await;
+            assert!(fixture.short(&error).starts_with(expected), "{error}");
+        }
+    }
+    // A quote within unquoted text is text, as in RFC 4180's spirit and in DuckDB.
+    fixture.write("inch.csv", "a,b\n5\" pipe,1\n");
+    assert_eq!(
+        fixture.select("inch.csv", "SELECT * FROM t").await,
+        ["5\" pipe|1"]
+    );
+}
+
+/// DuckDB 2.0's sniffer gives the same for each.
+#[tokio::test]
+async fn quotes_escapes_comments_and_titles_are_detected() {
+    let fixture = Fixture::new();
+    for (name, content, rows) in [
+        (
+            "back.csv",
+            "a,b\n\"say \\\"hi\\\"\",3\nx,4\n",
+            vec!["say \"hi\"|3", "x|4"],
+        ),
+        ("single.csv", "a,b\n'x,y',3\nz,4\n", vec!["x,y|3", "z|4"]),
+        (
+            "tis.csv",
+            "a,b\n'tis,3\nisn't,4\n",
+            vec!["'tis|3", "isn't|4"],
+        ),
+        ("title.csv", "Sales\n\na,b\n1,2\n3,4\n", vec!["1|2", "3|4"]),
+        ("bomq.csv", "\u{feff}\"a\",\"b,c\"\n1,2\n", vec!["1|2"]),
+    ] {
+        fixture.write(name, content);
+        assert_eq!(
+            fixture.select(name, "SELECT * FROM t").await,
+            rows,
+            "{name}"
+        );
+    }
+    fixture.write("comment.csv", "# made by hand\na,b\n1,2\n# 3,4\n5,6\n");
+    assert_eq!(
+        fixture.select("comment.csv", "SELECT a, b FROM t").await,
+        ["1|2", "5|6"]
+    );
+    fixture.write("hash.csv", "#id,b\n1,2\n");
+    assert_eq!(
+        fixture.select("hash.csv", "SELECT \"#id\" FROM t").await,
+        ["1"]
+    );
+}
+
+#[tokio::test]
+async fn a_column_of_any_file_is_a_column_of_the_table() {
+    let fixture = Fixture::new();
+    for i in 0..40 {
+        let content = match i {
+            5 => "a,rare\n5,\n",
+            23 => "a,rare\n23,7\n",
+            _ => "a\n1\n",
+        };
+        fixture.write(&format!("many/f{i:02}.csv"), content);
+    }
+    let request = fixture.request("many/*.csv");
+    assert_eq!(fixture.columns(&request).await, ["a BIGINT", "rare BIGINT"]);
+    let sum = fixture
+        .select("many/*.csv", "SELECT sum(a), sum(rare), count(*) FROM t")
+        .await;
+    assert_eq!(sum, ["66|7|40"]);
+}
+
+/// Of 4,100 files 4,096 are looked at; the place of the odd one is none of theirs.
+#[tokio::test]
+async fn a_column_that_nobody_looked_for_fails_the_scan() {
+    let fixture = Fixture::new();
+    for i in 0..4_100 {
+        let content = if i == 1_024 { "a,odd\n1,2\n" } else { "a\n1\n" };
+        fixture.write(&format!("f{i:04}.csv"), content);
+    }
+    let error = fixture.error(&fixture.request("*.csv")).await;
+    assert_eq!(
+        fixture.short(&error),
+        "f1024.csv: column \"odd\" is in none of the 4096 files by which columns were detected"
+    );
+    assert!(error.hint().is_some());
+}

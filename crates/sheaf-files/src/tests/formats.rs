@@ -195,6 +195,10 @@ async fn text_files_give_lines() {
     fixture.write("a.log", b"one\r\n\ntwo \xff\nthree");
     let rows = fixture.select("a.log", "SELECT line FROM t").await;
     assert_eq!(rows, ["one", "", "two \u{fffd}", "three"]);
+    let mut numbered = with_partition_size(fixture.request("a.log"), 4);
+    numbered.line_numbers = true;
+    let rows = fixture.rows(&numbered, "SELECT _line, line FROM t WHERE _line > 2");
+    assert_eq!(rows.await.unwrap(), ["3|two \u{fffd}", "4|three"]);
     let request = fixture
         .request("a.log")
         .with_option("compressoin", text("none"));

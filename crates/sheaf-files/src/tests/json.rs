@@ -1,5 +1,6 @@
 //! JSON: arrangements, inference, nested values.
 
+use crate::OptionValue;
 use crate::scan::json_values::{ArrayUnwrapper, ValueSplitter};
 use crate::tests::{Fixture, text, types};
 
@@ -167,4 +168,26 @@ async fn formats_that_the_user_gives_are_taken() {
         fixture.rows(&request, "SELECT a FROM t").await.unwrap(),
         ["1"]
     );
+}
+
+#[tokio::test]
+async fn a_key_beyond_the_sample_fails_where_it_would_be_lost() {
+    let fixture = Fixture::new();
+    let many = "{\"a\": 1}\n".repeat(20_480);
+    fixture.write("late.jsonl", format!("{many}{{\"a\": 2, \"b\": 3}}\n"));
+    let request = fixture.request("late.jsonl");
+    let error = fixture.error(&request).await;
+    assert_eq!(
+        fixture.short(&error),
+        "late.jsonl:20481: column \"b\" is not in the values by which columns were detected"
+    );
+    // Nothing is lost by who asks for other columns, or looks at all values.
+    let rows = fixture.select("late.jsonl", "SELECT count(*) FROM t").await;
+    assert_eq!(rows, ["20481"]);
+    let all = request.with_option("sample_size", OptionValue::Number(-1.0));
+    let rows = fixture
+        .rows(&all, "SELECT sum(a), sum(b) FROM t")
+        .await
+        .unwrap();
+    assert_eq!(rows, ["20482|3"]);
 }

@@ -46,7 +46,7 @@ fn large_files_are_cut_and_small_ones_gathered() {
             "9:6"
         ]
     );
-    assert_eq!(auto_size(1_000, 4), 8 << 20);
+    assert_eq!(auto_size(1_000, 4), 256 << 10);
     assert_eq!(auto_size(1 << 40, 4), 128 << 20);
     assert_eq!(auto_size(800 << 20, 2), 100 << 20);
 }
@@ -69,6 +69,7 @@ fn groups_are_even_and_keep_partitions_together() {
 }
 
 const COMMA: Quoting = Quoting {
+    has_comments: false,
     quote: b'"',
     escape: None,
     delimiter: b',',

@@ -30,9 +30,11 @@ use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_files::{FileTable, ReadRequest};
+use tokio::runtime::Handle;
 
 use self::context::BoundContext;
-use self::references::{Reference, references};
+use self::references::{Reference, call_key, references};
+use self::virtual_columns::Wanted;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA, Relation, View};
 
 pub(crate) use self::declared::without_partition_columns;
@@ -48,12 +50,35 @@ pub(crate) struct Binder<'a> {
     state: &'a SessionState,
     partition_size: Option<ByteCount>,
     environment: &'a [(String, String)],
+    io: &'a Handle,
     view_depth: usize,
+}
+
+/// A table that was opened.
+struct Opened {
+    source: Arc<dyn TableSource>,
+    /// Its columns that `*` does not show.
+    hidden: Vec<&'static str>,
+}
+
+impl Opened {
+    fn files(table: Arc<FileTable>) -> Self {
+        let hidden = table.virtual_columns();
+        let source = provider_as_source(table);
+        Self { source, hidden }
+    }
+
+    fn other(source: Arc<dyn TableSource>) -> Self {
+        let hidden = vec![];
+        Self { source, hidden }
+    }
 }
 
 /// What the names of one statement stand for.
 #[derive(Default)]
 pub(crate) struct Bound {
+    /// Columns that `*` does not show, by the keys of the maps below.
+    hidden: HashMap<String, Vec<&'static str>>,
     /// By resolved table reference.
     tables: HashMap<String, Arc<dyn TableSource>>,
     /// By the text of the call.
@@ -66,12 +91,14 @@ impl<'a> Binder<'a> {
         state: &'a SessionState,
         partition_size: Option<ByteCount>,
         environment: &'a [(String, String)],
+        io: &'a Handle,
     ) -> Self {
         Self {
             catalog,
             state,
             partition_size,
             environment,
+            io,
             view_depth: 0,
         }
     }
@@ -83,13 +110,13 @@ impl<'a> Binder<'a> {
             column_names::name_computed(&mut statement);
             literals::fold_exactly(&mut statement);
             sheaf_operators::rewrite(&mut statement)?;
-            let with_virtual_columns = virtual_columns::are_mentioned(&statement);
-            if with_virtual_columns {
+            let wanted = virtual_columns::mentioned(&statement);
+            let bound = self.open_all(&statement, wanted).await?;
+            if wanted.any() {
                 virtual_columns::hide_from_wildcards(&mut statement, &|factor| {
-                    self.is_file_relation(factor)
+                    self.hidden_columns(factor, &bound)
                 });
             }
-            let bound = self.open_all(&statement, with_virtual_columns).await?;
             merged_columns::merge(&mut statement, &|factor| self.columns_of(factor, &bound));
             let context = BoundContext::new(self.state, self.catalog, bound);
             let options = ParserOptions::from(&self.state.config_options().sql_parser);
@@ -135,7 +162,7 @@ impl<'a> Binder<'a> {
         )?)
     }
 
-    async fn open_all(self, statement: &ast::Statement, virtual_columns: bool) -> Result<Bound> {
+    async fn open_all(self, statement: &ast::Statement, wanted: Wanted) -> Result<Bound> {
         let mut bound = Bound::default();
         for reference in references(statement) {
             match reference {
@@ -144,8 +171,9 @@ impl<'a> Binder<'a> {
                     if bound.tables.contains_key(&key) {
                         continue;
                     }
-                    if let Some(source) = self.open_name(&name, virtual_columns).await? {
-                        bound.tables.insert(key, source);
+                    if let Some(opened) = self.open_name(&name, wanted).await? {
+                        bound.hidden.insert(key.clone(), opened.hidden);
+                        bound.tables.insert(key, opened.source);
                     }
                 }
                 Reference::Call {
@@ -157,9 +185,10 @@ impl<'a> Binder<'a> {
                         continue;
                     }
                     if let Some(mut request) = arguments::read_request(&name, &arguments)? {
-                        request.virtual_columns = virtual_columns;
-                        let table = self.open(&request).await?;
-                        bound.calls.insert(key, provider_as_source(table));
+                        wanted.ask(&mut request);
+                        let opened = Opened::files(self.open(&request).await?);
+                        bound.hidden.insert(key.clone(), opened.hidden);
+                        bound.calls.insert(key, opened.source);
                     }
                 }
             }
@@ -172,38 +201,34 @@ impl<'a> Binder<'a> {
         let mut request = request.clone();
         request.partition_size = request.partition_size.or(self.partition_size);
         request.environment = self.environment.to_vec();
+        request.io = Some(self.io.clone());
         sheaf_files::open(&request, self.state).await
     }
 
-    async fn open_name(
-        self,
-        name: &ast::ObjectName,
-        virtual_columns: bool,
-    ) -> Result<Option<Arc<dyn TableSource>>> {
+    async fn open_name(self, name: &ast::ObjectName, wanted: Wanted) -> Result<Option<Opened>> {
         if let Some(path) = is_path(name) {
             let mut request = ReadRequest::path(path);
-            request.virtual_columns = virtual_columns;
-            let table = self.open(&request).await?;
-            return Ok(Some(provider_as_source(table)));
+            wanted.ask(&mut request);
+            return Ok(Some(Opened::files(self.open(&request).await?)));
         }
         let reference = table_reference(name)?;
         if reference
             .schema()
             .is_some_and(|schema| schema != PUBLIC_SCHEMA)
         {
-            return self.open_system(reference).await;
+            return Ok(self.open_system(reference).await?.map(Opened::other));
         }
         let provider: Arc<dyn TableProvider> = match self.catalog.get(reference.table()) {
             None => return Ok(None),
             Some(Relation::Table(table)) => table,
             Some(Relation::Files(files)) => {
                 let mut request = files.request;
-                request.virtual_columns = virtual_columns;
-                self.open(&request).await?
+                wanted.ask(&mut request);
+                return Ok(Some(Opened::files(self.open(&request).await?)));
             }
             Some(Relation::View(view)) => self.open_view(reference.table(), view).await?,
         };
-        Ok(Some(provider_as_source(provider)))
+        Ok(Some(Opened::other(provider_as_source(provider))))
     }
 
     async fn open_system(self, reference: TableReference) -> Result<Option<Arc<dyn TableSource>>> {
@@ -243,8 +268,17 @@ impl<'a> Binder<'a> {
         rename_columns(self.plan_query(query).await?, columns)
     }
 
-    fn is_file_relation(self, relation: &ast::TableFactor) -> bool {
-        matches!(self.file_request(relation), Ok(Some(_)))
+    /// The columns of a relation that `*` does not show.
+    fn hidden_columns(self, relation: &ast::TableFactor, bound: &Bound) -> Vec<&'static str> {
+        let ast::TableFactor::Table { name, args, .. } = relation else {
+            return vec![];
+        };
+        let key = match args {
+            Some(arguments) => Ok(call_key(name, &arguments.args)),
+            None => self.key_of(name),
+        };
+        let hidden = key.ok().and_then(|key| bound.hidden.get(&key));
+        hidden.cloned().unwrap_or_default()
     }
 
     fn file_request(self, relation: &ast::TableFactor) -> Result<Option<ReadRequest>> {
@@ -263,7 +297,7 @@ impl<'a> Binder<'a> {
         })
     }
 
-    /// The columns of a table that has been opened.
+    /// The columns of a table that has been opened, as `*` shows them.
     fn columns_of(self, factor: &ast::TableFactor, bound: &Bound) -> Option<Vec<String>> {
         let ast::TableFactor::Table { name, args, .. } = factor else {
             return None;
@@ -272,14 +306,11 @@ impl<'a> Binder<'a> {
             Some(args) => bound.calls.get(&references::call_key(name, &args.args))?,
             None => bound.tables.get(&self.key_of(name).ok()?)?,
         };
+        let hidden = self.hidden_columns(factor, bound);
         let schema = source.schema();
-        Some(
-            schema
-                .fields()
-                .iter()
-                .map(|field| field.name().clone())
-                .collect(),
-        )
+        let names = schema.fields().iter().map(|field| field.name());
+        let shown = names.filter(|name| !hidden.contains(&name.as_str()));
+        Some(shown.cloned().collect())
     }
 
     fn key_of(self, name: &ast::ObjectName) -> Result<String> {

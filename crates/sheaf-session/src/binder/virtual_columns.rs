@@ -1,6 +1,7 @@
-//! `_path` and `_partition`: columns that file tables have, but that `*` does not show.
+//! `_path`, `_partition` and, of text, `_line`: columns that file tables have, but that `*` does not
+//! show.
 //!
-//! They cost a little in every scan, so a table offers them only if the statement mentions one.
+//! They cost something in every scan, so a table offers them only if the statement mentions one.
 //! Then every `*` that covers such a table is rewritten to leave them out. It is done on the
 //! syntax tree, since the engine expands `*` without asking.
 
@@ -11,13 +12,39 @@ use datafusion::sql::sqlparser::ast::{
     Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, Visit,
     VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
 };
+use sheaf_files::ReadRequest;
 
-/// The virtual columns, in the order in which tables append them.
-pub(crate) const VIRTUAL_COLUMNS: [&str; 2] = ["_path", "_partition"];
+/// The column of a line's number, which stops files from being split.
+const LINE_COLUMN: &str = "_line";
 
-/// Whether the statement names a virtual column anywhere.
-pub(super) fn are_mentioned(statement: &ast::Statement) -> bool {
-    struct Finder;
+/// The columns that any file has.
+const FILE_COLUMNS: [&str; 2] = ["_path", "_partition"];
+
+/// Which virtual columns a statement mentions.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    /// `_path` or `_partition`.
+    pub(super) files: bool,
+    /// `_line`.
+    pub(super) lines: bool,
+}
+
+impl Wanted {
+    /// Whether any is mentioned.
+    pub(super) fn any(self) -> bool {
+        self.files || self.lines
+    }
+
+    /// Asks for the columns.
+    pub(super) fn ask(self, request: &mut ReadRequest) {
+        request.virtual_columns = self.files;
+        request.line_numbers = self.lines;
+    }
+}
+
+/// The virtual columns that the statement names anywhere.
+pub(super) fn mentioned(statement: &ast::Statement) -> Wanted {
+    struct Finder(Wanted);
     impl Visitor for Finder {
         type Break = ();
 
@@ -27,21 +54,25 @@ pub(super) fn are_mentioned(statement: &ast::Statement) -> bool {
                 Expr::CompoundIdentifier(parts) => parts.last(),
                 _ => None,
             };
-            match last {
-                Some(ident) if is_virtual(ident) => ControlFlow::Break(()),
-                _ => ControlFlow::Continue(()),
+            if let Some(ident) = last {
+                let is = |name: &str| ident.value.eq_ignore_ascii_case(name);
+                self.0.files |= FILE_COLUMNS.iter().any(|name| is(name));
+                self.0.lines |= is(LINE_COLUMN);
             }
+            ControlFlow::Continue(())
         }
     }
-    statement.visit(&mut Finder).is_break()
+    let mut finder = Finder(Wanted::default());
+    let _ = statement.visit(&mut finder);
+    finder.0
 }
 
+/// The virtual columns that a relation has.
+type ColumnsOf<'a> = &'a dyn Fn(&TableFactor) -> Vec<&'static str>;
+
 /// Makes every `*` over a file table leave the virtual columns out.
-pub(super) fn hide_from_wildcards(
-    statement: &mut ast::Statement,
-    is_file: &dyn Fn(&TableFactor) -> bool,
-) {
-    struct Hider<'a>(&'a dyn Fn(&TableFactor) -> bool);
+pub(super) fn hide_from_wildcards(statement: &mut ast::Statement, columns_of: ColumnsOf<'_>) {
+    struct Hider<'a>(ColumnsOf<'a>);
     impl VisitorMut for Hider<'_> {
         type Break = ();
 
@@ -50,10 +81,10 @@ pub(super) fn hide_from_wildcards(
             ControlFlow::Continue(())
         }
     }
-    let _ = statement.visit(&mut Hider(is_file));
+    let _ = statement.visit(&mut Hider(columns_of));
 }
 
-fn hide_in_select(select: &mut Select, is_file: &dyn Fn(&TableFactor) -> bool) {
+fn hide_in_select(select: &mut Select, columns_of: ColumnsOf<'_>) {
     let relations: Vec<&TableFactor> = select
         .from
         .iter()
@@ -61,8 +92,11 @@ fn hide_in_select(select: &mut Select, is_file: &dyn Fn(&TableFactor) -> bool) {
             std::iter::once(&item.relation).chain(item.joins.iter().map(|j| &j.relation))
         })
         .collect();
-    let is_file: Vec<bool> = relations.iter().map(|relation| is_file(relation)).collect();
-    if !is_file.contains(&true) {
+    let hidden: Vec<Vec<&str>> = relations.iter().map(|r| columns_of(r)).collect();
+    let mut all: Vec<&str> = hidden.iter().flatten().copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    if all.is_empty() {
         return;
     }
     let names: Vec<Option<ObjectName>> = relations.iter().map(|r| visible_name(r)).collect();
@@ -80,14 +114,14 @@ fn hide_in_select(select: &mut Select, is_file: &dyn Fn(&TableFactor) -> bool) {
     let mut projection = Vec::with_capacity(select.projection.len());
     for mut item in select.projection.drain(..) {
         match &mut item {
-            SelectItem::Wildcard(options) if is_single || merges_columns => exclude(options),
+            SelectItem::Wildcard(options) if is_single || merges_columns => {
+                exclude(options, &all);
+            }
             SelectItem::Wildcard(options) if names.iter().all(Option::is_some) => {
-                let each = names.iter().flatten().zip(&is_file);
-                projection.extend(each.map(|(name, is_file)| {
+                let each = names.iter().flatten().zip(&hidden);
+                projection.extend(each.map(|(name, hidden)| {
                     let mut options = options.clone();
-                    if *is_file {
-                        exclude(&mut options);
-                    }
+                    exclude(&mut options, hidden);
                     let kind = SelectItemQualifiedWildcardKind::ObjectName(name.clone());
                     SelectItem::QualifiedWildcard(kind, options)
                 }));
@@ -97,9 +131,9 @@ fn hide_in_select(select: &mut Select, is_file: &dyn Fn(&TableFactor) -> bool) {
                 SelectItemQualifiedWildcardKind::ObjectName(wanted),
                 options,
             ) => {
-                let mut each = names.iter().zip(&is_file);
-                if each.any(|(name, is_file)| *is_file && name.as_ref() == Some(wanted)) {
-                    exclude(options);
+                let mut each = names.iter().zip(&hidden);
+                if let Some((_, hidden)) = each.find(|(name, _)| name.as_ref() == Some(wanted)) {
+                    exclude(options, hidden);
                 }
             }
             _ => {}
@@ -146,23 +180,20 @@ pub(super) fn merges_columns(join: &ast::Join) -> bool {
     )
 }
 
-fn exclude(options: &mut WildcardAdditionalOptions) {
+fn exclude(options: &mut WildcardAdditionalOptions, names: &[&str]) {
+    if names.is_empty() {
+        return;
+    }
     let mut columns = match options.opt_exclude.take() {
         None => vec![],
         Some(ExcludeSelectItem::Single(column)) => vec![column],
         Some(ExcludeSelectItem::Multiple(columns)) => columns,
     };
-    for name in VIRTUAL_COLUMNS {
-        let column = ObjectName::from(vec![Ident::new(name)]);
+    for name in names {
+        let column = ObjectName::from(vec![Ident::new(*name)]);
         if !columns.contains(&column) {
             columns.push(column);
         }
     }
     options.opt_exclude = Some(ExcludeSelectItem::Multiple(columns));
-}
-
-fn is_virtual(ident: &Ident) -> bool {
-    VIRTUAL_COLUMNS
-        .iter()
-        .any(|name| ident.value.eq_ignore_ascii_case(name))
 }

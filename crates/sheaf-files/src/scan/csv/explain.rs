@@ -13,8 +13,9 @@ use regex::Regex;
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError, sql_type_name};
 
-use super::{Columns, CsvLayout, skip_top_of};
+use super::{Columns, CsvLayout};
 use crate::scan::Piece;
+use crate::scan::quotes::Quoting;
 use crate::scan::records::records;
 use crate::scan::stream::Explain;
 
@@ -136,12 +137,17 @@ impl CsvExplain {
     /// Reads the piece again up to record `index`, counted from 0, headers included.
     async fn find(&self, index: u64) -> Result<Option<Found>> {
         let file = &self.piece.file;
-        let parts = records(file, self.piece.range.clone(), self.layout.quoting()).await?;
+        let range = self.piece.range.clone();
+        // Wrong quotes have been told already, or are what is looked for.
+        let quoting = self.layout.quoting().map(|quoting| Quoting {
+            has_comments: true,
+            ..quoting
+        });
+        let parts = records(file, range, quoting, self.layout.skip).await?;
         let mut line = 1 + self.lines_before(parts.start).await?;
         let mut chunks = parts.chunks;
         if parts.start == 0 {
             line += self.layout.skip as u64;
-            chunks = skip_top_of(chunks, self.layout.skip);
         }
         let mut finder = Finder::new(&self.layout, line, index);
         while let Some(chunk) = chunks.try_next().await? {

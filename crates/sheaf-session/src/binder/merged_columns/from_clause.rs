@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::{ColumnsOf, item_name, replace};
 use crate::binder::normalize;
-use crate::binder::virtual_columns::{VIRTUAL_COLUMNS, merges_columns, visible_name};
+use crate::binder::virtual_columns::{merges_columns, visible_name};
 
 /// What is known of tables: those that are open, and the CTEs around.
 pub(super) struct Known<'a> {
@@ -236,9 +236,7 @@ impl Scope {
             let columns = relation.columns.as_ref()?.iter();
             left.extend(columns.filter(|c| !relation.hidden.contains(c)).cloned());
         }
-        let is_common =
-            |name: &String| right.contains(name) && !VIRTUAL_COLUMNS.contains(&name.as_str());
-        let names = left.into_iter().filter(is_common);
+        let names = left.into_iter().filter(|name| right.contains(name));
         Some(
             names
                 .map(|name| ObjectName::from(vec![Ident::with_quote('"', name)]))
