@@ -13,7 +13,6 @@ use futures::StreamExt;
 use futures::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
 
-use super::CHUNK_ROWS_MAX;
 use super::bloom::Bloom;
 use super::chunk::Chunk;
 use super::collect::{Collected, Collector};
@@ -21,8 +20,9 @@ use super::dynamic::Bounds;
 use super::keys::{integers, is_integer};
 use super::metrics::JoinMetrics;
 use super::spec::JoinSpec;
-use super::spill::{BucketFiles, BucketSet, Stage};
+use super::spill::{BucketFiles, BucketSet, SpilledBucket, Stage};
 use super::table::{IndexPlan, Table, joined};
+use super::{BUCKETS, CHUNK_ROWS_MAX};
 
 /// The build side, when it is there; each probe partition waits for it. An error is everybody's.
 pub(super) type BuildFuture =
@@ -52,7 +52,8 @@ pub(super) struct Built {
     table: Mutex<Option<Arc<Table>>>,
     pub(super) evicted: BucketSet,
     pub(super) bloom: Option<Bloom>,
-    pub(super) build_files: BucketFiles,
+    /// The evicted build rows of each bucket.
+    build_buckets: Mutex<Vec<Option<SpilledBucket>>>,
     pub(super) probe_files: BucketFiles,
     /// A reservation without bytes, of the same consumer.
     reservation: MemoryReservation,
@@ -81,6 +82,11 @@ impl Built {
     /// For the rows that a probe sends to files.
     pub(super) fn stage(&self) -> Stage {
         Stage::new(self.reservation.new_empty())
+    }
+
+    /// The evicted build rows of a bucket, once.
+    pub(super) fn take_build_bucket(&self, bucket: usize) -> Option<SpilledBucket> {
+        self.build_buckets.lock().get_mut(bucket)?.take()
     }
 
     pub(super) fn reservation(&self) -> &MemoryReservation {
@@ -141,6 +147,10 @@ pub(super) async fn build(
         bloom,
         reservation,
     } = collected;
+    // Ended at once: open files have buffers.
+    let build_buckets = (0..BUCKETS)
+        .map(|bucket| files.finish(bucket))
+        .collect::<Result<Vec<_>>>()?;
     let table = Table::build(spec, chunks, plan, running.threads, reservation).await?;
     metrics.build_mem_used.set_max(table.bytes());
     timer.done();
@@ -153,7 +163,7 @@ pub(super) async fn build(
         table: Mutex::new(Some(Arc::new(table))),
         evicted,
         bloom,
-        build_files: files,
+        build_buckets: Mutex::new(build_buckets),
         probe_files,
         reservation: empty,
         level,
@@ -170,9 +180,10 @@ async fn collect(
 ) -> Result<()> {
     let mut stage = collector.stage();
     let mut merger = Merger::new(&running.spec);
+    let mut part = bounds.as_ref().map(|bounds| bounds.part()).transpose()?;
     let mut add = |batch: RecordBatch| -> Result<()> {
-        if let Some(bounds) = &bounds {
-            bounds.update(&batch)?;
+        if let Some(part) = &mut part {
+            part.update(&running.spec.build_keys, &batch)?;
         }
         collector.add(&batch, &mut stage)
     };
@@ -189,6 +200,9 @@ async fn collect(
     merger.finish()?;
     while let Some(batch) = merger.next() {
         add(batch)?;
+    }
+    if let (Some(bounds), Some(part)) = (bounds, part) {
+        bounds.add(part)?;
     }
     stage.flush(collector.files())
 }

@@ -44,6 +44,36 @@ struct Column {
     max: MaxAccumulator,
 }
 
+/// The bounds of the rows of one task, which shares nothing with others until it ends.
+#[derive(Debug)]
+pub(super) struct BoundsPart {
+    columns: Vec<Option<Column>>,
+    has_null: bool,
+    has_rows: bool,
+}
+
+impl BoundsPart {
+    /// Takes note of the keys of some rows.
+    pub(super) fn update(&mut self, keys: &[PhysicalExprRef], batch: &RecordBatch) -> Result<()> {
+        self.has_rows |= batch.num_rows() > 0;
+        for (column, key) in self.columns.iter_mut().zip(keys) {
+            let values = key.evaluate(batch)?.into_array(batch.num_rows())?;
+            self.has_null |= values.logical_null_count() > 0;
+            if let Some(column) = column {
+                column.update(&values)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn columns_of(spec: &JoinSpec) -> Result<Vec<Option<Column>>> {
+    spec.build_keys
+        .iter()
+        .map(|key| Column::for_type(&key.data_type(&spec.build_schema)?))
+        .collect()
+}
+
 /// Whether somebody below `plan` looks at `filter`.
 pub(super) fn is_used(
     filter: &Arc<DynamicFilterPhysicalExpr>,
@@ -79,35 +109,36 @@ impl Bounds {
         filter: Arc<DynamicFilterPhysicalExpr>,
         list_rows_max: usize,
     ) -> Result<Self> {
-        let columns = spec
-            .build_keys
-            .iter()
-            .map(|key| Column::for_type(&key.data_type(&spec.build_schema)?))
-            .collect::<Result<_>>()?;
         Ok(Self {
+            columns: Mutex::new(columns_of(&spec)?),
             spec,
             filter,
-            columns: Mutex::new(columns),
             has_null: AtomicBool::new(false),
             has_rows: AtomicBool::new(false),
             list_rows_max,
         })
     }
 
-    /// Takes note of build rows.
-    pub(super) fn update(&self, batch: &RecordBatch) -> Result<()> {
-        if batch.num_rows() == 0 {
-            return Ok(());
-        }
-        self.has_rows.store(true, Ordering::Release);
-        for (at, key) in self.spec.build_keys.iter().enumerate() {
-            let values = key.evaluate(batch)?.into_array(batch.num_rows())?;
-            if values.logical_null_count() > 0 {
-                self.has_null.store(true, Ordering::Release);
-            }
-            if let Some(Some(column)) = self.columns.lock().get_mut(at) {
-                column.min.update_batch(std::slice::from_ref(&values))?;
-                column.max.update_batch(std::slice::from_ref(&values))?;
+    /// For one task's rows.
+    pub(super) fn part(&self) -> Result<BoundsPart> {
+        Ok(BoundsPart {
+            columns: columns_of(&self.spec)?,
+            has_null: false,
+            has_rows: false,
+        })
+    }
+
+    /// Adds what a task has seen.
+    pub(super) fn add(&self, part: BoundsPart) -> Result<()> {
+        self.has_rows.fetch_or(part.has_rows, Ordering::AcqRel);
+        self.has_null.fetch_or(part.has_null, Ordering::AcqRel);
+        let mut columns = self.columns.lock();
+        for (all, part) in columns.iter_mut().zip(part.columns) {
+            if let (Some(all), Some(mut part)) = (all, part) {
+                let bounds = [part.min.evaluate()?, part.max.evaluate()?];
+                for bound in bounds {
+                    all.update(&bound.to_array()?)?;
+                }
             }
         }
         Ok(())
@@ -195,6 +226,11 @@ impl Bounds {
 }
 
 impl Column {
+    fn update(&mut self, values: &ArrayRef) -> Result<()> {
+        self.min.update_batch(std::slice::from_ref(values))?;
+        self.max.update_batch(std::slice::from_ref(values))
+    }
+
     /// None for types that have no order.
     fn for_type(data_type: &DataType) -> Result<Option<Self>> {
         if data_type.is_nested() {

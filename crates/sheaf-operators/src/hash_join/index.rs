@@ -273,6 +273,11 @@ impl Pairs {
         self.build.push(build);
     }
 
+    /// The pairs, probe rows first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.probe.iter().copied().zip(self.build.iter().copied())
+    }
+
     fn reserve(&mut self, additional: usize) {
         self.probe.reserve(additional);
         self.build.reserve(additional);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use arrow::array::{BooleanArray, RecordBatch};
 use datafusion::common::{JoinType, Result};
 
-use super::index::Pairs;
+use super::index::{Pairs, locate};
 use super::keys::{Keys, valid_rows};
 use super::output::{pairs_batch, probe_batch, retain_filtered};
 use super::spec::JoinSpec;
@@ -123,6 +123,8 @@ impl Input {
             self.look_up_window(spec, table)?;
             if spec.wants_existence() {
                 self.settle(table)?;
+            } else if spec.wants_visits() && table.has_chains() {
+                self.skip_visited(table)?;
             }
         }
         if !table.has_chains() {
@@ -163,6 +165,30 @@ impl Input {
             None => numbers(window).collect(),
         };
         table.look_up(&self.keys, &rows, &mut self.heads)
+    }
+
+    /// Drops rows whose first match has been visited: whoever did visits all rows of that key, so
+    /// that a key that is often on both sides is walked once.
+    fn skip_visited(&mut self, table: &Table) -> Result<()> {
+        let mut found = Pairs {
+            probe: self.heads.probe.clone(),
+            build: self.heads.build.clone(),
+        };
+        table.retain_equal(&self.keys, &mut found)?;
+        let mut visited = found.iter().filter(|(_, build)| {
+            let (chunk, row) = locate(*build);
+            table.is_visited(chunk, row)
+        });
+        let mut next = visited.next();
+        // Both are in the order of probe rows.
+        self.heads.retain(|probe, _| {
+            let skip = next.is_some_and(|(row, _)| row == probe);
+            if skip {
+                next = visited.next();
+            }
+            !skip
+        });
+        Ok(())
     }
 
     /// Finds out which rows of the window have a match at all: one step along all chains at a

@@ -67,6 +67,11 @@ impl JoinSpec {
         self.tracks_probe() && self.join_type != JoinType::RightSemi
     }
 
+    /// Whether all that counts is which build rows have a match.
+    pub(super) fn wants_visits(&self) -> bool {
+        self.filter.is_none() && self.tracks_build() && !self.emits_pairs()
+    }
+
     /// Whether one match settles a probe row.
     pub(super) fn wants_existence(&self) -> bool {
         self.filter.is_none()

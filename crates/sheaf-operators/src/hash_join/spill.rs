@@ -50,6 +50,12 @@ pub(super) struct SpilledBucket {
     pub(super) is_mixed: bool,
 }
 
+impl fmt::Debug for SpilledBucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpilledBucket({} rows)", self.rows())
+    }
+}
+
 impl SpilledBucket {
     pub(super) fn rows(&self) -> usize {
         self.rows.row_count()

@@ -101,7 +101,7 @@ fn buckets(running: &Running, built: &Built) -> Result<VecDeque<Bucket>> {
     let spec = &running.spec;
     let mut buckets = VecDeque::new();
     for number in (0..BUCKETS).filter(|bucket| built.evicted.contains(*bucket)) {
-        let build = built.build_files.finish(number)?;
+        let build = built.take_build_bucket(number);
         let probe = built.probe_files.finish(number)?;
         let matters = match (&build, &probe) {
             (Some(_), Some(_)) => true,

@@ -4,6 +4,9 @@
 //! so none are added for it, while operators above get what they ask for. What the engine decided
 //! about the partitions of a join is of no account.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use datafusion::common::Result;
