@@ -13,6 +13,7 @@
 //!
 //! This crate must not know of catalogues, files, sessions or settings.
 
+pub mod aggregate;
 pub mod asof;
 mod counted;
 mod extension;

@@ -10,6 +10,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::catalog::{MemTable, Session};
 use datafusion::common::Result;
+use datafusion::execution::TaskContext;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -137,6 +138,10 @@ impl TestSession {
         Ok(self.state.create_physical_plan(&plan).await?)
     }
 
+    pub(crate) fn task_context(&self) -> Arc<TaskContext> {
+        self.state.task_ctx()
+    }
+
     pub(crate) async fn explain(&self, sql: &str) -> String {
         displayable(self.plan(sql).await.unwrap().as_ref())
             .indent(false)
@@ -213,7 +218,7 @@ fn copy(batch: &RecordBatch) -> RecordBatch {
     RecordBatch::try_new(batch.schema(), columns.collect()).unwrap()
 }
 
-fn rows_of(batch: &RecordBatch) -> Vec<String> {
+pub(crate) fn rows_of(batch: &RecordBatch) -> Vec<String> {
     let options = FormatOptions::new().with_null("NULL");
     let columns: Vec<_> = batch
         .columns()

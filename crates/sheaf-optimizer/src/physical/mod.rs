@@ -6,6 +6,7 @@
 pub mod cooperative_join;
 pub mod hash_join;
 pub mod nested_loop_join;
+pub mod partitioned_aggregate;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +35,7 @@ use datafusion::physical_optimizer::window_topn::WindowTopN;
 pub use cooperative_join::CooperativeJoinRule;
 pub use hash_join::HashJoinRule;
 pub use nested_loop_join::NestedLoopJoinRule;
+pub use partitioned_aggregate::PartitionedAggregateRule;
 
 /// The physical rules, in the order in which they run.
 #[must_use]
@@ -68,6 +70,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(PushdownSort::new()),
         // Ours. Once projections have been pushed into the joins that it replaces.
         Arc::new(NestedLoopJoinRule),
+        // Ours. After limits and orders have found their aggregates.
+        Arc::new(PartitionedAggregateRule),
         // Operators yield, so that Ctrl-C works.
         Arc::new(EnsureCooperative::new()),
         // Ours. Joins yield, too.

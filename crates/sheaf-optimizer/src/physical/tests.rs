@@ -5,7 +5,12 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use super::physical_rules;
 
 /// Rules that are ours.
-const OURS: &[&str] = &["hash_join", "nested_loop_join", "cooperative_join"];
+const OURS: &[&str] = &[
+    "hash_join",
+    "partitioned_aggregate",
+    "nested_loop_join",
+    "cooperative_join",
+];
 
 #[test]
 fn the_engines_rules_are_all_there_in_its_order() {

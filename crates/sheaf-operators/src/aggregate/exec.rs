@@ -1,0 +1,313 @@
+//! The physical operator.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result, internal_err};
+use datafusion::config::ConfigOptions;
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryLimit;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType, SchedulingType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildFilterDescription, FilterDescription, FilterPushdownPhase,
+};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, SpillMetrics,
+};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan,
+    ExecutionPlanProperties, InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
+    SendableRecordBatchStream,
+};
+use futures::stream;
+use parking_lot::Mutex;
+use sheaf_runtime::memory::Holding;
+
+use super::output::Output;
+use super::parts::{Cut, OUTPUT_PARTS, PartStore, Spill};
+use super::shape::Shape;
+use super::sink::Sink;
+use super::stage::Stage;
+
+/// The part of the memory (one in this many) that the tables of all inputs may take.
+const TABLES_PART: usize = 16;
+
+/// A table is never emptied below this many bytes: its groups would hardly be reduced.
+const TABLE_BYTES_MIN: usize = 256 * 1024;
+
+/// A table is always emptied at this many bytes.
+const TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Groups its input by keys: see the [module](super).
+#[derive(Debug)]
+pub struct PartitionedAggregateExec {
+    input: Arc<dyn ExecutionPlan>,
+    shape: Arc<Shape>,
+    scope: Scope,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+    /// The stages that outputs have been made of, for the outputs that are still to be made.
+    stages: Mutex<Vec<Option<Arc<Stage>>>>,
+}
+
+/// Which rows can have equal keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Those of all inputs.
+    AllInputs,
+    /// Those of one input: its rows have been partitioned by the keys.
+    OneInput,
+}
+
+impl PartitionedAggregateExec {
+    /// In place of `first`, which takes in the rows of `input`, and `last`, which merges the states
+    /// of all its partitions.
+    ///
+    /// # Errors
+    /// `Internal` if the engine cannot tell the layout of a state.
+    pub fn of_pair(first: &AggregateExec, last: &AggregateExec) -> Result<Self> {
+        Self::new(first, last, Scope::AllInputs)
+    }
+
+    /// In place of `aggregate`, which takes in rows and gives results, each partition by itself.
+    ///
+    /// # Errors
+    /// `Internal` if the engine cannot tell the layout of a state.
+    pub fn of_single(aggregate: &AggregateExec) -> Result<Self> {
+        Self::new(aggregate, aggregate, Scope::OneInput)
+    }
+
+    fn new(first: &AggregateExec, last: &AggregateExec, scope: Scope) -> Result<Self> {
+        let mut equivalences = last.properties().equivalence_properties().clone();
+        equivalences.clear_orderings();
+        let properties = PlanProperties::new(
+            equivalences,
+            last.properties().output_partitioning().clone(),
+            EmissionType::Final,
+            first.input().boundedness(),
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
+        Ok(Self {
+            input: Arc::clone(first.input()),
+            shape: Arc::new(Shape::new(first, last)?),
+            scope,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+            stages: Mutex::default(),
+        })
+    }
+
+    /// The stage of `inputs`, giving `outputs` partitions.
+    fn stage(
+        &self,
+        inputs: std::ops::Range<usize>,
+        outputs: usize,
+        context: &Arc<TaskContext>,
+    ) -> Result<Stage> {
+        let holding = Arc::new(Holding::new(
+            format!("Aggregate[{}]", inputs.start),
+            context.memory_pool(),
+        ));
+        let cut = Cut::first(outputs);
+        let store = Arc::new(PartStore::new(
+            cut.count(),
+            Spill {
+                env: context.runtime_env(),
+                metrics: SpillMetrics::new(&self.metrics, inputs.start),
+                shape: Arc::clone(&self.shape),
+            },
+        ));
+        let input_count = self.input.output_partitioning().partition_count();
+        let sinks = inputs.map(|input| {
+            let sink = Sink {
+                shape: Arc::clone(&self.shape),
+                store: Arc::clone(&store),
+                holding: Arc::clone(&holding),
+                cut,
+                table_bytes_max: table_bytes_max(context, input_count),
+                skipped_rows: MetricBuilder::new(&self.metrics)
+                    .counter("skipped_aggregation_rows", input),
+            };
+            Ok((sink, self.input.execute(input, Arc::clone(context))?))
+        });
+        let sinks = sinks.collect::<Result<Vec<_>>>()?;
+        Ok(Stage::new(Arc::clone(&self.shape), store, holding, sinks))
+    }
+
+    /// The stage that gives output `partition`, made by whoever comes first.
+    fn stage_of(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Arc<Stage>> {
+        let outputs = self.properties.output_partitioning().partition_count();
+        if self.scope == Scope::OneInput {
+            return Ok(Arc::new(self.stage(
+                partition..partition + 1,
+                1,
+                context,
+            )?));
+        }
+        let mut stages = self.stages.lock();
+        if stages.iter().all(Option::is_none) {
+            let inputs = self.input.output_partitioning().partition_count();
+            let stage = Arc::new(self.stage(0..inputs, outputs, context)?);
+            *stages = vec![Some(stage); outputs];
+        }
+        // Each output takes its reference out, so that the plan does not keep the rows.
+        match stages.get_mut(partition).and_then(Option::take) {
+            Some(stage) => Ok(stage),
+            None => internal_err!("partition {partition} of an aggregate was asked for twice"),
+        }
+    }
+
+    fn describe(&self) -> (String, String) {
+        let keys = self.shape.group_by.expr().iter();
+        let keys: Vec<String> = keys.map(|(_, name)| name.clone()).collect();
+        let aggregates = self.shape.update.iter();
+        let aggregates: Vec<&str> = aggregates.map(|aggregate| aggregate.name()).collect();
+        (keys.join(", "), aggregates.join(", "))
+    }
+}
+
+/// Bytes at which the table of an input is emptied.
+fn table_bytes_max(context: &TaskContext, input_count: usize) -> usize {
+    match context.memory_pool().memory_limit() {
+        MemoryLimit::Finite(bytes) => {
+            (bytes / TABLES_PART / input_count.max(1)).clamp(TABLE_BYTES_MIN, TABLE_BYTES_MAX)
+        }
+        _ => TABLE_BYTES_MAX,
+    }
+}
+
+impl DisplayAs for PartitionedAggregateExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (keys, aggregates) = self.describe();
+        match format {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(
+                    f,
+                    "PartitionedAggregateExec: gby=[{keys}], aggr=[{aggregates}]"
+                )
+            }
+            DisplayFormatType::TreeRender => {
+                writeln!(f, "group_by={keys}")?;
+                writeln!(f, "aggr={aggregates}")
+            }
+        }
+    }
+}
+
+impl ExecutionPlan for PartitionedAggregateExec {
+    fn name(&self) -> &'static str {
+        "PartitionedAggregateExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![match self.scope {
+            Scope::AllInputs => Distribution::UnspecifiedDistribution,
+            Scope::OneInput if self.properties.output_partitioning().partition_count() == 1 => {
+                Distribution::SinglePartition
+            }
+            Scope::OneInput => Distribution::KeyPartitioned(self.shape.group_by.input_exprs()),
+        }])
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        let keys = self.shape.group_by.input_exprs();
+        let arguments = self.shape.arguments.iter().flatten();
+        let filters = self.shape.filters.iter().flatten();
+        for expr in keys.iter().chain(arguments).chain(filters) {
+            if f(expr)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match (children.pop(), children.pop()) {
+            (Some(input), None) => Ok(Arc::new(Self {
+                input,
+                shape: Arc::clone(&self.shape),
+                scope: self.scope,
+                properties: Arc::clone(&self.properties),
+                metrics: ExecutionPlanMetricsSet::new(),
+                stages: Mutex::default(),
+            })),
+            _ => internal_err!("an aggregate has one input"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+        self.replace_children(children, options)
+    }
+
+    /// Filters over keys may run before the grouping: they take out whole groups. Not where a key
+    /// is left out of some grouping set, whose NULLs are not the input's.
+    fn gather_filters_for_pushdown(
+        &self,
+        _phase: FilterPushdownPhase,
+        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> Result<FilterDescription> {
+        let child = if self.shape.group_by.is_single() {
+            let keys = (0..self.shape.key_width()).collect();
+            ChildFilterDescription::from_child_with_allowed_indices(
+                &parent_filters,
+                keys,
+                &self.input,
+            )?
+        } else {
+            ChildFilterDescription::all_unsupported(&parent_filters)
+        };
+        Ok(FilterDescription::new().with_child(child))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let stage = self.stage_of(partition, &context)?;
+        let first = match self.scope {
+            Scope::AllInputs => partition * OUTPUT_PARTS,
+            Scope::OneInput => 0,
+        };
+        let parts = first..first + OUTPUT_PARTS;
+        let output = Output::new(stage, parts, context.session_config().batch_size());
+        let batches = stream::try_unfold(output, |mut output| async move {
+            Ok(output.next().await?.map(|batch| (batch, output)))
+        });
+        let batches = RecordBatchStreamAdapter::new(self.schema(), batches);
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        Ok(crate::counted(Box::pin(batches), metrics))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        CardinalityEffect::LowerEqual
+    }
+}

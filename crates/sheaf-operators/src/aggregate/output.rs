@@ -1,0 +1,231 @@
+//! Gives one output: a table a part, and smaller parts where a table does not fit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::{DataFusionError, Result};
+use futures::StreamExt;
+
+use super::parts::{Cut, LEVEL_PARTS, Part, WholePart};
+use super::sink::reserve;
+use super::stage::Stage;
+use super::table::GroupTable;
+
+/// How often a part can be cut again: 16 · 16⁶ parts of an output are enough for any disk.
+pub(super) const LEVELS_MAX: usize = 6;
+
+/// Parts are merged in one table while they have no more rows than this, so that small results
+/// come in few batches.
+const TOGETHER_ROWS: usize = 32 * 1024;
+
+/// A table is reserved this many times over, since its results are made while it is there.
+const RESULT_COPIES: usize = 2;
+
+/// One output partition.
+pub(super) struct Output {
+    stage: Arc<Stage>,
+    /// Numbers of its parts that are still to come.
+    parts: VecDeque<usize>,
+    /// Parts of parts that did not fit, and how often they were cut.
+    deeper: Vec<(WholePart, usize)>,
+    has_begun: bool,
+    results: Option<Results>,
+    batch_rows: usize,
+    /// Bytes reserved for the table or its results.
+    bytes: usize,
+}
+
+/// Results being handed out.
+struct Results {
+    batch: RecordBatch,
+    offset: usize,
+}
+
+impl Output {
+    pub(super) fn new(
+        stage: Arc<Stage>,
+        parts: impl IntoIterator<Item = usize>,
+        batch_rows: usize,
+    ) -> Self {
+        Self {
+            stage,
+            parts: parts.into_iter().collect(),
+            deeper: Vec::new(),
+            has_begun: false,
+            results: None,
+            batch_rows,
+            bytes: 0,
+        }
+    }
+
+    /// The next results, at most `batch_rows`; `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        if !self.has_begun {
+            self.stage.inputs_end().await?;
+            self.has_begun = true;
+        }
+        loop {
+            if let Some(batch) = self.results.as_mut().and_then(|r| r.next(self.batch_rows)) {
+                return Ok(Some(batch));
+            }
+            self.results = None;
+            self.stage.holding.shrink(std::mem::take(&mut self.bytes));
+            let Some((part, level)) = self.next_part()? else {
+                return Ok(None);
+            };
+            if !part.is_empty() {
+                self.aggregate(part, level).await?;
+            }
+        }
+    }
+
+    fn next_part(&mut self) -> Result<Option<(WholePart, usize)>> {
+        if let Some(deeper) = self.deeper.pop() {
+            return Ok(Some(deeper));
+        }
+        let store = &self.stage.store;
+        let Some(first) = self.parts.pop_front() else {
+            return Ok(None);
+        };
+        let mut row_count = store.row_count(first);
+        let mut part = store.take(first)?;
+        while let Some(next) = self.parts.front() {
+            row_count += store.row_count(*next);
+            if row_count > TOGETHER_ROWS {
+                break;
+            }
+            part.extend(store.take(*next)?);
+            self.parts.pop_front();
+        }
+        Ok(Some((part, 0)))
+    }
+
+    /// Merges the states of `part`; gives results, or parts of the part.
+    async fn aggregate(&mut self, part: WholePart, level: usize) -> Result<()> {
+        let stage = Arc::clone(&self.stage);
+        let _listening = stage.holding.listen();
+        let mut table = Some(GroupTable::of_states(&stage.shape)?);
+        let mut cut_up: Option<CutUp> = None;
+        for (batch, bytes) in part.batches {
+            self.take_in(&batch, &mut table, &mut cut_up, level).await?;
+            drop(batch);
+            stage.holding.shrink(bytes);
+        }
+        for file in part.files {
+            let mut batches = file.read()?;
+            while let Some(batch) = batches.next().await {
+                self.take_in(&batch?, &mut table, &mut cut_up, level)
+                    .await?;
+            }
+        }
+        if let Some(cut_up) = cut_up {
+            self.deeper.extend(cut_up.finish()?);
+        } else if let Some(table) = table {
+            let batch = table.into_results()?;
+            self.results = Some(Results { batch, offset: 0 });
+        }
+        Ok(())
+    }
+
+    /// Merges one batch of states into the table, or, once that did not fit, cuts it.
+    async fn take_in(
+        &mut self,
+        batch: &RecordBatch,
+        table: &mut Option<GroupTable>,
+        cut_up: &mut Option<CutUp>,
+        level: usize,
+    ) -> Result<()> {
+        tokio::task::consume_budget().await;
+        if let Some(cut_up) = cut_up {
+            return cut_up.take_in(batch);
+        }
+        let Some(merged) = table else { return Ok(()) };
+        merged.merge(batch)?;
+        if self.fits(merged.bytes() * RESULT_COPIES).await? {
+            return Ok(());
+        }
+        self.may_cut(merged, level)?;
+        let Some(table) = table.take() else {
+            return Ok(());
+        };
+        let deeper = cut_up.insert(CutUp::new(&self.stage, level + 1));
+        deeper.take_in(&table.into_states()?)?;
+        self.stage.holding.shrink(std::mem::take(&mut self.bytes));
+        Ok(())
+    }
+
+    /// Reserves what the table takes now.
+    async fn fits(&mut self, bytes: usize) -> Result<bool> {
+        let more = bytes.saturating_sub(self.bytes);
+        let fits = more == 0 || reserve(&self.stage.holding, &self.stage.store, more).await?;
+        if fits {
+            self.bytes += more;
+        }
+        Ok(fits)
+    }
+
+    /// # Errors
+    /// `ResourcesExhausted` where cutting cannot help: one group, or groups that no hash parts.
+    fn may_cut(&self, table: &GroupTable, level: usize) -> Result<()> {
+        if table.len() > 1 && level < LEVELS_MAX {
+            return Ok(());
+        }
+        let bytes = (table.bytes() * RESULT_COPIES).saturating_sub(self.bytes);
+        // Asked once more, for the refusal that names who holds what.
+        let reservation = self.stage.holding.reservation();
+        reservation.try_grow(bytes)?;
+        reservation.shrink(bytes);
+        Err(DataFusionError::ResourcesExhausted(format!(
+            "one group of an aggregate takes {bytes} bytes"
+        )))
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.stage.holding.shrink(self.bytes);
+    }
+}
+
+impl Results {
+    fn next(&mut self, rows_max: usize) -> Option<RecordBatch> {
+        let rows = rows_max.min(self.batch.num_rows() - self.offset);
+        if rows == 0 {
+            return None;
+        }
+        let batch = self.batch.slice(self.offset, rows);
+        self.offset += rows;
+        Some(batch)
+    }
+}
+
+/// A part being cut into smaller ones, on disk.
+struct CutUp {
+    stage: Arc<Stage>,
+    parts: Vec<Part>,
+    level: usize,
+}
+
+impl CutUp {
+    fn new(stage: &Arc<Stage>, level: usize) -> Self {
+        Self {
+            stage: Arc::clone(stage),
+            parts: (0..LEVEL_PARTS).map(|_| Part::default()).collect(),
+            level,
+        }
+    }
+
+    fn take_in(&mut self, states: &RecordBatch) -> Result<()> {
+        let cut = Cut::deeper(self.level);
+        for (number, batch) in cut.cut(&self.stage.shape, std::slice::from_ref(states))? {
+            self.parts[number].write(&batch, &self.stage.store.spill)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Vec<(WholePart, usize)>> {
+        let parts = self.parts.into_iter();
+        parts.map(|part| Ok((part.finish()?, self.level))).collect()
+    }
+}
