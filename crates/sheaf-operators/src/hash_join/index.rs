@@ -177,20 +177,16 @@ impl HashIndex {
         }
     }
 
-    /// Adds, for every row of `rows` that has one, the row and its first candidate.
+    /// Makes `found` the rows of `rows` that have a candidate, beside their first one.
     pub(super) fn look_up(&self, hashes: &[u64], rows: &[u32], found: &mut Pairs) {
-        found.reserve(rows.len());
         if let [region] = self.regions.as_slice() {
-            for row in rows {
-                found.push_if_row(*row, region.first(hashes[*row as usize]));
-            }
+            found.fill(rows, |row| region.first(hashes[row]));
             return;
         }
-        for row in rows {
-            let hash = hashes[*row as usize];
-            let region = &self.regions[region_of(hash, self.region_bits)];
-            found.push_if_row(*row, region.first(hash));
-        }
+        found.fill(rows, |row| {
+            let region = &self.regions[region_of(hashes[row], self.region_bits)];
+            region.first(hashes[row])
+        });
     }
 }
 
@@ -237,13 +233,12 @@ impl DirectIndex {
         key.wrapping_sub(self.min) as u64 as usize
     }
 
-    /// Adds, for every row of `rows` that has one, the row and its first match.
+    /// Makes `found` the rows of `rows` that have a match, beside their first one.
     pub(super) fn look_up(&self, keys: &[i64], rows: &[u32], found: &mut Pairs) {
-        found.reserve(rows.len());
-        for row in rows {
-            let slot = self.slots.get(self.place(keys[*row as usize]));
-            found.push_if_row(*row, slot.map_or(NO_ROW, |s| s.load(Ordering::Relaxed)));
-        }
+        found.fill(rows, |row| {
+            let slot = self.slots.get(self.place(keys[row]));
+            slot.map_or(NO_ROW, |slot| slot.load(Ordering::Relaxed))
+        });
     }
 }
 
@@ -278,15 +273,20 @@ impl Pairs {
         self.probe.iter().copied().zip(self.build.iter().copied())
     }
 
-    fn reserve(&mut self, additional: usize) {
-        self.probe.reserve(additional);
-        self.build.reserve(additional);
-    }
-
-    fn push_if_row(&mut self, probe: u32, build: u32) {
-        if build != NO_ROW {
-            self.push(probe, build);
+    /// Becomes the rows beside what `first` names for them, less those for which that is no row.
+    fn fill(&mut self, rows: &[u32], first: impl Fn(usize) -> u32) {
+        self.probe.resize(rows.len(), 0);
+        self.build.resize(rows.len(), NO_ROW);
+        let mut kept = 0;
+        for row in rows {
+            let build = first(*row as usize);
+            // Written whether there is one or not: no branch to be mispredicted.
+            self.probe[kept] = *row;
+            self.build[kept] = build;
+            kept += usize::from(build != NO_ROW);
         }
+        self.probe.truncate(kept);
+        self.build.truncate(kept);
     }
 
     /// Keeps the pairs for which `keep(probe, build)` holds.

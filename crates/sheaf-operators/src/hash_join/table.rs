@@ -202,10 +202,10 @@ impl Table {
         self.chains.next(id)
     }
 
-    /// Adds the first candidate for each of `rows` that has one.
+    /// Makes `found` those of `rows` that have a candidate, beside their first one.
     pub(super) fn look_up(&self, keys: &Keys, rows: &[u32], found: &mut Pairs) -> Result<()> {
         match &self.index {
-            Index::Empty => {}
+            Index::Empty => found.clear(),
             Index::Hash(index) => index.look_up(&keys.hashes, rows, found),
             Index::Direct(index) => {
                 index.look_up(&integers(&keys.arrays[0])?, rows, found);
