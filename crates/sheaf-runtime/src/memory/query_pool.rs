@@ -20,6 +20,8 @@ pub struct QueryPool {
     query: u64,
     /// Bytes that the query may reserve; `usize::MAX` if only the budget limits it.
     limit_bytes: usize,
+    /// What was granted, and what is being asked for.
+    claimed_bytes: AtomicUsize,
     bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
 }
@@ -33,6 +35,7 @@ impl QueryPool {
             budget,
             query,
             limit_bytes: limit.map_or(usize::MAX, ByteCount::as_usize),
+            claimed_bytes: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             peak_bytes: AtomicUsize::new(0),
         }
@@ -47,28 +50,22 @@ impl QueryPool {
         &self.budget
     }
 
+    /// Counts what was granted.
     fn count(&self, additional: usize) {
         let before = self.bytes.fetch_add(additional, Ordering::Relaxed);
-        self.note_peak(before.saturating_add(additional));
+        self.peak_bytes
+            .fetch_max(before.saturating_add(additional), Ordering::Relaxed);
     }
 
-    fn note_peak(&self, bytes: usize) {
-        self.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
-    }
-
-    /// Counts `additional` bytes, unless the query's own limit forbids them.
-    fn count_within_limit(
-        &self,
-        consumer: &MemoryConsumer,
-        additional: usize,
-    ) -> EngineResult<usize> {
-        self.bytes
+    /// Claims `additional` bytes, unless the query's own limit forbids them.
+    fn claim(&self, consumer: &MemoryConsumer, additional: usize) -> EngineResult<()> {
+        self.claimed_bytes
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| {
                 bytes
                     .checked_add(additional)
                     .filter(|after| *after <= self.limit_bytes)
             })
-            .map(|before| before.saturating_add(additional))
+            .map(|_| ())
             .map_err(|bytes| {
                 DataFusionError::ResourcesExhausted(format!(
                     "{} asked for {}; of query_memory_limit = {} the query holds {}",
@@ -95,23 +92,26 @@ impl MemoryPool for QueryPool {
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.claimed_bytes.fetch_add(additional, Ordering::Relaxed);
         self.budget.grow(reservation, additional);
         self.count(additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        self.budget.shrink(reservation, shrink);
-        // Counted after it was granted and before it is returned, so this cannot go below zero.
+        // Counted after it was granted and before it is returned, so that the query never seems to
+        // hold what others have been granted meanwhile.
         self.bytes.fetch_sub(shrink, Ordering::Relaxed);
+        self.budget.shrink(reservation, shrink);
+        self.claimed_bytes.fetch_sub(shrink, Ordering::Relaxed);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> EngineResult<()> {
-        let after = self.count_within_limit(reservation.consumer(), additional)?;
+        self.claim(reservation.consumer(), additional)?;
         if let Err(refused) = self.budget.try_grow(reservation, additional) {
-            self.bytes.fetch_sub(additional, Ordering::Relaxed);
+            self.claimed_bytes.fetch_sub(additional, Ordering::Relaxed);
             return Err(refused);
         }
-        self.note_peak(after);
+        self.count(additional);
         Ok(())
     }
 
