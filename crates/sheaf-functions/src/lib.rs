@@ -12,6 +12,7 @@
 
 pub mod aggregate;
 mod kernel;
+pub mod lambda;
 mod operators;
 pub mod scalar;
 pub mod shorthand;
@@ -25,12 +26,14 @@ pub use operators::expression_planners;
 
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF};
 
 /// Every function of Sheaf's own.
 pub struct Functions {
     /// From values of a row to a value.
     pub scalar: Vec<Arc<ScalarUDF>>,
+    /// From values and a lambda to a value.
+    pub lambda: Vec<Arc<HigherOrderUDF>>,
     /// From the rows of a group to a value.
     pub aggregate: Vec<Arc<AggregateUDF>>,
 }
@@ -43,7 +46,11 @@ pub fn functions() -> Functions {
     scalar.extend(scalar::functions());
     let mut aggregate = synonyms::aggregate();
     aggregate.extend(aggregate::functions());
-    Functions { scalar, aggregate }
+    Functions {
+        scalar,
+        lambda: lambda::functions(),
+        aggregate,
+    }
 }
 
 /// Registers every function.
@@ -51,9 +58,16 @@ pub fn functions() -> Functions {
 /// # Errors
 /// If the registry refuses one.
 pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    let Functions { scalar, aggregate } = functions();
+    let Functions {
+        scalar,
+        lambda,
+        aggregate,
+    } = functions();
     for function in scalar {
         registry.register_udf(function)?;
+    }
+    for function in lambda {
+        registry.register_higher_order_function(function)?;
     }
     for function in aggregate {
         registry.register_udaf(function)?;

@@ -9,7 +9,8 @@
 //! | `a // b` | `a / b`: integers are divided without a rest |
 //! | `a ^@ b` | `starts_with(a, b)` |
 //! | `list && list` | `array_has_any` |
-//! | `row_number()`, `rank()`, … `OVER` | BIGINT, for which minus has a meaning, not UBIGINT |
+//! | `row_number()`, `rank()`, … `OVER`, `approx_distinct(x)` | BIGINT, for which minus has a meaning, not UBIGINT |
+//! | `geomean(x)`, … | expressions of other aggregates |
 //!
 //! In the flow this stands where the SQL planner asks about one operator, before types are
 //! coerced; it must not know of tables or sessions.
@@ -20,13 +21,16 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::string::expr_fn::starts_with;
 use datafusion::functions_nested::expr_fn::array_has_any;
-use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawWindowExpr};
+use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
+use datafusion::logical_expr::planner::{
+    ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
+};
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, Operator, WindowFunctionDefinition, cast, lit,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
+use crate::aggregate;
 use crate::scalar::interval_multiply;
 
 /// What a date is taken for when an interval is added.
@@ -59,6 +63,25 @@ impl ExprPlanner for OperatorPlanner {
             Some(planned) => PlannerResult::Planned(planned),
             None => PlannerResult::Original(expr),
         })
+    }
+
+    fn plan_aggregate(&self, expr: RawAggregateExpr) -> Result<PlannerResult<RawAggregateExpr>> {
+        if let Some(expanded) = aggregate::expand(&expr)? {
+            return Ok(PlannerResult::Planned(expanded));
+        }
+        if expr.func.name() != "approx_distinct" {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let function = AggregateFunction::new_udf(
+            expr.func,
+            expr.args,
+            expr.distinct,
+            expr.filter,
+            expr.order_by,
+            expr.null_treatment,
+        );
+        let count = cast(Expr::AggregateFunction(function), DataType::Int64);
+        Ok(PlannerResult::Planned(count))
     }
 
     fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use datafusion::functions::{core, datetime, math, regex, string, unicode};
 use datafusion::functions_aggregate::{
-    approx_distinct, array_agg, bool_and_or, first_last, string_agg, variance,
+    approx_distinct, approx_percentile_cont, array_agg, average, bool_and_or, first_last,
+    string_agg, sum, variance,
 };
 use datafusion::functions_nested as nested;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
@@ -74,6 +75,12 @@ pub(crate) fn aggregate() -> Vec<Arc<AggregateUDF>> {
             &["approx_count_distinct"],
         ),
         (variance::var_samp_udaf(), &["variance"]),
+        (
+            approx_percentile_cont::approx_percentile_cont_udaf(),
+            &["approx_quantile"],
+        ),
+        (sum::sum_udaf(), &["fsum", "kahan_sum", "sumkahan"]),
+        (average::avg_udaf(), &["favg"]),
     ]
     .into_iter()
     .map(|(function, names)| {

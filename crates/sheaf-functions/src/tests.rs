@@ -16,6 +16,7 @@ fn state() -> SessionState {
         .with_target_partitions(3)
         .with_batch_size(4);
     let mut state = SessionStateBuilder::new()
+        .with_expr_planners(crate::expression_planners())
         .with_default_features()
         .with_config(config)
         .build();
@@ -144,16 +145,93 @@ const SCALAR: &[(&str, &str)] = &[
     ("hex(255)", "FF"),
     ("prefix('abc', 'ab')", "true"),
     ("sign(-2.5)", "-1.0"),
+    ("hamming('duck', 'luck')", "1"),
+    ("damerau_levenshtein('ab', 'ba')", "1"),
+    ("jaccard('duck', 'luck')", "0.6"),
+    (
+        "jaro_winkler_similarity('duck', 'duckdb')",
+        "0.9333333333333333",
+    ),
+    ("regexp_split_to_array('a1b22c', '[0-9]+')", "[a, b, c]"),
+    ("regexp_extract_all('a1b22', '[a-z]([0-9]+)', 1)", "[1, 22]"),
+    ("regexp_full_match('abc', 'a.c')", "true"),
+    ("regexp_full_match('abcd', 'a.c')", "false"),
+    ("width_bucket(35.0, 0, 100, 10)", "4"),
+    ("width_bucket(-1.0, 0, 100, 10)", "0"),
+    ("width_bucket(100.0, 0, 100, 10)", "11"),
+    ("width_bucket(35.0, 100, 0, 10)", "7"),
+    ("div(-7, 2)", "-3"),
+    ("even(2.5)", "4.0"),
+    ("bit_count(7)", "3"),
+    ("bin(5)", "101"),
+    ("to_base(255, 16)", "FF"),
+    ("unicode('ä')", "228"),
+    ("isinf('inf'::double)", "true"),
+    ("isfinite(1.5)", "true"),
+    ("format_bytes(16384)", "16.0 KiB"),
+    ("format_bytes(1)", "1 byte"),
+    (
+        "printf('%05.1f|%-4d|%+d|%x', 12.34, 7, 7, 255)",
+        "012.3|7   |+7|ff",
+    ),
+    (
+        "format('%2$s-%1$s %L %I', 'a', 'b', 'it''s', 'A b')",
+        "b-a 'b' \"it's\"",
+    ),
+    ("quote_ident('select')", "\"select\""),
+    ("hex('abc')", "616263"),
+    ("hex(unhex('0a'))", "0A"),
+    ("to_base64('a')", "YQ=="),
+    (
+        "to_char({t}, 'FMMonth DDth, HH12:MI AM')",
+        "February 03rd, 04:05 AM",
+    ),
+    ("to_char({t}, 'YYYY-\"Q\"Q MS')", "2026-Q1 789"),
+    ("to_char({t}, '%H:%M')", "04:05"),
+    (
+        "make_timestamp(2024, 2, 29, 12, 30, 1.5)",
+        "2024-02-29T12:30:01.500",
+    ),
+    (
+        "date_sub('month', DATE '2024-01-31', DATE '2024-03-30')",
+        "1",
+    ),
+    (
+        "date_add(DATE '2024-01-31', INTERVAL '1 month')",
+        "2024-02-29T00:00:00",
+    ),
+    ("epoch_us(TIMESTAMP '1970-01-01 00:00:01')", "1000000"),
+    ("yearweek(DATE '2024-02-14')", "202407"),
+    ("century(DATE '2000-01-01')", "20"),
+    (
+        "make_timestamp(2024, 1, 31, 0, 0, 0) + age(TIMESTAMP '2024-03-30', TIMESTAMP '2024-01-31')",
+        // One month and 30 days, borrowed from January: 2024-02-29 and 30 days.
+        "2024-03-30T00:00:00",
+    ),
+    ("DATE '2024-01-01' + to_hours(36)", "2024-01-02T12:00:00"),
+    ("list_last([1, 2])", "2"),
+    ("list_count([1, NULL])", "1"),
+    ("list_unique([1, 1, 2, NULL])", "2"),
+    ("list_reverse_sort([1, 3, NULL, 2])", "[3, 2, 1, ]"),
+    ("array_length([[1, 2], [3, 4]], 2) - 3", "-1"),
+    ("cardinality([1]) - 2", "-1"),
+    ("trim_array([1, 2, 3], 1)", "[1, 2]"),
+    ("current_schema()", "public"),
 ];
 
 #[tokio::test]
 async fn scalar_functions() {
     let state = state();
     let time = "TIMESTAMP '2026-02-03 04:05:06.789'";
+    let mut wrong = Vec::new();
     for (expression, wanted) in SCALAR {
         let sql = format!("SELECT {} AS x", expression.replace("{t}", time));
-        assert_eq!(run(&state, &sql).await, [*wanted], "{sql}");
+        match try_run(&state, &sql).await {
+            Ok(rows) if rows == [*wanted] => {}
+            other => wrong.push(format!("{sql}: {other:?}, not {wanted}")),
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(run(&state, "SELECT len(gen_random_uuid())").await, ["36"]);
 }
 
@@ -312,6 +390,19 @@ async fn aggregates_of_little() {
         (
             "SELECT list(x ORDER BY x), group_concat(x, '-' ORDER BY x), first(x ORDER BY x) FROM (VALUES ('b'), ('a')) AS t(x)",
             "[a, b]|a-b|a",
+        ),
+        (
+            "SELECT product(x), round(geomean(x), 6), quantile_disc(x, 0.5), round(skewness(x), 6), round(kurtosis(x), 6) FROM (VALUES (1), (2), (3), (4), (7)) AS t(x)",
+            // DuckDB 2.0.
+            "168.0|2.786518|3|1.032659|1.128515",
+        ),
+        (
+            "SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY x), percentile_disc(0.51) WITHIN GROUP (ORDER BY x), percentile_disc(0.25) WITHIN GROUP (ORDER BY x DESC) FROM (VALUES (1), (2), (3), (4), (NULL)) AS t(x)",
+            "2|3|4",
+        ),
+        (
+            "SELECT mode() WITHIN GROUP (ORDER BY x) FROM (VALUES (1), (2), (2), (3)) AS t(x)",
+            "2",
         ),
         (
             "SELECT every(x > 0), variance(x), approx_count_distinct(x) FROM (VALUES (1), (3)) AS t(x)",

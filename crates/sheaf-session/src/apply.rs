@@ -37,6 +37,20 @@ pub(crate) fn apply_settings(
     Ok(())
 }
 
+/// What a setting's value means: where it is `auto`, what was found for it.
+pub(crate) fn effective_value(
+    name: &str,
+    value: &str,
+    engine: &EngineRuntime,
+    state: &SessionState,
+) -> String {
+    match (name, value) {
+        ("memory_limit", "auto") => engine.memory().limit().to_string(),
+        ("threads", "auto") => state.config().target_partitions().to_string(),
+        _ => value.to_owned(),
+    }
+}
+
 fn check_time_zone(zone: &str) -> Result<()> {
     zone.parse::<arrow::array::timezone::Tz>()
         .map(drop)

@@ -5,11 +5,17 @@ mod conditional;
 mod date_diff;
 mod date_parts;
 pub(crate) mod interval_multiply;
+mod intervals;
 mod len;
+mod lists;
 mod modulo;
+mod numbers;
 mod patterns;
+mod regex_lists;
 mod regexp_extract;
+mod session_info;
 mod strptime;
+mod text_distance;
 mod text_format;
 mod timezone;
 mod to_char;
@@ -36,7 +42,13 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     ];
     functions.extend(bytes::functions());
     functions.extend(date_parts::functions());
+    functions.extend(intervals::functions());
+    functions.extend(lists::functions());
+    functions.extend(numbers::functions());
     functions.extend(patterns::functions());
+    functions.extend(regex_lists::functions());
+    functions.extend(session_info::functions());
+    functions.extend(text_distance::functions());
     functions.extend(text_format::functions());
     functions.into_iter().map(Arc::new).collect()
 }

@@ -123,7 +123,8 @@ fn extract(arrays: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
     Ok(Arc::new(found.finish()))
 }
 
-fn compile(pattern: &str) -> Result<Regex> {
+/// Compiles a pattern that a user wrote.
+pub(super) fn compile(pattern: &str) -> Result<Regex> {
     RegexBuilder::new(pattern)
         .size_limit(PATTERN_BYTES_MAX)
         .build()
@@ -140,18 +141,23 @@ fn first_match<'t>(regex: &Regex, text: &'t str, group: i64) -> Result<&'t str> 
     if group == 0 {
         return Ok(regex.find(text).map_or("", |found| found.as_str()));
     }
-    let index = usize::try_from(group)
-        .ok()
-        .filter(|index| *index < regex.captures_len());
-    let Some(index) = index else {
-        return Err(SheafError::user(format!(
-            "'{regex}' has no group {group}; its last is {}",
-            regex.captures_len() - 1
-        ))
-        .into());
-    };
+    let index = group_index(regex, group)?;
     let groups = regex.captures(text);
     Ok(groups
         .and_then(|groups| groups.get(index))
         .map_or("", |found| found.as_str()))
+}
+
+/// The number of a group of the pattern.
+pub(super) fn group_index(regex: &Regex, group: i64) -> Result<usize> {
+    usize::try_from(group)
+        .ok()
+        .filter(|index| *index < regex.captures_len())
+        .ok_or_else(|| {
+            SheafError::user(format!(
+                "'{regex}' has no group {group}; its last is {}",
+                regex.captures_len() - 1
+            ))
+            .into()
+        })
 }

@@ -23,6 +23,7 @@ use datafusion::sql::sqlparser::ast::{
     ObjectName, ObjectNamePart, TableFactor,
 };
 use sheaf_base::sql_type_name;
+use sheaf_sql::{ASOF_INNER, ASOF_LEFT};
 
 use super::{pass, planned, wrong, wrong_with_hint};
 use crate::asof::{AsofDirection, AsofJoinNode, AsofKind};
@@ -131,19 +132,14 @@ fn plan_join(
     LogicalPlanBuilder::from(plan).project(shown)?.build()
 }
 
-/// What Sheaf's parser calls in a match condition to say that left rows without a match go …
-const MARKER_INNER: &str = "__sheaf_asof_inner";
-/// … or stay.
-const MARKER_LEFT: &str = "__sheaf_asof_left";
-
 /// Reads `marker(condition)`, or `marker()` if all conditions are in ON or USING.
 fn read_marker(condition: ast::Expr) -> (AsofKind, Option<ast::Expr>) {
     let ast::Expr::Function(call) = &condition else {
         return (AsofKind::Inner, Some(condition));
     };
     let kind = match call.name.to_string().as_str() {
-        MARKER_INNER => AsofKind::Inner,
-        MARKER_LEFT => AsofKind::Left,
+        ASOF_INNER => AsofKind::Inner,
+        ASOF_LEFT => AsofKind::Left,
         _ => return (AsofKind::Inner, Some(condition)),
     };
     let argument = match &call.args {

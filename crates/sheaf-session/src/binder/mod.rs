@@ -19,11 +19,13 @@ mod virtual_columns;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::common::TableReference;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, cast, lit};
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use futures::future::{BoxFuture, FutureExt};
@@ -233,10 +235,19 @@ impl<'a> Binder<'a> {
 
     async fn open_system(self, reference: TableReference) -> Result<Option<Arc<dyn TableSource>>> {
         let table = reference.table().to_owned();
+        let schema_name = reference.schema().unwrap_or_default().to_owned();
         let Ok(schema) = self.state.schema_for_ref(reference) else {
             return Ok(None);
         };
-        Ok(schema.table(&table).await?.map(provider_as_source))
+        let Some(provider) = schema.table(&table).await? else {
+            return Ok(None);
+        };
+        let is_columns = schema_name == INFORMATION_SCHEMA && table == "columns";
+        let provider = match is_columns {
+            true => counted_from_one(provider)?,
+            false => provider,
+        };
+        Ok(Some(provider_as_source(provider)))
     }
 
     async fn open_view(self, name: &str, view: View) -> Result<Arc<dyn TableProvider>> {
@@ -319,6 +330,28 @@ impl<'a> Binder<'a> {
             None => context::table_key(&table_reference(name)?),
         })
     }
+}
+
+/// The standard counts columns from 1, the engine from 0; and its numbers are unsigned.
+fn counted_from_one(columns: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+    let scan = LogicalPlanBuilder::scan("columns", provider_as_source(columns), None)?;
+    let shown: Vec<Expr> = scan
+        .schema()
+        .iter()
+        .map(|(qualifier, field)| {
+            let column = Expr::Column((qualifier, field).into());
+            let shown = match field.data_type() {
+                DataType::UInt64 => cast(column, DataType::Int64),
+                _ => column,
+            };
+            match field.name().as_str() {
+                "ordinal_position" => (shown + lit(1_i64)).alias(field.name()),
+                name => shown.alias(name),
+            }
+        })
+        .collect();
+    let plan = scan.project(shown)?.build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
 /// The reference a name in SQL makes: unquoted parts in lower case, at most three of them.

@@ -10,7 +10,7 @@ use sheaf_base::settings::Layer;
 use sheaf_base::{Result, SheafError};
 
 use super::Running;
-use crate::apply::apply_settings;
+use crate::apply::{apply_settings, effective_value};
 use crate::result::QueryResult;
 
 /// What the engine's own options begin with.
@@ -70,24 +70,22 @@ pub(super) fn show(running: &Running<'_>, name: &str) -> Result<QueryResult> {
                 .with_state(SqlState::UNDEFINED_OBJECT)
         })?
     } else {
-        running
-            .session
-            .inner
-            .settings
-            .read()
-            .get(name)?
-            .0
-            .to_owned()
+        let inner = &running.session.inner;
+        let settings = inner.settings.read();
+        let value = settings.get(name)?.0;
+        effective_value(name, value, &inner.engine, &inner.state.read())
     };
     rows(running, &[name], vec![vec![value]])
 }
 
 pub(super) fn show_all(running: &Running<'_>) -> Result<QueryResult> {
-    let settings = running.session.inner.settings.read();
+    let inner = &running.session.inner;
+    let settings = inner.settings.read();
+    let state = inner.state.read();
     let all = settings.iter().map(|(setting, value, layer)| {
         vec![
             setting.name.to_owned(),
-            value.to_owned(),
+            effective_value(setting.name, value, &inner.engine, &state),
             layer.name().to_owned(),
             setting.doc.to_owned(),
         ]

@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, SchemaRef};
 use sheaf_base::Result;
 
+use crate::apply::effective_value;
 use crate::session::SessionInner;
 
 pub(super) const COLUMNS: &[(&str, DataType)] = &[
@@ -17,14 +18,13 @@ pub(super) const COLUMNS: &[(&str, DataType)] = &[
 
 pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBatch> {
     let settings = session.settings.read();
-    let mut columns: [Vec<&str>; 4] = Default::default();
+    let state = session.state.read();
+    let mut columns: [Vec<String>; 4] = Default::default();
     for (setting, value, layer) in settings.iter() {
-        for (column, text) in
-            columns
-                .iter_mut()
-                .zip([setting.name, value, layer.name(), setting.doc])
-        {
-            column.push(text);
+        let value = effective_value(setting.name, value, &session.engine, &state);
+        let texts = [setting.name, &value, layer.name(), setting.doc];
+        for (column, text) in columns.iter_mut().zip(texts) {
+            column.push(text.to_owned());
         }
     }
     let columns = columns.map(|values| Arc::new(StringArray::from(values)) as ArrayRef);

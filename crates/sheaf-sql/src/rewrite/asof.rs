@@ -10,9 +10,9 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::edits::{Edits, keyword, word};
 
 /// Marks an ASOF join that drops left rows without a match.
-pub(crate) const ASOF_INNER: &str = "__sheaf_asof_inner";
+pub const ASOF_INNER: &str = "__sheaf_asof_inner";
 /// Marks an ASOF join that keeps them.
-pub(crate) const ASOF_LEFT: &str = "__sheaf_asof_left";
+pub const ASOF_LEFT: &str = "__sheaf_asof_left";
 
 pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut edits = Edits::default();

@@ -27,7 +27,7 @@ mod tree;
 use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use sheaf_base::Result;
 
-pub(crate) use asof::{ASOF_INNER, ASOF_LEFT};
+pub use asof::{ASOF_INNER, ASOF_LEFT};
 pub(crate) use tree::tree;
 
 /// Rewrites one statement's tokens.
