@@ -119,7 +119,7 @@ impl<'a> Binder<'a> {
                     self.hidden_columns(factor, &bound)
                 });
             }
-            merged_columns::merge(&mut statement, &|factor| self.columns_of(factor, &bound));
+            merged_columns::merge(&mut statement, &|factor| self.columns_of(factor, &bound))?;
             let context = BoundContext::new(self.state, self.catalog, bound);
             let options = ParserOptions::from(&self.state.config_options().sql_parser);
             let planner = SqlToRel::new_with_options(&context, options);

@@ -6,6 +6,7 @@
 //! - `… USING SAMPLE 10%` → `TABLESAMPLE (10 PERCENT)` on the FROM clause: on its only table, or
 //!   on a sub-query `(SELECT * FROM …)` around more than one. As in DuckDB, the sample is taken
 //!   before WHERE. The engine keeps the tables' names visible through such a sub-query;
+//! - `PIVOT t ON …` and `UNPIVOT t ON …` as statements → table factors of a SELECT;
 //! - any sample's quantity gets its unit: `ROWS` or `PERCENT`;
 //! - `ASOF [LEFT] JOIN t ON|USING …` → the engine's `ASOF JOIN t MATCH_CONDITION (marker) ON …`,
 //!   read back by [`crate::asof_join`].
@@ -21,6 +22,7 @@ mod asof;
 mod balance;
 mod clauses;
 mod edits;
+mod pivot;
 mod sample;
 mod tree;
 
@@ -35,6 +37,7 @@ pub(crate) use tree::tree;
 /// # Errors
 /// `UserInput` for a `USING SAMPLE` that is no sample or has no FROM.
 pub(crate) fn tokens(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
+    let tokens = pivot::rewrite(tokens);
     let tokens = asof::rewrite(tokens);
     clauses::rewrite(tokens)
 }

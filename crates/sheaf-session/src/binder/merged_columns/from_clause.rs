@@ -35,7 +35,8 @@ impl Known<'_> {
         self.ctes.pop();
     }
 
-    fn columns(&self, relation: &TableFactor) -> Option<Vec<String>> {
+    /// The columns of a relation, with the names that an alias gives them.
+    pub(super) fn columns(&self, relation: &TableFactor) -> Option<Vec<String>> {
         let (columns, alias) = match relation {
             TableFactor::Table {
                 name, args, alias, ..

@@ -16,6 +16,8 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 
+use sheaf_base::{Result, SheafError};
+
 use self::from_clause::{Known, Scope};
 use super::normalize;
 
@@ -23,14 +25,20 @@ use super::normalize;
 pub(super) type ColumnsOf<'a> = dyn Fn(&ast::TableFactor) -> Option<Vec<String>> + 'a;
 
 /// Rewrites every SELECT of `statement` whose FROM clause merges columns.
-pub(super) fn merge(statement: &mut ast::Statement, columns_of: &ColumnsOf<'_>) {
+///
+/// # Errors
+/// `UserInput` if `* REPLACE` names a column that is not there.
+pub(super) fn merge(statement: &mut ast::Statement, columns_of: &ColumnsOf<'_>) -> Result<()> {
     let mut merger = Merger {
         known: Known {
             columns_of,
             ctes: Vec::new(),
         },
     };
-    let _ = statement.visit(&mut merger);
+    match statement.visit(&mut merger) {
+        ControlFlow::Break(error) => Err(error),
+        ControlFlow::Continue(()) => Ok(()),
+    }
 }
 
 struct Merger<'a> {
@@ -38,14 +46,21 @@ struct Merger<'a> {
 }
 
 impl VisitorMut for Merger<'_> {
-    type Break = ();
+    type Break = SheafError;
 
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<SheafError> {
         self.known.enter(query);
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<SheafError> {
+        match select_list::check_replaced(select, &self.known) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<SheafError> {
         match query.body.as_mut() {
             SetExpr::Select(select) => {
                 if let Some(scopes) = merge_select(select, &self.known)

@@ -1,13 +1,49 @@
 //! Merged columns in select lists: by name, and in `*`.
 
 use datafusion::sql::sqlparser::ast::{
-    ExcludeSelectItem, Expr, Ident, ObjectName, ReplaceSelectElement, ReplaceSelectItem,
+    ExcludeSelectItem, Expr, Ident, ObjectName, ReplaceSelectElement, ReplaceSelectItem, Select,
     SelectItem, SelectItemQualifiedWildcardKind, WildcardAdditionalOptions,
 };
 
-use super::from_clause::{Relation, Scope};
+use sheaf_base::error::SqlState;
+use sheaf_base::suggest::nearest;
+use sheaf_base::{Result, SheafError};
+
+use super::from_clause::{Known, Relation, Scope};
 use super::{item_name, replace, value_of};
 use crate::binder::normalize;
+
+/// Checks that `* REPLACE (… AS c)` replaces columns that are there; the engine ignores others.
+pub(super) fn check_replaced(select: &Select, known: &Known<'_>) -> Result<()> {
+    let mut replaced = select.projection.iter().filter_map(|item| match item {
+        SelectItem::Wildcard(options) => options.opt_replace.as_ref(),
+        _ => None,
+    });
+    let Some(replaced) = replaced.next() else {
+        return Ok(());
+    };
+    let relations = select.from.iter().flat_map(|item| {
+        std::iter::once(&item.relation).chain(item.joins.iter().map(|join| &join.relation))
+    });
+    let columns: Option<Vec<Vec<String>>> = relations.map(|r| known.columns(r)).collect();
+    let Some(columns) = columns else {
+        return Ok(());
+    };
+    let columns: Vec<&str> = columns.iter().flatten().map(String::as_str).collect();
+    for element in &replaced.items {
+        let name = normalize(&element.column_name);
+        if !columns.contains(&name.as_str()) {
+            let error =
+                SheafError::user(format!("REPLACE names a column \"{name}\" that * has not"))
+                    .with_state(SqlState::UNDEFINED_COLUMN);
+            return Err(match nearest(&name, columns.iter().copied()) {
+                Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+                None => error.with_hint("a new column stands beside the star: SELECT *, 1 AS x"),
+            });
+        }
+    }
+    Ok(())
+}
 
 /// Rewrites the items of a select list.
 pub(super) fn rewrite(items: &mut Vec<SelectItem>, scopes: &[Scope], names: &[(String, Expr)]) {
