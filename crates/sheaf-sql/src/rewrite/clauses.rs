@@ -227,6 +227,7 @@ impl Walk<'_> {
         }
         match keyword(self.tokens, index - 1) {
             Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::AS => true,
+            Keyword::DISTINCT if is_distinct_from(self.tokens, index) => false,
             Keyword::ALL | Keyword::DISTINCT | Keyword::NAME => level.start < index - 1,
             Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE => self.levels.len() == 1,
             _ => {
