@@ -12,6 +12,7 @@ use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use crate::asof::{AsofJoinExec, AsofJoinNode};
 use crate::sample::{SampleExec, SampleNode};
+use crate::shared::{SharedExec, SharedNode};
 
 /// The extension planners, in the order in which they are asked.
 #[must_use]
@@ -39,6 +40,13 @@ impl ExtensionPlanner for SheafExtensionPlanner {
                 return internal_err!("a sample has one input");
             };
             let exec = SampleExec::new(sample.size, sample.seed, Arc::clone(input));
+            return Ok(Some(Arc::new(exec)));
+        }
+        if let Some(shared) = node.as_any().downcast_ref::<SharedNode>() {
+            let [input] = physical_inputs else {
+                return internal_err!("a shared sub-plan has one input");
+            };
+            let exec = SharedExec::new(Arc::clone(input), shared.run());
             return Ok(Some(Arc::new(exec)));
         }
         if let Some(join) = node.as_any().downcast_ref::<AsofJoinNode>() {

@@ -6,7 +6,7 @@
 //! - … [`relation_planners`], which plan relations of a FROM clause into logical plans: PIVOT,
 //!   UNPIVOT, samples, ASOF joins, `UNNEST … WITH ORDINALITY`;
 //! - [`extension_planners`] turn the logical nodes of ours ([`sample::SampleNode`],
-//!   [`asof::AsofJoinNode`]) into physical operators.
+//!   [`asof::AsofJoinNode`], [`shared::SharedNode`]) into physical operators.
 //!
 //! Operators that replace the engine's, by physical rules of `sheaf-optimizer`, are here too
 //! ([`nested_loop_join`]), and what they spill with ([`spill`]).
@@ -22,6 +22,7 @@ pub mod nested_loop_join;
 pub mod planners;
 pub mod rewrite;
 pub mod sample;
+pub mod shared;
 pub mod spill;
 #[cfg(test)]
 mod testing;

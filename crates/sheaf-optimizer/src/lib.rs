@@ -1,5 +1,6 @@
-//! From a plan to a better plan: two ordered lists of rules, and the engine's options.
+//! From a plan to a better plan: ordered lists of rules, and the engine's options.
 //!
+//! - [`analyzer_rules`]: what a plan needs before it can be rewritten; sub-queries become joins;
 //! - [`logical_rules`]: rewrites of logical plans, in the order in which they run;
 //! - [`physical_rules`]: rewrites of physical plans, in the order in which they run;
 //! - [`options`]: the engine's own options where Sheaf's choice differs, each with its reason.
@@ -10,6 +11,6 @@ mod logical;
 pub mod options;
 pub mod physical;
 
-pub use logical::logical_rules;
+pub use logical::{analyzer_rules, logical_rules};
 pub use options::{engine_options, set_memory_limit};
 pub use physical::physical_rules;

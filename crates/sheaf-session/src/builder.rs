@@ -151,6 +151,7 @@ fn session_state(
         .with_runtime_env(Arc::new(runtime))
         .with_default_features()
         .with_catalog_list(catalog_list(catalog, system::tables(session)))
+        .with_analyzer_rules(sheaf_optimizer::analyzer_rules())
         .with_optimizer_rules(sheaf_optimizer::logical_rules())
         .with_physical_optimizer_rules(sheaf_optimizer::physical_rules())
         .with_query_planner(Arc::new(SheafQueryPlanner::new()))

@@ -39,6 +39,7 @@ states! {
     DUPLICATE_PREPARED_STATEMENT = "42P05", "A prepared statement of this name exists.";
     UNDEFINED_PREPARED_STATEMENT = "26000", "No such prepared statement.";
     UNDEFINED_PARAMETER = "42P02", "A parameter that has no value.";
+    CARDINALITY_VIOLATION = "21000", "More than one row where one is wanted.";
     INSUFFICIENT_RESOURCES = "53000", "A budget is spent.";
     DISK_FULL = "53100", "The disk, or the disk budget, is full.";
     OUT_OF_MEMORY = "53200", "The memory limit is reached.";

@@ -5,11 +5,13 @@
 //! schemas, but no catalogue of ours, and must not depend on each other.
 
 mod asof;
+mod cte;
 mod order_by_all;
 mod ordinality;
 mod pivot;
 mod rename;
 mod sample;
+mod series;
 mod set_operations;
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,9 @@ pub fn relation_planners() -> Vec<Arc<dyn RelationPlanner>> {
         Arc::new(asof::AsofPlanner),
         Arc::new(pivot::PivotPlanner),
         Arc::new(unpivot::UnpivotPlanner),
+        Arc::new(series::SeriesPlanner),
         Arc::new(ordinality::OrdinalityPlanner),
+        Arc::new(cte::CtePlanner),
         Arc::new(rename::RenamePlanner),
         Arc::new(order_by_all::OrderByAllPlanner),
         Arc::new(set_operations::SetOperationPlanner),

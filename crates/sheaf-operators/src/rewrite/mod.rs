@@ -11,10 +11,13 @@
 mod asof;
 mod build;
 mod calls;
+mod cte;
+mod lateral;
 mod named_windows;
 mod order_by_all;
 mod rename;
 pub(crate) mod reserved;
+mod row_subqueries;
 mod row_values;
 mod set_operations;
 mod small_forms;
@@ -27,6 +30,7 @@ use datafusion::sql::sqlparser::ast::{Expr, Query, Select, TableFactor, VisitMut
 use sheaf_base::{Result, SheafError};
 
 pub(crate) use asof::is_asof;
+pub(crate) use lateral::is_called;
 
 /// Rewrites every query inside `node` (a statement, a query, an expression, a relation).
 ///
@@ -60,10 +64,12 @@ impl VisitorMut for Rewriter {
         control(named_windows::define(query))?;
         control(set_operations::count_rows(&mut query.body))?;
         control(rename::rewrite_query(query, is_outermost))?;
-        control(order_by_all::rewrite_query(query))
+        control(order_by_all::rewrite_query(query))?;
+        control(cte::rewrite_query(query))
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        control(lateral::mark(&mut select.from))?;
         for relation in &mut select.from {
             small_forms::name_the_side(relation);
             asof::nest(relation);
@@ -74,6 +80,7 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         small_forms::complete_access(expr);
         calls::call_functions(expr);
+        control(row_subqueries::rewrite_expr(expr))?;
         control(row_values::compare_parts(expr))
     }
 
@@ -82,6 +89,7 @@ impl VisitorMut for Rewriter {
             table_with_joins, ..
         } = factor
         {
+            control(lateral::mark_joins(&mut table_with_joins.joins))?;
             small_forms::name_the_side(table_with_joins);
             asof::nest(table_with_joins);
         }

@@ -6,7 +6,7 @@
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Ident, ObjectName, Query, Select, SetExpr, Statement,
-    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Values,
+    TableAlias, TableFactor, TableFunctionArgs, TableWithJoins, Value, Values,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -20,6 +20,8 @@ pub(crate) const ORDER_BY_ALL: &str = "sheaf.order_by_all";
 pub(crate) const INTERSECT_ALL: &str = "sheaf.intersect_all";
 /// Rows of the first of two sub-queries, each occurrence in the second taking one away.
 pub(crate) const EXCEPT_ALL: &str = "sheaf.except_all";
+/// A query of WITH that is read more than once.
+pub(crate) const CTE: &str = "sheaf.cte";
 /// What names of hidden select items begin with.
 pub(crate) const ITEM_PREFIX: &str = "sheaf.item.";
 
@@ -28,6 +30,10 @@ pub(crate) const ITEM_PREFIX: &str = "sheaf.item.";
 /// # Errors
 /// `Internal`, if the parser below no longer understands that text.
 pub(super) fn select_from(name: &str, query: Query, arguments: Vec<Expr>) -> Result<Box<Select>> {
+    select_all(relation(name, query, arguments))
+}
+
+fn select_all(relation: TableFactor) -> Result<Box<Select>> {
     let statements = Parser::parse_sql(&GenericDialect {}, "SELECT * FROM t")?;
     let Some(Statement::Query(template)) = statements.into_iter().next() else {
         return Err(SheafError::internal(
@@ -39,12 +45,27 @@ pub(super) fn select_from(name: &str, query: Query, arguments: Vec<Expr>) -> Res
             "the parser does not understand its template",
         ));
     };
-    let relation = relation(name, query, arguments);
     select.from = vec![TableWithJoins {
         relation,
         joins: Vec::new(),
     }];
     Ok(select)
+}
+
+/// The query `SELECT * FROM relation`.
+///
+/// # Errors
+/// `Internal`, if the parser below no longer understands that text.
+pub(super) fn all_of(relation: TableFactor) -> Result<Query> {
+    Ok(body_only(SetExpr::Select(select_all(relation)?)))
+}
+
+/// What stands in a place for the moment in which its relation moves.
+pub(super) fn vacant_relation() -> TableFactor {
+    TableFactor::TableFunction {
+        expr: Expr::Value(Value::Null.into()),
+        alias: None,
+    }
 }
 
 /// A query of nothing but `body`.

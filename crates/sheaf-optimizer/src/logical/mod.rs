@@ -1,23 +1,28 @@
 //! The logical rules, in the order in which they run.
 //!
 //! The list is the engine's, written out so that the place of each rule is seen; a test compares
-//! it with the engine's own when that is upgraded. None of the rules is ours yet: what Sheaf's
-//! dialect adds is rewritten while binding, before there is a plan.
+//! it with the engine's own when that is upgraded. Rules that make a plan what the engine's own can
+//! work with run before, when the plan is analysed.
+
+mod eliminate_cross_join;
+mod extract_equijoin;
+mod unnest;
 
 use std::sync::Arc;
 
 use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::analyzer::AnalyzerRule;
+use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
-use datafusion::optimizer::eliminate_cross_join::EliminateCrossJoin;
 use datafusion::optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
 use datafusion::optimizer::eliminate_filter::EliminateFilter;
 use datafusion::optimizer::eliminate_group_by_constant::EliminateGroupByConstant;
 use datafusion::optimizer::eliminate_join::EliminateJoin;
 use datafusion::optimizer::eliminate_limit::EliminateLimit;
 use datafusion::optimizer::eliminate_outer_join::EliminateOuterJoin;
-use datafusion::optimizer::extract_equijoin_predicate::ExtractEquijoinPredicate;
 use datafusion::optimizer::extract_leaf_expressions::{
     ExtractLeafExpressions, PushDownLeafProjections,
 };
@@ -34,6 +39,17 @@ use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
 use datafusion::optimizer::unions_to_filter::UnionsToFilter;
 
+/// The rules that settle what a plan means, in the order in which they run, before all others.
+#[must_use]
+pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    vec![
+        Arc::new(ResolveGroupingFunction::new()),
+        Arc::new(TypeCoercion::new()),
+        // Correlated sub-queries the engine would refuse become joins.
+        Arc::new(unnest::UnnestSubqueriesRule),
+    ]
+}
+
 /// The logical rules, in the order in which they run.
 #[must_use]
 pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
@@ -48,10 +64,10 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(DecorrelatePredicateSubquery::new()),
         Arc::new(ScalarSubqueryToJoin::new()),
         Arc::new(DecorrelateLateralJoin::new()),
-        Arc::new(ExtractEquijoinPredicate::new()),
+        Arc::new(extract_equijoin::ExtractEquijoinRule::default()),
         Arc::new(EliminateDuplicatedExpr::new()),
         Arc::new(EliminateFilter::new()),
-        Arc::new(EliminateCrossJoin::new()),
+        Arc::new(eliminate_cross_join::EliminateCrossJoinRule::default()),
         Arc::new(EliminateLimit::new()),
         Arc::new(PropagateEmptyRelation::new()),
         Arc::new(FilterNullJoinKeys::default()),
