@@ -32,6 +32,10 @@ fn terminal(arguments: &[&str]) -> Terminal {
 }
 
 fn spawn(home: &Path, arguments: &[&str]) -> PtySession {
+    spawn_with(home, arguments, &[("PAGER", "cat")])
+}
+
+fn spawn_with(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> PtySession {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sheaf"));
     command
         .args(arguments)
@@ -41,7 +45,7 @@ fn spawn(home: &Path, arguments: &[&str]) -> PtySession {
         .env("HOME", home)
         .env("TERM", "xterm")
         .env("NO_COLOR", "1")
-        .env("PAGER", "cat");
+        .envs(variables.iter().copied());
     spawn_command(command, Some(PATIENCE_MS)).unwrap()
 }
 
@@ -208,4 +212,57 @@ fn history_is_kept_private() {
     second.expect("│ remembered │");
     second.expect(PROMPT);
     second.leave();
+}
+
+#[test]
+fn scripts_run_and_results_go_to_files() {
+    let mut terminal = terminal(&[]);
+    let path = |name: &str| terminal.home.path().join(name);
+    let (script, output) = (path("six.sql"), path("out.txt"));
+    std::fs::write(script, "SELECT 6 * 7 AS answer;\n").unwrap();
+    let shown = terminal.enter("\\i six.sql");
+    assert!(shown.contains("│     42 │"), "{shown}");
+    terminal.enter("\\o out.txt");
+    let shown = terminal.enter("\\i six.sql");
+    assert!(!shown.contains("│     42 │"), "{shown}");
+    terminal.enter("\\o");
+    let written = std::fs::read_to_string(output).unwrap();
+    assert!(written.contains("│     42 │"), "{written}");
+    let shown = terminal.enter("\\i missing.sql");
+    assert!(shown.contains("missing.sql"), "{shown}");
+    terminal.leave();
+}
+
+#[test]
+fn the_editor_gives_its_text_to_the_prompt() {
+    let home = tempfile::tempdir().unwrap();
+    let editor = "printf 'SELECT 40 + 2 AS edited;' > \"$1\"\n";
+    std::fs::write(home.path().join("edit.sh"), editor).unwrap();
+    let session = spawn_with(home.path(), &[], &[("EDITOR", "sh edit.sh")]);
+    let mut terminal = Terminal { session, home };
+    terminal.expect(PROMPT);
+    terminal.type_keys("\\e\r");
+    terminal.expect("SELECT 40 + 2 AS edited;");
+    terminal.type_keys("\r");
+    terminal.expect("│     42 │");
+    terminal.expect(PROMPT);
+    terminal.leave();
+}
+
+#[test]
+fn watch_repeats_until_ctrl_c() {
+    let mut terminal = terminal(&[]);
+    terminal.enter("SELECT 41 + 1 AS again;");
+    terminal.type_keys("\\watch 0.1\r");
+    for _ in 0..3 {
+        terminal.expect("│     42 │");
+    }
+    terminal.session.send_control('c').unwrap();
+    terminal.expect(PROMPT);
+    let shown = terminal.enter("\\watch soon");
+    assert!(
+        shown.contains("\\watch takes seconds, not \"soon\""),
+        "{shown}"
+    );
+    terminal.leave();
 }

@@ -418,6 +418,9 @@ impl FormatDecl {
         let spellings = self
             .all_options()
             .flat_map(|o| o.aliases.iter().copied().chain([o.name]));
+        if name.eq_ignore_ascii_case("filename") {
+            return error.with_hint("the column _path has it: SELECT _path, * FROM …");
+        }
         match nearest(name, spellings) {
             Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
             None => error.with_hint(format!("its options are {}", names.join(", "))),

@@ -19,7 +19,7 @@ use super::{
 use crate::formats::options::ReadOptions;
 use crate::scan::bytes::SourceFile;
 use crate::scan::csv::{CsvLayout, place_of, unique_names};
-use crate::scan::records::{skip_top, skip_top_of};
+use crate::scan::records::{LONG_RECORD_BYTES, skip_top, skip_top_of};
 
 /// Bytes by which delimiter and header are told.
 const DIALECT_BYTES: usize = 128 * 1024;
@@ -36,14 +36,13 @@ const EXTRA_SAMPLES_MAX: usize = 256;
 pub(crate) struct CsvSample {
     pub(crate) layout: CsvLayout,
     pub(crate) file_schema: SchemaRef,
-    /// Whether a quoted value holds a line break, so that files must not be split.
-    pub(crate) has_quoted_line_breaks: bool,
+    /// Whether a quoted value holds a line break, or a record is long: then files must not be split.
+    pub(crate) resists_cuts: bool,
     /// Decompressed bytes of a row, on average; 0 if no row was seen.
     pub(crate) bytes_per_row: f64,
 }
 
-/// Infers layout and columns of `files`, those of a table that are looked at: the headers of all of
-/// them, the rows of some.
+/// Infers layout and columns of `files`, those looked at: from all headers, and the rows of some.
 ///
 /// # Errors
 /// Names the file that cannot be read, or has no columns; `UserInput` for options that name
@@ -118,7 +117,7 @@ pub(crate) async fn infer_csv(
     Ok(CsvSample {
         layout,
         file_schema,
-        has_quoted_line_breaks: totals.has_quoted_line_breaks,
+        resists_cuts: totals.resists_cuts,
         bytes_per_row: if totals.rows == 0 { 0.0 } else { bytes_per_row },
     })
 }
@@ -280,7 +279,7 @@ impl Sampling<'_> {
 struct Totals {
     rows: u64,
     bytes: u64,
-    has_quoted_line_breaks: bool,
+    resists_cuts: bool,
 }
 
 /// Reads the first rows of a file into `columns`; gives the names of the file's columns.
@@ -323,7 +322,7 @@ async fn sample_file(
     }
     let names = rows.names.take().unwrap_or_default();
     totals.bytes += splitter.consumed;
-    totals.has_quoted_line_breaks |= splitter.has_line_breaks;
+    totals.resists_cuts |= splitter.resists_cuts;
     Ok(names.into())
 }
 
@@ -408,7 +407,7 @@ struct RecordSplitter {
     values: usize,
     /// Bytes of complete records.
     consumed: u64,
-    has_line_breaks: bool,
+    resists_cuts: bool,
 }
 
 impl RecordSplitter {
@@ -420,7 +419,7 @@ impl RecordSplitter {
             written: 0,
             values: 0,
             consumed: 0,
-            has_line_breaks: false,
+            resists_cuts: false,
         }
     }
 
@@ -471,7 +470,8 @@ impl RecordSplitter {
             }
             ReadRecordResult::Record => {
                 let kept = &self.output[..self.written];
-                self.has_line_breaks |= memchr::memchr2(b'\n', b'\r', kept).is_some();
+                let is_long = self.written > LONG_RECORD_BYTES;
+                self.resists_cuts |= is_long || memchr::memchr2(b'\n', b'\r', kept).is_some();
                 let text = String::from_utf8_lossy(kept);
                 let goes_on = match text {
                     std::borrow::Cow::Borrowed(text) => {

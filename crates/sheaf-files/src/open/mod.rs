@@ -340,8 +340,7 @@ impl Opening<'_> {
         let sample = infer_csv(&files, self.options, declared, &self.text_type).await?;
         let may_span = self.options.csv.newlines_in_values;
         // Lines to skip are counted from a file's start, so a piece must not begin among them.
-        let can_split =
-            !may_span.unwrap_or(sample.has_quoted_line_breaks) && sample.layout.skip == 0;
+        let can_split = !may_span.unwrap_or(sample.resists_cuts) && sample.layout.skip == 0;
         Ok(Opened {
             file_schema: sample.file_schema,
             reader: Reader::Csv(sample.layout),
@@ -457,7 +456,11 @@ impl Opening<'_> {
 
     fn all_empty(&self) -> SheafError {
         let path = self.listing.files.first().map_or("", |file| &file.path);
-        SheafError::data(format!("{path} is empty, so its columns are not known"))
-            .with_state(sheaf_base::error::SqlState::BAD_COPY_FILE_FORMAT)
+        let error = SheafError::data(format!("{path} is empty, so its columns are not known"))
+            .with_state(sheaf_base::error::SqlState::BAD_COPY_FILE_FORMAT);
+        match path.starts_with("/dev/") {
+            true => error.with_hint("pipes cannot be read, since files are read more than once"),
+            false => error,
+        }
     }
 }

@@ -22,8 +22,15 @@ use super::quotes::{QuoteFault, QuoteTracker, Quoting, guess};
 /// Bytes behind a range's start by which its state is guessed.
 const GUESS_BYTES: usize = 64 * 1024;
 
+/// A file with a record of more bytes is not split: where a guess sees no quote it cannot be right
+/// about a long quoted value.
+pub(crate) const LONG_RECORD_BYTES: usize = GUESS_BYTES / 2;
+
 /// Bytes fetched beyond a range's end, to find where its last record ends.
 const LOOKAHEAD_BYTES: u64 = 64 * 1024;
+
+/// Bytes beyond a range in which the end of a record that covers it is looked for.
+const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What some programs write at the start of UTF-8 files.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -253,8 +260,14 @@ impl Aligner {
                 return Ok(start);
             }
             offset += window.len() as u64;
+            // With quotes the search goes on beyond the range: the next one's guess is checked against
+            // what is found.
+            let search_end = match quoting {
+                Some(_) => self.end.saturating_add(RECORD_BYTES_MAX),
+                None => self.end,
+            };
             match self.reader.next().await? {
-                Some(chunk) if offset < self.end => window = chunk,
+                Some(chunk) if offset < search_end => window = chunk,
                 _ => {
                     self.is_done = true;
                     return Ok(offset);

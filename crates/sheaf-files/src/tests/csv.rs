@@ -366,3 +366,24 @@ async fn a_column_that_nobody_looked_for_fails_the_scan() {
     );
     assert!(error.hint().is_some());
 }
+
+#[tokio::test]
+async fn records_longer_than_a_partition_are_read_once() {
+    let fixture = Fixture::new();
+    for (name, value, sample) in [
+        ("seen.csv", format!("\"{}\"", "x,".repeat(450_000)), 100.0),
+        ("unseen.csv", "x".repeat(900_000), 1.0),
+    ] {
+        fixture.write(name, format!("a,b\n1,z\n2,{value}\n3,\"y\"\n4,{value}\n"));
+        let request = crate::tests::with_partition_size(fixture.request(name), 100_000);
+        let request = request.with_option("sample_size", OptionValue::Number(sample));
+        let rows = fixture
+            .rows(&request, "SELECT a, length(b) FROM t ORDER BY a")
+            .await;
+        assert_eq!(
+            rows.unwrap(),
+            ["1|1", "2|900000", "3|1", "4|900000"],
+            "{name}"
+        );
+    }
+}
