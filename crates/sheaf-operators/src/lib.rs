@@ -9,7 +9,7 @@
 //!   [`asof::AsofJoinNode`], [`shared::SharedNode`]) into physical operators.
 //!
 //! Operators that replace the engine's, by physical rules of `sheaf-optimizer`, are here too
-//! ([`nested_loop_join`]), and what they spill with ([`spill`]).
+//! ([`nested_loop_join`], [`window`]), and what they spill with ([`spill`]).
 //!
 //! This crate must not know of catalogues, files, sessions or settings.
 
@@ -26,6 +26,7 @@ pub mod shared;
 pub mod spill;
 #[cfg(test)]
 mod testing;
+pub mod window;
 
 pub(crate) use counted::counted;
 pub use extension::{SheafExtensionPlanner, extension_planners};

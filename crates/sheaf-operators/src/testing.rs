@@ -142,6 +142,17 @@ impl TestSession {
         self.state.task_ctx()
     }
 
+    /// With as much memory as is given here, apart from the session's.
+    pub(crate) fn task_with_memory(&self, memory_bytes: usize) -> Arc<TaskContext> {
+        let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0);
+        let task = TaskContext::from(&self.state).with_runtime(runtime.build_arc().unwrap());
+        Arc::new(task)
+    }
+
+    pub(crate) fn display(&self, plan: &Arc<dyn ExecutionPlan>) -> String {
+        displayable(plan.as_ref()).indent(false).to_string()
+    }
+
     pub(crate) async fn explain(&self, sql: &str) -> String {
         displayable(self.plan(sql).await.unwrap().as_ref())
             .indent(false)

@@ -48,7 +48,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "batch_size",
         kind: SettingKind::Count { min: 1 },
         default: "8192",
-        doc: "Rows that operators pass on at a time.",
+        doc: "Rows that operators pass on at a time; fewer where memory_limit is small.",
     },
     Setting {
         name: "statement_timeout",

@@ -1,4 +1,4 @@
-//! The engine's options where Sheaf's choice differs from its default.
+//! The engine's options where Sheaf's choice differs from its default, and what our rules are told.
 //!
 //! What users set by short names (`threads`, `batch_size`, …) is the session's to carry over; here
 //! are the choices that nobody is asked about. Every line has its reason; where there is a
@@ -7,8 +7,21 @@
 #[cfg(test)]
 mod tests;
 
-use datafusion::config::{ConfigOptions, SpillCompression};
+use datafusion::common::extensions_options;
+use datafusion::config::{ConfigExtension, ConfigNonZeroUsize, ConfigOptions, SpillCompression};
 use sheaf_base::ByteCount;
+
+extensions_options! {
+    /// What Sheaf's rules need to know. Set by [`set_memory_limit`], not by users.
+    pub struct SheafOptions {
+        /// Bytes that all queries together may hold; 0 if that is not limited.
+        pub memory_limit_bytes: u64, default = 0
+    }
+}
+
+impl ConfigExtension for SheafOptions {
+    const PREFIX: &'static str = "sheaf";
+}
 
 /// A sort keeps this share (one in so many) of the memory a thread has for the merge of its runs.
 const SORT_RESERVATION_PART: u64 = 32;
@@ -23,8 +36,27 @@ const SORT_RESERVATION_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// a thread has.
 const SORTED_SCAN_BUFFER_PART: u64 = 8;
 
+/// Where a thread has no more memory than this, a sort puts what it holds in one piece before it
+/// sorts it. Else it merges its batches, and to compare their rows takes as many bytes again, which
+/// it may not get and cannot do without.
+const SORT_IN_ONE_PIECE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What a sort with more memory puts in one piece: the engine's default.
+const SORT_IN_ONE_PIECE_BYTES: u64 = 1024 * 1024;
+
+/// Memory that a thread has for each row of a batch, in bytes. A sort that merges, a join and an
+/// aggregate hold a dozen batches each, of rows that may take hundreds of bytes: where memory is
+/// small, batches are, too.
+const THREAD_BYTES_A_ROW: u64 = 4 * 1024;
+
+/// Batches have no fewer rows than this, unless the user asks for fewer: the work done once a
+/// batch would show.
+const BATCH_ROWS_MIN: u64 = 1_024;
+
 /// Makes Sheaf's choices in `options`.
 pub fn engine_options(options: &mut ConfigOptions) {
+    options.extensions.insert(SheafOptions::default());
+
     // Errors point at the place in the statement.
     options.sql_parser.collect_spans = true;
     // Names fold to lower case unless quoted, as in PostgreSQL.
@@ -45,9 +77,16 @@ pub fn engine_options(options: &mut ConfigOptions) {
     options.optimizer.prefer_hash_join = true;
 }
 
-/// Sizes what operators set aside by `memory_limit` and by `target_partitions`, which must have
-/// its value already.
+/// Tells the rules of `memory_limit`, and sizes what operators set aside by it and by
+/// `target_partitions`, which must have its value already, as must `batch_size`, which becomes
+/// less if it is too large for the limit.
 pub fn set_memory_limit(options: &mut ConfigOptions, limit: ByteCount) {
+    match options.extensions.get_mut::<SheafOptions>() {
+        Some(sheaf) => sheaf.memory_limit_bytes = limit.0,
+        None => options.extensions.insert(SheafOptions {
+            memory_limit_bytes: limit.0,
+        }),
+    }
     let threads = options.execution.target_partitions.max(1) as u64;
     let a_thread = limit.0 / threads;
     let reservation = (a_thread / SORT_RESERVATION_PART)
@@ -55,4 +94,25 @@ pub fn set_memory_limit(options: &mut ConfigOptions, limit: ByteCount) {
     options.execution.sort_spill_reservation_bytes = ByteCount(reservation).as_usize();
     options.execution.sort_pushdown_buffer_capacity =
         ByteCount(a_thread / SORTED_SCAN_BUFFER_PART).as_usize();
+    let in_one_piece = if a_thread <= SORT_IN_ONE_PIECE_BYTES_MAX {
+        a_thread
+    } else {
+        SORT_IN_ONE_PIECE_BYTES
+    };
+    options.execution.sort_in_place_threshold_bytes = ByteCount(in_one_piece).as_usize();
+    let rows_max = ByteCount((a_thread / THREAD_BYTES_A_ROW).max(BATCH_ROWS_MIN)).as_usize();
+    if let Ok(rows) = ConfigNonZeroUsize::try_new(rows_max)
+        && rows.get() < options.execution.batch_size.get()
+    {
+        options.execution.batch_size = rows;
+    }
+}
+
+/// The memory limit that rules are to plan for, if there is one.
+pub(crate) fn memory_limit(options: &ConfigOptions) -> Option<ByteCount> {
+    options
+        .extensions
+        .get::<SheafOptions>()
+        .map(|sheaf| ByteCount(sheaf.memory_limit_bytes))
+        .filter(|limit| limit.0 > 0)
 }

@@ -55,6 +55,14 @@ const CACHE_PART: usize = 32;
 /// Merge passes open at most this many spill files at a time: descriptors are limited too.
 const SPILL_MERGE_FILES_MAX: usize = 256;
 
+/// And no fewer, however small memory is: the passes would become many.
+const SPILL_MERGE_FILES_MIN: u64 = 4;
+
+/// A merge pass opens a file for each so many bytes of a thread's memory. The engine's merge takes
+/// as many files as there is memory for when it begins, which leaves too little to the merges
+/// beside it; each file takes four batches.
+const SPILL_MERGE_FILE_BYTES: u64 = 2 * 1024 * 1024;
+
 /// How the engine of a process is set up.
 #[derive(Debug, Clone)]
 pub struct RuntimeOptions {
@@ -119,7 +127,7 @@ impl EngineRuntime {
             .with_disk_manager_builder(
                 DiskManagerBuilder::default()
                     .with_mode(DiskManagerMode::Custom(Arc::clone(&spill) as _))
-                    .with_max_spill_merge_fan_in(SPILL_MERGE_FILES_MAX),
+                    .with_max_spill_merge_fan_in(merge_files_max(options.memory_limit, threads)),
             )
             .with_metadata_cache_limit(METADATA_CACHE_BYTES.min(cache_bytes_max))
             .with_file_statistics_cache_limit(STATISTICS_CACHE_BYTES.min(cache_bytes_max))
@@ -167,6 +175,9 @@ impl EngineRuntime {
     /// Changes `memory_limit`, for running queries too.
     pub fn set_memory_limit(&self, limit: ByteCount) {
         self.memory.set_limit(limit);
+        self.env
+            .disk_manager
+            .set_max_spill_merge_fan_in(merge_files_max(limit, self.threads));
     }
 
     /// Workers that compute.
@@ -259,6 +270,14 @@ impl Drop for EngineRuntime {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Spill files that one merge pass may open.
+fn merge_files_max(limit: ByteCount, threads: usize) -> usize {
+    let files = limit.0 / threads.max(1) as u64 / SPILL_MERGE_FILE_BYTES;
+    ByteCount(files.max(SPILL_MERGE_FILES_MIN))
+        .as_usize()
+        .min(SPILL_MERGE_FILES_MAX)
 }
 
 fn start(name: &str, threads: usize) -> Result<Runtime> {

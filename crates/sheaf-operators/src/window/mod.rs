@@ -1,0 +1,35 @@
+//! Window functions inside a memory limit: partitions of rows that may be larger than memory.
+//!
+//! The input comes sorted by PARTITION BY and ORDER BY, as for the engine's operators, whose place
+//! this one takes (`exec.rs`). A node runs in one of two ways, by what its functions need
+//! (`function.rs`):
+//!
+//! - *Streaming*, if they only look back (`row_number`, `rank`, `dense_rank`): each batch gets its
+//!   numbers and goes on; nothing is held.
+//! - *By partition*, else (`run.rs`). Rows are gathered until partitions end. Many small partitions
+//!   are evaluated at once (`chunk.rs`); the rows of one that memory has no room for go to disk
+//!   (`large.rs`) while sizes and aggregates over all of it are taken, and come back in a second
+//!   pass that adds the columns. What a batch of a partition needs to know of the rest is its
+//!   size, those aggregates, and where its peers end, for which a second reader runs ahead.
+//!
+//! Functions over frames that are neither (a sum from the current row to the end of the partition)
+//! are evaluated by the engine, a partition at a time, which must fit into memory; so must the
+//! state of an aggregate.
+//!
+//! Memory: reserved before rows are held, with as much again for the columns to come; a batch of
+//! output more. While streaming or reading back, a batch.
+
+mod chunk;
+mod exec;
+mod function;
+mod keys;
+mod large;
+mod numbering;
+mod run;
+#[cfg(test)]
+mod tests;
+
+pub use exec::WindowExec;
+
+/// Who spills, in errors.
+const OPERATOR: &str = "window";

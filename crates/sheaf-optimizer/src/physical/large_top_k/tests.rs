@@ -1,0 +1,45 @@
+//! When a top-k becomes a sort.
+
+use arrow::datatypes::{DataType, Field};
+use datafusion::physical_expr::expressions::col;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::displayable;
+use datafusion::physical_plan::empty::EmptyExec;
+use sheaf_base::ByteCount;
+
+use super::*;
+use crate::options::set_memory_limit;
+
+/// The plan of `ORDER BY a LIMIT k` after the rule, with 16 MB a thread.
+fn planned(k: usize, has_partitions: bool) -> String {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Utf8View, true),
+    ]));
+    let key = PhysicalSortExpr::new_default(col("a", &schema).unwrap());
+    let input = Arc::new(EmptyExec::new(schema).with_partitions(2));
+    let sort = SortExec::new(LexOrdering::new([key]).unwrap(), input)
+        .with_preserve_partitioning(has_partitions)
+        .with_fetch(Some(k));
+    let mut options = ConfigOptions::new();
+    options.execution.target_partitions = 2;
+    set_memory_limit(&mut options, ByteCount(32_000_000));
+    let plan = LargeTopKRule.optimize(Arc::new(sort), &options).unwrap();
+    displayable(plan.as_ref()).indent(false).to_string()
+}
+
+#[test]
+fn it_does_where_the_rows_are_many() {
+    // A sixteenth of 16 MB holds 7,352 rows of 8 + 64 + 64 bytes.
+    assert!(planned(7_352, true).starts_with("SortExec: TopK(fetch=7352)"));
+    let sorted = planned(7_353, true);
+    assert!(
+        sorted.starts_with("LocalLimitExec: fetch=7353\n  SortExec: expr="),
+        "{sorted}"
+    );
+    let sorted = planned(7_353, false);
+    assert!(
+        sorted.starts_with("GlobalLimitExec: skip=0, fetch=7353\n  SortExec: expr="),
+        "{sorted}"
+    );
+}
