@@ -1,16 +1,18 @@
 //! Functions which analysts expect and the engine below does not have.
 //!
-//! Three kinds, each in one visible list, which [`functions`] puts together:
+//! Four kinds; those with names are in visible lists, which [`functions`] puts together:
 //! - [`aggregate`] and [`scalar`]: functions of ours, one a file. Where an expression of existing
 //!   functions does the same, the function only stands for it ([`shorthand`]), so that it is as
 //!   fast, and all optimizer rules know it;
-//! - [`synonyms`]: other systems' names for functions which exist.
+//! - [`synonyms`]: other systems' names for functions which exist;
+//! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, without names.
 //!
 //! Operators that need types to be told apart are planned by [`expression_planners`].
 //!
 //! This crate must not know of sessions, catalogues or files.
 
 pub mod aggregate;
+pub mod arithmetic;
 mod kernel;
 pub mod lambda;
 mod operators;

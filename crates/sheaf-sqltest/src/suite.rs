@@ -135,7 +135,11 @@ fn columns_agree(actual: &Vec<DefaultColumnType>, expected: &Vec<DefaultColumnTy
         && actual
             .iter()
             .zip(expected)
-            .all(|(actual, expected)| *expected == DefaultColumnType::Any || actual == expected)
+            .all(|(actual, expected)| match (actual, expected) {
+                (_, DefaultColumnType::Any) => true,
+                (DefaultColumnType::Any, expected) => *expected != DefaultColumnType::Text,
+                (actual, expected) => actual == expected,
+            })
 }
 
 fn collect_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {

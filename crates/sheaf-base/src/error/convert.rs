@@ -51,9 +51,7 @@ fn translate(error: DataFusionError) -> SheafError {
         DataFusionError::IoError(inner) => SheafError::from(inner),
         DataFusionError::SQL(inner, _) => SheafError::from(*inner),
         DataFusionError::SchemaError(inner, _) => translate_schema(&inner),
-        DataFusionError::NotImplemented(message) => {
-            SheafError::unsupported(format!("not supported: {}", lower_first(&message)))
-        }
+        DataFusionError::NotImplemented(message) => translate_not_implemented(&message),
         DataFusionError::Plan(message) => translate_plan(message),
         DataFusionError::Configuration(message) => {
             SheafError::user(lower_first(&message)).with_state(SqlState::INVALID_PARAMETER_VALUE)
@@ -65,6 +63,45 @@ fn translate(error: DataFusionError) -> SheafError {
         DataFusionError::ResourcesExhausted(message) => out_of_memory(message),
         DataFusionError::Internal(message) => internal(message),
         other => internal(other.strip_backtrace()),
+    }
+}
+
+fn translate_not_implemented(message: &str) -> SheafError {
+    match message.strip_prefix("Unsupported SQL type ") {
+        Some(name) => unknown_type(name),
+        None => SheafError::unsupported(format!("not supported: {}", lower_first(message))),
+    }
+}
+
+/// The names of types that a hint may propose.
+const TYPE_NAMES: &[&str] = &[
+    "bigint",
+    "boolean",
+    "bytea",
+    "date",
+    "decimal",
+    "double",
+    "float",
+    "int",
+    "integer",
+    "interval",
+    "numeric",
+    "real",
+    "smallint",
+    "text",
+    "time",
+    "timestamp",
+    "timestamptz",
+    "tinyint",
+    "varchar",
+];
+
+fn unknown_type(name: &str) -> SheafError {
+    let error = SheafError::user(format!("type \"{name}\" does not exist"))
+        .with_state(SqlState::UNDEFINED_OBJECT);
+    match nearest(name, TYPE_NAMES.iter().copied()) {
+        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+        None => error.with_hint(format!("types are {}", TYPE_NAMES.join(", "))),
     }
 }
 
@@ -147,17 +184,45 @@ fn translate_plan(message: String) -> SheafError {
     if let Some(rest) = message.strip_prefix("Invalid function '") {
         return unknown_function(rest);
     }
+    if let Some(call) = refused_call(&message) {
+        return call;
+    }
     let error = SheafError::user(lower_first(&message));
     if message.contains("No function matches") || message.contains("Invalid function") {
         error.with_state(SqlState::UNDEFINED_FUNCTION)
     } else if message.to_lowercase().contains("cannot coerce")
         || message.contains("cannot be coerced")
         || message.contains("coercion")
+        || message.contains("Inconsistent data type across values list")
     {
         error.with_state(SqlState::DATATYPE_MISMATCH)
     } else {
         error
     }
+}
+
+/// Functions whose arguments are of one type, whatever it is.
+const ALIKE: &[&str] = &[
+    "coalesce",
+    "greatest",
+    "least",
+    "make_array",
+    "nullif",
+    "nvl",
+    "ifnull",
+];
+
+/// Reads `… the given name and argument types 'coalesce(Int64, Date32)'. You might …`.
+fn refused_call(message: &str) -> Option<SheafError> {
+    let (_, rest) = message.split_once("the given name and argument types '")?;
+    let (call, _) = rest.split_once("'. ")?;
+    let (name, types) = call.strip_suffix(')')?.split_once('(')?;
+    ALIKE.contains(&name).then(|| {
+        let name = if name == "make_array" { "a list" } else { name };
+        SheafError::user(format!("{name} cannot be of different types: {types}"))
+            .with_state(SqlState::DATATYPE_MISMATCH)
+            .with_hint("cast one of them")
+    })
 }
 
 /// Reads what follows in `Invalid function 'nme'.\nDid you mean 'name'?`; the engine always names
@@ -285,19 +350,39 @@ fn parse_place(place: &str) -> Option<Position> {
 
 /// Arrow says `Cannot cast string 'x' to value of Int32 type`.
 fn translate_cast(message: &str) -> SheafError {
-    let readable = message
+    let cast = message
         .strip_prefix("Cannot cast string ")
         .and_then(|rest| rest.rsplit_once(" to value of "))
         .and_then(|(value, data_type)| {
             let data_type: arrow::datatypes::DataType =
                 data_type.strip_suffix(" type")?.parse().ok()?;
-            Some(format!(
-                "{value} is not a value of type {}",
-                sql_type_name(&data_type)
-            ))
+            Some((value, data_type))
         });
+    let is_whole_too_large = cast
+        .as_ref()
+        .is_some_and(|(value, data_type)| data_type.is_integer() && is_whole_number(value));
+    // Of numbers it says `Can't cast value 300 to type Int8`.
+    let number = message
+        .strip_prefix("Can't cast value ")
+        .and_then(|rest| rest.rsplit_once(" to type "))
+        .and_then(|(value, data_type)| Some((value, data_type.parse().ok()?)))
+        .map(|(value, data_type): (_, arrow::datatypes::DataType)| {
+            format!(
+                "{value} is out of range for type {}",
+                sql_type_name(&data_type)
+            )
+        });
+    let readable = cast.map(|(value, data_type)| {
+        let type_name = sql_type_name(&data_type);
+        match is_whole_too_large {
+            true => format!("{value} is out of range for type {type_name}"),
+            false => format!("{value} is not a value of type {type_name}"),
+        }
+    });
+    let readable = readable.or(number);
     // Arrow refuses a number that is too large in several words, and texts in one.
-    let is_number_out_of_range = message.starts_with("Can't cast value")
+    let is_number_out_of_range = is_whole_too_large
+        || message.starts_with("Can't cast value")
         || message.contains("out of range")
         || message.contains("Overflowing");
     let state = match is_number_out_of_range {
@@ -307,6 +392,13 @@ fn translate_cast(message: &str) -> SheafError {
     let error =
         SheafError::data(readable.unwrap_or_else(|| lower_first(message))).with_state(state);
     error.with_hint("try_cast gives NULL instead")
+}
+
+/// Whether a text in quotes is a whole number.
+fn is_whole_number(quoted: &str) -> bool {
+    let text = quoted.trim_matches('\'').trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn division_by_zero() -> SheafError {

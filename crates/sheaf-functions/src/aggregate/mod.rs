@@ -6,6 +6,7 @@ mod expanded;
 mod mode;
 mod product;
 mod quantile_disc;
+pub mod sum;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub fn functions() -> Vec<Arc<AggregateUDF>> {
         mode::function(),
         product::function(),
         quantile_disc::function(),
+        sum::function(),
     ]
     .into_iter()
     .chain(expanded::functions())

@@ -7,6 +7,7 @@ mod date_parts;
 pub(crate) mod interval_multiply;
 mod intervals;
 mod len;
+mod list_items;
 mod lists;
 mod modulo;
 mod numbers;
@@ -45,6 +46,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(intervals::functions());
     functions.extend(lists::functions());
     functions.extend(numbers::functions());
+    functions.extend(list_items::functions());
     functions.extend(patterns::functions());
     functions.extend(regex_lists::functions());
     functions.extend(session_info::functions());

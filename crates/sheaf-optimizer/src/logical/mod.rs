@@ -6,14 +6,11 @@
 
 mod eliminate_cross_join;
 mod extract_equijoin;
-mod unnest;
+pub(crate) mod unnest;
 
 use std::sync::Arc;
 
 use datafusion::optimizer::OptimizerRule;
-use datafusion::optimizer::analyzer::AnalyzerRule;
-use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
-use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion::optimizer::decorrelate_lateral_join::DecorrelateLateralJoin;
 use datafusion::optimizer::decorrelate_predicate_subquery::DecorrelatePredicateSubquery;
@@ -38,17 +35,6 @@ use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::optimizer::single_distinct_to_groupby::SingleDistinctToGroupBy;
 use datafusion::optimizer::unions_to_filter::UnionsToFilter;
-
-/// The rules that settle what a plan means, in the order in which they run, before all others.
-#[must_use]
-pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    vec![
-        Arc::new(ResolveGroupingFunction::new()),
-        Arc::new(TypeCoercion::new()),
-        // Correlated sub-queries the engine would refuse become joins.
-        Arc::new(unnest::UnnestSubqueriesRule),
-    ]
-}
 
 /// The logical rules, in the order in which they run.
 #[must_use]

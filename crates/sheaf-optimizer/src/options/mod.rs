@@ -61,6 +61,9 @@ pub fn engine_options(options: &mut ConfigOptions) {
     options.sql_parser.collect_spans = true;
     // Names fold to lower case unless quoted, as in PostgreSQL.
     options.sql_parser.enable_ident_normalization = true;
+    // Literals with a point are exact; beside a double they are doubles, which is the `Numbers`
+    // rule's to see to.
+    options.sql_parser.parse_float_as_decimal = true;
 
     // Spilled rows compress two to four times at more than a disk's speed; less is written, and
     // less of the disk budget is taken.

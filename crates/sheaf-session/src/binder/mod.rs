@@ -26,12 +26,14 @@ use datafusion::common::TableReference;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, cast, lit};
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_files::{FileTable, ReadRequest};
+use sheaf_optimizer::Numbers;
 use tokio::runtime::Handle;
 
 use self::context::BoundContext;
@@ -110,7 +112,7 @@ impl<'a> Binder<'a> {
         async move {
             misplaced::check(&statement, self.state)?;
             column_names::name_computed(&mut statement);
-            literals::fold_exactly(&mut statement);
+            literals::mark_approximate(&mut statement);
             sheaf_operators::rewrite(&mut statement)?;
             let wanted = virtual_columns::mentioned(&statement);
             let bound = self.open_all(&statement, wanted).await?;
@@ -123,7 +125,13 @@ impl<'a> Binder<'a> {
             let context = BoundContext::new(self.state, self.catalog, bound);
             let options = ParserOptions::from(&self.state.config_options().sql_parser);
             let planner = SqlToRel::new_with_options(&context, options);
-            Ok(planner.sql_statement_to_plan(statement)?)
+            let plan = planner.sql_statement_to_plan(statement)?;
+            // Here already, so that whoever asks for the types of a plan gets the right ones; but
+            // the types of parameters are those of their values.
+            match plan.get_parameter_names()?.is_empty() {
+                true => Ok(Numbers.analyze(plan, self.state.config_options())?),
+                false => Ok(plan),
+            }
         }
         .boxed()
     }
@@ -153,9 +161,11 @@ impl<'a> Binder<'a> {
     }
 
     /// Turns a bare expression (a parameter of EXECUTE, an option) into an engine expression.
-    pub(crate) fn plan_expression(self, expression: ast::Expr) -> Result<Expr> {
+    pub(crate) fn plan_expression(self, mut expression: ast::Expr) -> Result<Expr> {
+        literals::mark_approximate(&mut expression);
         let context = BoundContext::new(self.state, self.catalog, Bound::default());
-        let planner = SqlToRel::new(&context);
+        let options = ParserOptions::from(&self.state.config_options().sql_parser);
+        let planner = SqlToRel::new_with_options(&context, options);
         let schema = datafusion::common::DFSchema::empty();
         Ok(planner.sql_to_expr(
             expression,

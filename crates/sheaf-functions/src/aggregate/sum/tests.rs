@@ -1,0 +1,132 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array, Int32Array, Int64Array};
+use arrow::datatypes::{DataType, Decimal128Type, Int64Type};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+
+use super::accumulate::{DistinctAccumulator, SumAccumulator};
+use super::groups::SumGroupsAccumulator;
+
+const WIDE: DataType = DataType::Decimal128(38, 0);
+
+fn bigints(values: &[Option<i64>]) -> ArrayRef {
+    Arc::new(Int64Array::from(values.to_vec()))
+}
+
+fn wide(sum: i128) -> ScalarValue {
+    ScalarValue::Decimal128(Some(sum), 38, 0)
+}
+
+#[test]
+fn bigints_are_added_as_if_without_limit() {
+    let values: Vec<i64> = (0..1000)
+        .map(|i| if i % 3 == 0 { i64::MIN } else { i64::MAX - i })
+        .collect();
+    let expected: i128 = values.iter().map(|value| i128::from(*value)).sum();
+    let mut sum = SumAccumulator::new(WIDE);
+    sum.update_batch(&[Arc::new(Int64Array::from(values))])
+        .unwrap();
+    assert_eq!(sum.evaluate().unwrap(), wide(expected));
+}
+
+#[test]
+fn nulls_do_not_count_and_their_places_hold_anything() {
+    let mut sum = SumAccumulator::new(WIDE);
+    assert!(sum.evaluate().unwrap().is_null());
+    sum.update_batch(&[bigints(&[None, None])]).unwrap();
+    assert!(sum.evaluate().unwrap().is_null());
+    sum.update_batch(&[bigints(&[Some(i64::MIN), None, Some(7)])])
+        .unwrap();
+    assert_eq!(sum.evaluate().unwrap(), wide(i128::from(i64::MIN) + 7));
+    sum.retract_batch(&[bigints(&[Some(i64::MIN), None])])
+        .unwrap();
+    assert_eq!(sum.evaluate().unwrap(), wide(7));
+    sum.retract_batch(&[bigints(&[Some(7)])]).unwrap();
+    assert!(sum.evaluate().unwrap().is_null());
+}
+
+#[test]
+fn sums_of_integers_are_bigints_or_an_error() {
+    let mut sum = SumAccumulator::new(DataType::Int64);
+    sum.update_batch(&[Arc::new(Int32Array::from(vec![i32::MAX, i32::MAX]))])
+        .unwrap();
+    let expected = 2 * i64::from(i32::MAX);
+    assert_eq!(sum.evaluate().unwrap(), ScalarValue::Int64(Some(expected)));
+    let state = Decimal128Array::from(vec![i128::from(i64::MAX)])
+        .with_precision_and_scale(38, 0)
+        .unwrap();
+    sum.merge_batch(&[Arc::new(state)]).unwrap();
+    assert!(sum.evaluate().unwrap_err().to_string().contains("BIGINT"));
+}
+
+#[test]
+fn different_values_are_added_once() {
+    let mut first = DistinctAccumulator::new(WIDE);
+    first
+        .update_batch(&[bigints(&[Some(1), Some(2), Some(2), None])])
+        .unwrap();
+    let mut second = DistinctAccumulator::new(WIDE);
+    second
+        .update_batch(&[bigints(&[Some(2), Some(5)])])
+        .unwrap();
+    let states: Vec<ArrayRef> = second
+        .state()
+        .unwrap()
+        .iter()
+        .map(|state| state.to_array().unwrap())
+        .collect();
+    first.merge_batch(&states).unwrap();
+    assert_eq!(first.evaluate().unwrap(), wide(8));
+    // The 2 is there twice more.
+    first
+        .retract_batch(&[bigints(&[Some(2), Some(1)])])
+        .unwrap();
+    assert_eq!(first.evaluate().unwrap(), wide(7));
+}
+
+#[test]
+fn groups_agree_with_one_sum_each() {
+    let values = [Some(i64::MAX), Some(3), None, Some(i64::MAX), Some(4), None];
+    let groups = [0, 1, 1, 0, 1, 2];
+    let filter = BooleanArray::from(vec![true, true, true, true, false, true]);
+    let mut sums = SumGroupsAccumulator::new(WIDE);
+    sums.update_batch(&[bigints(&values)], &groups, Some(&filter), 3)
+        .unwrap();
+    let states = sums.state(EmitTo::All).unwrap();
+    let mut merged = SumGroupsAccumulator::new(WIDE);
+    merged.merge_batch(&states, &[0, 1, 2], 3).unwrap();
+    let converted = merged
+        .convert_to_state(&[bigints(&values)], Some(&filter))
+        .unwrap();
+    merged.merge_batch(&converted, &groups, 3).unwrap();
+    let result = merged.evaluate(EmitTo::All).unwrap();
+    let expected = vec![Some(4 * i128::from(i64::MAX)), Some(6), None];
+    let result: Vec<_> = result.as_primitive::<Decimal128Type>().iter().collect();
+    assert_eq!(result, expected);
+}
+
+#[test]
+fn groups_of_integers_are_bigints_and_emitted_in_parts() {
+    let mut sums = SumGroupsAccumulator::new(DataType::Int64);
+    let values: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3]));
+    sums.update_batch(&[values], &[0, 1, 1], None, 2).unwrap();
+    let first = sums.evaluate(EmitTo::First(1)).unwrap();
+    assert_eq!(first.as_primitive::<Int64Type>().values(), &[1]);
+    let rest = sums.evaluate(EmitTo::All).unwrap();
+    assert_eq!(rest.as_primitive::<Int64Type>().values(), &[5]);
+}
+
+#[test]
+fn decimals_that_do_not_fit_are_an_error() {
+    let largest = 10_i128.pow(38) - 1;
+    let values: ArrayRef = Arc::new(
+        Decimal128Array::from(vec![largest, largest])
+            .with_precision_and_scale(38, 0)
+            .unwrap(),
+    );
+    let mut sum = SumAccumulator::new(WIDE);
+    assert!(sum.update_batch(&[Arc::clone(&values)]).is_err());
+    let mut sums = SumGroupsAccumulator::new(WIDE);
+    assert!(sums.update_batch(&[values], &[0, 0], None, 1).is_err());
+}

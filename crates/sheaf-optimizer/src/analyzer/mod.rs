@@ -1,0 +1,44 @@
+//! The analyzer's rules, in the order in which they run: they settle what a plan means.
+//!
+//! The engine's list with ours in their places; a test compares it with the engine's own when that
+//! is upgraded.
+
+mod numbers;
+
+use std::sync::Arc;
+
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
+
+pub use numbers::Numbers;
+
+use crate::logical::unnest::UnnestSubqueriesRule;
+
+/// The analyzer's rules, in the order in which they run.
+#[must_use]
+pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    vec![
+        Arc::new(ResolveGroupingFunction::new()),
+        // Ours. Before the engine's rule, which finds then that numbers are of one type already.
+        Arc::new(Numbers),
+        Arc::new(TypeCoercion::new()),
+        // Ours. Correlated sub-queries the engine would refuse become joins.
+        Arc::new(UnnestSubqueriesRule),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::optimizer::Analyzer;
+
+    use super::analyzer_rules;
+
+    #[test]
+    fn the_engines_rules_are_all_there_in_its_order() {
+        let mut ours = analyzer_rules().into_iter();
+        for engine in Analyzer::new().rules {
+            assert!(ours.any(|rule| rule.name() == engine.name()), "{engine:?}");
+        }
+    }
+}

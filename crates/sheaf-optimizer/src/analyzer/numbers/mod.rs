@@ -1,0 +1,68 @@
+//! What numbers do where they meet, as PostgreSQL has it.
+//!
+//! - Whole numbers that do not fit are an error, in place of wrapping around.
+//! - Where a decimal meets a whole number both are decimals, wide enough for either; where one
+//!   meets a double both are doubles. Literals with a point are decimals, so a literal beside a
+//!   double is one, too.
+//! - A quotient of decimals has at least 16 digits after the point.
+//! - A cast to a whole number rounds.
+//! - Branches of CASE, rows of VALUES and arms of UNION have one kind of type; only an untyped
+//!   literal in quotes takes the type of the others.
+//!
+//! The engine's `TypeCoercion`, which runs next, would make decimals of doubles, text of anything,
+//! and calendar dates of numbers. [`types`] says which type two types have in common, [`literals`]
+//! converts literals without loss, [`expressions`] and [`plans`] apply that to one expression and
+//! to what plans combine. Applying the rule twice changes nothing more.
+
+mod expressions;
+mod literals;
+mod plans;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::optimizer::AnalyzerRule;
+
+use self::expressions::NumberRewriter;
+
+/// The rule; see the module.
+#[derive(Debug, Default)]
+pub struct Numbers;
+
+impl AnalyzerRule for Numbers {
+    fn name(&self) -> &'static str {
+        "numbers"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(analyze_node)?.data)
+    }
+}
+
+/// Analyzes one node whose inputs have been analyzed.
+fn analyze_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let mut schema = merge_schema(&plan.inputs());
+    if let LogicalPlan::TableScan(scan) = &plan {
+        let source = datafusion::common::DFSchema::try_from_qualified_schema(
+            scan.table_name.clone(),
+            &scan.source.schema(),
+        )?;
+        schema.merge(&source);
+    }
+    let names = NamePreserver::new(&plan);
+    let mut rewriter = NumberRewriter::new(&schema);
+    plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        Ok(expr
+            .rewrite(&mut rewriter)?
+            .update_data(|expr| name.restore(expr)))
+    })?
+    .transform_data(plans::unify)?
+    .map_data(LogicalPlan::recompute_schema)
+}
