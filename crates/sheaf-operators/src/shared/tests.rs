@@ -78,7 +78,7 @@ async fn a_reader_that_stops_early_does_not_stop_the_others() {
     let session = TestSession::new(2, 100);
     numbers(&session, 5000);
     let sql = "WITH c AS MATERIALIZED (SELECT a FROM t) \
-               SELECT (SELECT count(*) FROM (SELECT a FROM c LIMIT 1) q), count(*) FROM c";
+               SELECT (SELECT count(*) FROM (SELECT a FROM c LIMIT 1) q) AS few, count(*) AS all_of_them FROM c";
     assert_eq!(session.run(sql).await.rows, ["1|5000"]);
 }
 
