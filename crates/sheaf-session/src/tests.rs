@@ -45,7 +45,10 @@ fn registered_batches_are_tables() {
     session
         .register_batches("numbers", vec![batch.clone()])
         .unwrap();
-    assert_eq!(block_on(number(&session, "SELECT sum(n) FROM numbers")), 42);
+    assert_eq!(
+        block_on(number(&session, "SELECT sum(n)::bigint FROM numbers")),
+        42
+    );
     let error = session
         .register_batches("numbers", vec![batch])
         .unwrap_err();

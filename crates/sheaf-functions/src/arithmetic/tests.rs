@@ -1,3 +1,5 @@
+//! Arithmetic beside Rust's checked operations, and beside quotients stated in the tests.
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int8Array, PrimitiveArray};

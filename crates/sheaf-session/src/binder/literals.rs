@@ -98,9 +98,11 @@ mod tests {
     #[test]
     fn the_first_rows_of_a_recursive_query_are_doubles() {
         assert_eq!(
-            marked("WITH RECURSIVE t(x) AS (SELECT 1.0 UNION ALL SELECT x * 1.5 FROM t) TABLE t"),
+            marked(
+                "WITH RECURSIVE t(x) AS (SELECT 1.0 UNION ALL SELECT x * 1.5 FROM t) SELECT x FROM t"
+            ),
             "WITH RECURSIVE t (x) AS (SELECT CAST('1.0' AS DOUBLE) UNION ALL SELECT x * 1.5 \
-             FROM t) TABLE t"
+             FROM t) SELECT x FROM t"
         );
     }
 }

@@ -1,3 +1,5 @@
+//! `sum` beside arithmetic in 128 bits: its accumulators, without a plan.
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Decimal128Array, Int32Array, Int64Array};

@@ -1,3 +1,5 @@
+//! The `Numbers` rule on plans of one projection: which types come out, and that it is idempotent.
+
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
