@@ -7,8 +7,8 @@
 //!                                             by hash)
 //! ```
 //!
-//! A [`sink`] aggregates its input in a table small enough for the processor's cache. When that is
-//! full, its groups go as *states* (keys, then what the aggregates keep) to the [`parts`], cut by
+//! A `sink` aggregates its input in a table small enough for the processor's cache. When that is
+//! full, its groups go as *states* (keys, then what the aggregates keep) to the `parts`, cut by
 //! the hash of their keys. Where that does not reduce the rows, rows are turned into states and cut
 //! without being grouped first. When every input has ended, each output takes one part after
 //! another, merges its states in one table, and gives the results.
@@ -16,7 +16,7 @@
 //! # Memory
 //! States in parts and tables are reserved before they grow. When memory is refused, or wanted by
 //! other operators, the largest part goes to disk. A part whose table does not fit is cut into
-//! [`parts::LEVEL_PARTS`] smaller ones by other bits of the hash, up to [`output::LEVELS_MAX`] times.
+//! `parts::LEVEL_PARTS` smaller ones by other bits of the hash, up to `output::LEVELS_MAX` times.
 //! What has to fit is one group.
 //!
 //! # Sources

@@ -19,7 +19,7 @@
 //! residual filter, gather the output once (`probe.rs`, `gather.rs`).
 //!
 //! **Beyond memory.** Every chunk is reserved before it is kept. When a reservation is refused,
-//! the largest of [`BUCKETS`] hash buckets are evicted until a third of the rows are on disk, and
+//! the largest of `BUCKETS` hash buckets are evicted until a third of the rows are on disk, and
 //! again when memory is refused again; rows of evicted buckets that arrive later, on either side,
 //! go to the buckets' files. A Bloom filter over the evicted build rows spares the probe side most
 //! rows that match nothing. When all probes have ended, each bucket is joined on its own: in memory

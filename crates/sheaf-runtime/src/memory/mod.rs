@@ -24,7 +24,7 @@
 //!
 //! An operator of the engine that is refused spills itself. Operators of Sheaf's hold their memory
 //! through a [`Holding`]: rule 2 does not bind them, since they give back when asked. When rule 1
-//! refuses, the [arbiter] asks the largest of them, and the asker waits. A query may besides have
+//! refuses, the arbiter (`arbiter.rs`) asks the largest of them, and the asker waits. A query may besides have
 //! a limit of its own ([`QueryPool`]).
 
 mod arbiter;

@@ -2,7 +2,7 @@
 //! DECIMAL(38, 0), as PostgreSQL's `numeric`; of a DECIMAL one with ten digits more. A sum that
 //! does not fit is an error. The engine's own wraps around; it still adds doubles and intervals.
 //!
-//! All is added in 128 bits ([`accumulate`], [`groups`]), which no number of BIGINTs can fill.
+//! All is added in 128 bits (`accumulate`, `groups`), which no number of BIGINTs can fill.
 //! States between the phases of an aggregate are decimals.
 
 mod accumulate;
