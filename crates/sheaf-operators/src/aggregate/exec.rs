@@ -9,6 +9,7 @@ use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType, SchedulingType};
 use datafusion::physical_plan::filter_pushdown::{
@@ -28,7 +29,7 @@ use parking_lot::Mutex;
 use sheaf_runtime::memory::Holding;
 
 use super::output::Output;
-use super::parts::{Cut, OUTPUT_PARTS, PartStore, Spill};
+use super::parts::{Cut, PartStore, Spill};
 use super::shape::Shape;
 use super::sink::Sink;
 use super::stage::Stage;
@@ -161,6 +162,14 @@ impl PartitionedAggregateExec {
         }
     }
 
+    /// Whether `expr` is the first column of the input that is called `name`.
+    fn is_input_column(&self, expr: &Arc<dyn PhysicalExpr>, name: &str) -> bool {
+        expr.downcast_ref::<Column>().is_some_and(|column| {
+            let first = self.shape.input_schema.index_of(name);
+            column.name() == name && first.is_ok_and(|first| first == column.index())
+        })
+    }
+
     fn describe(&self) -> (String, String) {
         let keys = self.shape.group_by.expr().iter();
         let keys: Vec<String> = keys.map(|(_, name)| name.clone()).collect();
@@ -263,7 +272,8 @@ impl ExecutionPlan for PartitionedAggregateExec {
     }
 
     /// Filters over keys may run before the grouping: they take out whole groups. Not where a key
-    /// is left out of some grouping set, whose NULLs are not the input's.
+    /// is left out of some grouping set, whose NULLs are not the input's; nor where the input's
+    /// first column of the key's name is another one, since filters find their columns by name.
     fn gather_filters_for_pushdown(
         &self,
         _phase: FilterPushdownPhase,
@@ -271,7 +281,9 @@ impl ExecutionPlan for PartitionedAggregateExec {
         _config: &ConfigOptions,
     ) -> Result<FilterDescription> {
         let child = if self.shape.group_by.is_single() {
-            let keys = (0..self.shape.key_width()).collect();
+            let keys = self.shape.group_by.expr().iter().enumerate();
+            let keys = keys.filter(|(_, (expr, name))| self.is_input_column(expr, name));
+            let keys = keys.map(|(index, _)| index).collect();
             ChildFilterDescription::from_child_with_allowed_indices(
                 &parent_filters,
                 keys,
@@ -289,11 +301,14 @@ impl ExecutionPlan for PartitionedAggregateExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         let stage = self.stage_of(partition, &context)?;
-        let first = match self.scope {
-            Scope::AllInputs => partition * OUTPUT_PARTS,
-            Scope::OneInput => 0,
+        let (outputs, number) = match self.scope {
+            Scope::AllInputs => (
+                self.properties.output_partitioning().partition_count(),
+                partition,
+            ),
+            Scope::OneInput => (1, 0),
         };
-        let parts = first..first + OUTPUT_PARTS;
+        let parts = Cut::first(outputs).parts_of(number);
         let output = Output::new(stage, parts, context.session_config().batch_size());
         let batches = stream::try_unfold(output, |mut output| async move {
             Ok(output.next().await?.map(|batch| (batch, output)))

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::Result;
 use futures::StreamExt;
 
 use super::parts::{Cut, LEVEL_PARTS, Part, WholePart};
@@ -107,17 +107,18 @@ impl Output {
         let _listening = stage.holding.listen();
         let mut table = Some(GroupTable::of_states(&stage.shape)?);
         let mut cut_up: Option<CutUp> = None;
-        for (batch, bytes) in part.batches {
-            self.take_in(&batch, &mut table, &mut cut_up, level).await?;
-            drop(batch);
-            stage.holding.shrink(bytes);
-        }
+        // Files first: what they hold came before what is in memory.
         for file in part.files {
             let mut batches = file.read()?;
             while let Some(batch) = batches.next().await {
                 self.take_in(&batch?, &mut table, &mut cut_up, level)
                     .await?;
             }
+        }
+        for (batch, bytes) in part.batches {
+            self.take_in(&batch, &mut table, &mut cut_up, level).await?;
+            drop(batch);
+            stage.holding.shrink(bytes);
         }
         if let Some(cut_up) = cut_up {
             self.deeper.extend(cut_up.finish()?);
@@ -137,6 +138,13 @@ impl Output {
         level: usize,
     ) -> Result<()> {
         tokio::task::consume_budget().await;
+        let wanted = self.stage.holding.wanted_bytes();
+        if wanted > 0 {
+            self.stage
+                .store
+                .spill_largest(&self.stage.holding, wanted)?;
+            self.stage.holding.answer();
+        }
         if let Some(cut_up) = cut_up {
             return cut_up.take_in(batch);
         }
@@ -145,7 +153,9 @@ impl Output {
         if self.fits(merged.bytes() * RESULT_COPIES).await? {
             return Ok(());
         }
-        self.may_cut(merged, level)?;
+        if !self.must_cut(merged, level)? {
+            return Ok(());
+        }
         let Some(table) = table.take() else {
             return Ok(());
         };
@@ -165,20 +175,19 @@ impl Output {
         Ok(fits)
     }
 
+    /// Whether the part has to be cut: not if its table fits after all.
+    ///
     /// # Errors
     /// `ResourcesExhausted` where cutting cannot help: one group, or groups that no hash parts.
-    fn may_cut(&self, table: &GroupTable, level: usize) -> Result<()> {
+    fn must_cut(&mut self, table: &GroupTable, level: usize) -> Result<bool> {
         if table.len() > 1 && level < LEVELS_MAX {
-            return Ok(());
+            return Ok(true);
         }
-        let bytes = (table.bytes() * RESULT_COPIES).saturating_sub(self.bytes);
         // Asked once more, for the refusal that names who holds what.
-        let reservation = self.stage.holding.reservation();
-        reservation.try_grow(bytes)?;
-        reservation.shrink(bytes);
-        Err(DataFusionError::ResourcesExhausted(format!(
-            "one group of an aggregate takes {bytes} bytes"
-        )))
+        let more = (table.bytes() * RESULT_COPIES).saturating_sub(self.bytes);
+        self.stage.holding.reservation().try_grow(more)?;
+        self.bytes += more;
+        Ok(false)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The parts: states cut by the hash of their keys, in memory or on disk.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -20,8 +21,11 @@ use crate::spill::{SpillWriter, SpilledRows, batch_bytes, compact};
 /// Parts into which one that does not fit is cut.
 pub(super) const LEVEL_PARTS: usize = 16;
 
-/// Parts of one output at the first cut.
-pub(super) const OUTPUT_PARTS: usize = 16;
+/// Parts of one output at the first cut, where outputs are few.
+const OUTPUT_PARTS_MAX: usize = 16;
+
+/// Parts of all outputs at the first cut: each may have a file open.
+const FIRST_PARTS_MAX: usize = 256;
 
 /// Rows that a batch of spilled states has at most, so that reading one back takes little memory.
 const SPILLED_BATCH_ROWS_MAX: usize = 8192;
@@ -36,13 +40,19 @@ pub(super) struct Cut {
 
 impl Cut {
     /// The first cut: `outputs` as the engine's hash repartitioning cuts rows, so that operators
-    /// above may rely on it, and each of them into [`OUTPUT_PARTS`].
+    /// above may rely on it, and each of them into [`OUTPUT_PARTS_MAX`].
     pub(super) fn first(outputs: usize) -> Self {
         Self {
             outputs: outputs as u64,
-            parts: OUTPUT_PARTS as u64,
+            parts: (FIRST_PARTS_MAX / outputs.max(1)).clamp(1, OUTPUT_PARTS_MAX) as u64,
             level: 0,
         }
+    }
+
+    /// The numbers of the parts of output `number`.
+    pub(super) fn parts_of(self, number: usize) -> Range<usize> {
+        let parts = usize::try_from(self.parts).unwrap_or(1);
+        number * parts..(number + 1) * parts
     }
 
     /// A cut of one part into [`LEVEL_PARTS`], by a hash of its own at each level from 1.

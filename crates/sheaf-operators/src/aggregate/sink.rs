@@ -148,9 +148,10 @@ impl Sink {
             let bytes = part_bytes(&states)?;
             passing.pending_rows += states.num_rows();
             passing.pending.push(states);
-            has_memory &= self.reserve(bytes).await?;
-            if has_memory {
+            if self.reserve(bytes).await? {
                 passing.bytes += bytes;
+            } else {
+                has_memory = false;
             }
         }
         if passing.pending_rows >= CUT_ROWS || !has_memory {
@@ -203,6 +204,9 @@ impl Sink {
 /// Reserves `bytes`; where they are refused, the largest parts go to disk. False if nothing is left
 /// that could.
 pub(super) async fn reserve(holding: &Holding, store: &PartStore, bytes: usize) -> Result<bool> {
+    if bytes == 0 {
+        return Ok(true);
+    }
     loop {
         match holding.grow(bytes).await {
             Ok(Grant::Granted) => return Ok(true),

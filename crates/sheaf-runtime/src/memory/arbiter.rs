@@ -41,8 +41,8 @@ pub(super) struct Desk {
     wanted_bytes: AtomicUsize,
     /// How many guards say that the holder looks at its desk.
     listeners: AtomicUsize,
-    /// The holder waits for memory itself.
-    asks: AtomicBool,
+    /// How many of those who use the holding wait for memory themselves.
+    askers: AtomicUsize,
     /// It has said that it has nothing, or let an asker wait in vain.
     passed_over: AtomicBool,
     request: Notify,
@@ -50,8 +50,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn listens(&self) -> bool {
-        self.listeners.load(Ordering::Acquire) > 0
-            && !self.asks.load(Ordering::Acquire)
+        self.listeners.load(Ordering::Acquire) > self.askers.load(Ordering::Acquire)
             && !self.is_passed_over()
     }
 
@@ -104,8 +103,12 @@ impl Desk {
         self.wanted_bytes.store(0, Ordering::Release);
     }
 
-    pub(super) fn set_asks(&self, yes: bool) {
-        self.asks.store(yes, Ordering::Release);
+    pub(super) fn begin_asking(&self) {
+        self.askers.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn end_asking(&self) {
+        self.askers.fetch_sub(1, Ordering::AcqRel);
     }
 
     pub(super) fn pass_over(&self, yes: bool) {

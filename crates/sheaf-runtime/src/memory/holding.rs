@@ -27,8 +27,16 @@ pub struct Holding {
 /// The connection to the arbiter.
 #[derive(Debug)]
 struct Line {
+    pool: Arc<dyn MemoryPool>,
     budget: Arc<MemoryBudget>,
     desk: Arc<Desk>,
+}
+
+impl Line {
+    fn query_is_full(&self, additional: usize) -> bool {
+        let query = self.pool.downcast_ref::<QueryPool>();
+        query.is_some_and(|query| query.is_full(additional))
+    }
 }
 
 /// The answer to an operator that wants to grow.
@@ -51,7 +59,11 @@ impl Holding {
         let line = pool.downcast_ref::<QueryPool>().map(|query| {
             let budget = Arc::clone(query.budget());
             let desk = budget.open_desk(reservation.consumer());
-            Line { budget, desk }
+            Line {
+                pool: Arc::clone(pool),
+                budget,
+                desk,
+            }
         });
         Self { reservation, line }
     }
@@ -90,6 +102,10 @@ impl Holding {
             freed.as_mut().enable();
             if self.try_grow(bytes) == Grant::Granted {
                 return Ok(Grant::Granted);
+            }
+            // What others give back does not help a query at its own limit.
+            if line.query_is_full(bytes) {
+                return self.grow_or_spill(bytes);
             }
             // Others wait for this one: settling that comes first.
             if self.wanted_bytes() > 0 && self.bytes() > 0 {
@@ -210,13 +226,13 @@ struct Asking<'a>(&'a Line);
 
 impl<'a> Asking<'a> {
     fn begin(line: &'a Line) -> Self {
-        line.desk.set_asks(true);
+        line.desk.begin_asking();
         Self(line)
     }
 }
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
-        self.0.desk.set_asks(false);
+        self.0.desk.end_asking();
     }
 }

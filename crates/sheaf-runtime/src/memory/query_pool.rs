@@ -50,6 +50,12 @@ impl QueryPool {
         &self.budget
     }
 
+    /// Whether the query's own limit forbids `additional` bytes.
+    pub(super) fn is_full(&self, additional: usize) -> bool {
+        let claimed = self.claimed_bytes.load(Ordering::Relaxed);
+        claimed.saturating_add(additional) > self.limit_bytes
+    }
+
     /// Counts what was granted.
     fn count(&self, additional: usize) {
         let before = self.bytes.fetch_add(additional, Ordering::Relaxed);

@@ -17,8 +17,11 @@ use tokio_util::io::ReaderStream;
 use super::SpillBooks;
 use super::directory::SpillDirectory;
 
-/// Bytes gathered before a write, and asked for at a read.
+/// Bytes asked for at a read.
 const BUFFER_BYTES: usize = 128 * 1024;
+
+/// Bytes gathered before a write. Operators have many files open at a time, and write batches of them.
+const WRITE_BUFFER_BYTES: usize = 32 * 1024;
 
 /// A spill file on the local disk; dropping the last reference removes it.
 pub(super) struct LocalSpillFile(Arc<Content>);
@@ -90,7 +93,7 @@ impl SpillFile for LocalSpillFile {
             content: Arc::clone(&self.0),
         };
         Ok(Box::new(LocalSpillWriter(BufWriter::with_capacity(
-            BUFFER_BYTES,
+            WRITE_BUFFER_BYTES,
             charged,
         ))))
     }
