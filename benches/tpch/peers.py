@@ -1,6 +1,6 @@
 """Runs the TPC-H queries on one peer of Sheaf, in this process alone.
 
-Called by `cargo xtask bench tpch`. Prints tab-separated lines: first `version`, the engine's
+Called by `cargo xtask bench tpch` and `bench spill`. Prints tab-separated lines: first `version`, the engine's
 version; then one a query: name, best seconds (or `-`), peak resident bytes so far, error. Leaves
 each answer in `--answers` as tab-separated rows under a header.
 """
@@ -14,11 +14,12 @@ import time
 TABLES = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"]
 
 
-def duckdb_runner(data, threads, memory_bytes):
+def duckdb_runner(data, threads, memory_bytes, temporary):
     import duckdb
 
     connection = duckdb.connect()
     connection.execute(f"SET threads = {threads}")
+    connection.execute(f"SET temp_directory = '{temporary}'")
     if memory_bytes:
         connection.execute(f"SET memory_limit = '{memory_bytes}B'")
     for table in TABLES:
@@ -32,7 +33,7 @@ def duckdb_runner(data, threads, memory_bytes):
     return duckdb.__version__, run
 
 
-def polars_runner(data, threads, memory_bytes):
+def polars_runner(data, threads, memory_bytes, temporary):
     # Polars has no memory limit to set.
     os.environ["POLARS_MAX_THREADS"] = str(threads)
     import polars
@@ -48,7 +49,7 @@ def polars_runner(data, threads, memory_bytes):
     return polars.__version__, run
 
 
-def datafusion_runner(data, threads, memory_bytes):
+def datafusion_runner(data, threads, memory_bytes, temporary):
     import datafusion
 
     config = datafusion.SessionConfig().with_target_partitions(threads)
@@ -88,13 +89,16 @@ def main():
     parser.add_argument("--answers", type=pathlib.Path, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--memory-bytes", type=int, default=0)
+    parser.add_argument("--temporary", type=pathlib.Path, required=True, help="folder to spill to")
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     options.answers.mkdir(parents=True, exist_ok=True)
-    version, run = ENGINES[options.engine](options.data, options.threads, options.memory_bytes)
+    version, run = ENGINES[options.engine](
+        options.data, options.threads, options.memory_bytes, options.temporary
+    )
     print(f"version\t{version}", flush=True)
     only = set(filter(None, options.only.split(",")))
-    for path in sorted(options.queries.glob("q*.sql")):
+    for path in sorted(options.queries.glob("*.sql")):
         if only and path.stem not in only:
             continue
         best, error = None, ""

@@ -34,7 +34,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let size_bytes = options.bytes("--size")?.unwrap_or(SIZE_BYTES_DEFAULT);
     let memory_bytes = options.bytes("--memory")?.unwrap_or(MEMORY_BYTES_DEFAULT);
     let threads = options.count("--threads", 2)?;
-    let binary = sheaf::binary()?;
+    let binary = sheaf::binary(options)?;
     let (data, rows) = data(size_bytes)?;
     let setup = format!("CREATE VIEW data AS FROM '{}/*.csv';", data.display());
     let engine = Engine {
@@ -43,6 +43,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         memory_bytes: Some(memory_bytes),
         setup,
         runs: 1,
+        time_limit: None,
     };
     println!(
         "\n### CSV, {:.1} GB in a glob\n",

@@ -9,8 +9,10 @@ mod csv;
 mod options;
 mod report;
 mod sheaf;
+mod spill;
 mod tpch;
 mod tpch_peers;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -33,15 +35,22 @@ pub(crate) struct Suite {
 pub(crate) static SUITES: &[Suite] = &[
     Suite {
         name: "tpch",
-        arguments: "[--scale 1] [--threads 2] [--memory 1GB] [--queries 1,6] [--runs 3] [--peers]",
+        arguments: "[--scale 1] [--threads 2] [--memory 1GB] [--queries 1,6] [--runs 3] [--peers] [--binary target/release/sheaf]",
         doc: "the 22 queries of TPC-H over Parquet, answers compared with DuckDB's",
         run: tpch::run,
     },
     Suite {
         name: "csv",
-        arguments: "[--size 10GB] [--threads 2] [--memory 500MB]",
+        arguments: "[--size 10GB] [--threads 2] [--memory 500MB] [--binary target/release/sheaf]",
         doc: "a glob of CSV files: the first rows at once, a group-by in little memory",
         run: csv::run,
+    },
+    Suite {
+        name: "spill",
+        arguments: "[--scale 10] [--limits 1GB,512MB,256MB] [--queries 1,6,sort] [--threads 2] \
+                    [--runs 1] [--time-limit 600] [--peers] [--binary target/release/sheaf]",
+        doc: "TPC-H and six queries larger than memory, each in a process of its own",
+        run: spill::run,
     },
 ];
 
@@ -51,7 +60,7 @@ pub(crate) static SUITES: &[Suite] = &[
 /// An unknown suite or option; whatever stops the suite; answers that differ.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
-        return Err(Failure::new("which suite? tpch or csv"));
+        return Err(Failure::new("which suite? tpch, csv or spill"));
     };
     let Some(suite) = SUITES.iter().find(|suite| suite.name == name) else {
         return Err(Failure::new(format!("there is no suite {name}")));

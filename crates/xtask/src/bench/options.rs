@@ -59,6 +59,13 @@ impl Options {
     pub(super) fn bytes(&self, name: &str) -> Result<Option<u64>> {
         self.text(name).map(bytes_of).transpose()
     }
+
+    /// The sizes after `--name`, separated by commas, in bytes; `default` (in the same form) if
+    /// there are none.
+    pub(super) fn sizes(&self, name: &str, default: &str) -> Result<Vec<u64>> {
+        let text = self.text(name).unwrap_or(default);
+        text.split(',').map(|size| bytes_of(size.trim())).collect()
+    }
 }
 
 fn bytes_of(text: &str) -> Result<u64> {
@@ -96,6 +103,10 @@ mod tests {
         assert_eq!(options.count("--scale", 1).unwrap(), 10);
         assert!(options.flag("--peers"));
         assert_eq!(options.bytes("--memory").unwrap(), Some(500_000_000));
+        assert_eq!(
+            options.sizes("--limits", "1GB, 512MB").unwrap(),
+            [1_000_000_000, 512_000_000]
+        );
     }
 
     #[test]

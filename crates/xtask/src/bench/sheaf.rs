@@ -6,18 +6,16 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::options::Options;
+use super::watch::ProcessWatch;
 use crate::failure::{Context, Failure, Result};
-use crate::{machine, workspace};
+use crate::workspace;
 
 /// What a mark's line begins with.
 const MARK: &str = "sheaf bench mark";
-/// How often resident memory is looked at; the system keeps the peak, so little is missed.
-const MEMORY_LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A query of a suite.
 #[derive(Debug, Clone)]
@@ -52,6 +50,8 @@ pub(super) struct Engine {
     pub(super) setup: String,
     /// Runs of each query, of which the best counts.
     pub(super) runs: usize,
+    /// After this a process is killed; the query that it was at has failed.
+    pub(super) time_limit: Option<Duration>,
 }
 
 /// Runs every query in one process and leaves the answers in `answers`, one file of
@@ -72,18 +72,22 @@ pub(super) fn measure(
     Ok(measurements)
 }
 
-/// The release binary.
+/// The program to measure: the one after `--binary`, or the release binary.
 ///
 /// # Errors
 /// There is none: benchmarks do not start a build of many minutes unasked.
-pub(super) fn binary() -> Result<PathBuf> {
-    let binary = workspace::target()?.join("release/sheaf");
+pub(super) fn binary(options: &Options) -> Result<PathBuf> {
+    let binary = match options.text("--binary") {
+        Some(binary) => PathBuf::from(binary),
+        None => workspace::target()?.join("release/sheaf"),
+    };
     if binary.is_file() {
         return Ok(binary);
     }
-    Err(Failure::new(
-        "there is no release binary; run cargo build --release",
-    ))
+    Err(Failure::new(format!(
+        "there is no program {}; run cargo build --release",
+        binary.display()
+    )))
 }
 
 /// Runs queries until the process ends, by itself or at the first failure.
@@ -109,27 +113,30 @@ fn run_process(
         .stdout(Stdio::piped())
         .stderr(fs::File::create(&errors).context(errors.display())?)
         .spawn()?;
-    let memory = MemoryWatch::start(child.id());
+    let stdout = child.stdout.take();
+    let watch = ProcessWatch::start(child, engine.time_limit);
     let mut reader = Reader {
         runs: engine.runs,
         answers,
-        memory: &memory,
+        watch: &watch,
         measurements,
         done: 0,
     };
-    reader.read(&mut child, queries)?;
+    if let Some(stdout) = stdout {
+        reader.read(stdout, queries)?;
+    }
     let done = reader.done;
-    let status = child.wait()?;
+    let ended = watch.wait()?;
     if let Some(query) = queries.get(done) {
         let errors = fs::read_to_string(&errors).unwrap_or_default();
-        let reason = errors
-            .lines()
-            .next()
-            .map_or_else(|| status.to_string(), str::to_owned);
+        let said = |status: ExitStatus| {
+            let line = errors.lines().next();
+            line.map_or_else(|| status.to_string(), str::to_owned)
+        };
         measurements.push(Measurement {
             query: query.name.clone(),
-            seconds: Err(reason),
-            peak_bytes: memory.peak_bytes(),
+            seconds: Err(ended.map_or_else(|stopped| stopped, said)),
+            peak_bytes: watch.peak_bytes(),
         });
     }
     Ok(())
@@ -153,17 +160,14 @@ fn script_text(engine: &Engine, queries: &[Query]) -> String {
 struct Reader<'a> {
     runs: usize,
     answers: &'a Path,
-    memory: &'a MemoryWatch,
+    watch: &'a ProcessWatch,
     measurements: &'a mut Vec<Measurement>,
     /// Queries whose runs have all ended.
     done: usize,
 }
 
 impl Reader<'_> {
-    fn read(&mut self, child: &mut Child, queries: &[Query]) -> Result<()> {
-        let Some(stdout) = child.stdout.take() else {
-            return Ok(());
-        };
+    fn read(&mut self, stdout: ChildStdout, queries: &[Query]) -> Result<()> {
         let (mut text, mut start, mut best, mut run) = (String::new(), None, f64::INFINITY, 0);
         for line in BufReader::new(stdout).lines() {
             let line = line?;
@@ -193,7 +197,7 @@ impl Reader<'_> {
         // The header of the mark that follows was read as a last line.
         let rows = text.strip_suffix("mark\n").unwrap_or(text);
         fs::write(&path, rows).context(path.display())?;
-        let peak_bytes = self.memory.peak_bytes();
+        let peak_bytes = self.watch.peak_bytes();
         let query = query.name.clone();
         self.measurements.push(Measurement {
             query,
@@ -202,46 +206,5 @@ impl Reader<'_> {
         });
         self.done += 1;
         Ok(())
-    }
-}
-
-/// Looks at the resident memory of a process until dropped.
-struct MemoryWatch {
-    process: u32,
-    peak: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-}
-
-impl MemoryWatch {
-    fn start(process: u32) -> Self {
-        let (peak, stop) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(AtomicBool::new(false)),
-        );
-        let (thread_peak, thread_stop) = (Arc::clone(&peak), Arc::clone(&stop));
-        std::thread::spawn(move || {
-            while !thread_stop.load(Ordering::Relaxed) {
-                let bytes = machine::peak_resident_bytes(process).unwrap_or(0);
-                thread_peak.fetch_max(bytes, Ordering::Relaxed);
-                std::thread::sleep(MEMORY_LOOK_EVERY);
-            }
-        });
-        Self {
-            process,
-            peak,
-            stop,
-        }
-    }
-
-    /// The peak so far.
-    fn peak_bytes(&self) -> u64 {
-        let now = machine::peak_resident_bytes(self.process).unwrap_or(0);
-        self.peak.fetch_max(now, Ordering::Relaxed).max(now)
-    }
-}
-
-impl Drop for MemoryWatch {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
     }
 }

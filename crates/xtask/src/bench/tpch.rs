@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::options::Options;
 use super::sheaf::{self, Engine, Measurement, Query};
@@ -69,6 +70,8 @@ pub(super) struct Plan {
     pub(super) memory_bytes: Option<u64>,
     /// Runs of each query, of which the best counts.
     pub(super) runs: usize,
+    /// After this an engine's process is killed.
+    pub(super) time_limit: Option<Duration>,
 }
 
 /// Measures Sheaf (and its peers), compares the answers with DuckDB's, prints the table.
@@ -77,7 +80,7 @@ pub(super) struct Plan {
 /// Missing programs or data; answers that differ.
 pub(super) fn run(options: &Options) -> Result<()> {
     let scale = options.count("--scale", 1)?;
-    let binary = sheaf::binary()?;
+    let binary = sheaf::binary(options)?;
     let plan = plan(options, scale)?;
     let mut columns = vec![measure_sheaf(&plan, &binary)?];
     // DuckDB's answers are the yardstick, so it runs unless they are there from before.
@@ -116,6 +119,26 @@ pub(super) fn run(options: &Options) -> Result<()> {
 
 fn plan(options: &Options, scale: usize) -> Result<Plan> {
     let directory = data_directory("tpch")?;
+    let queries = directory.join(format!("queries-sf{scale}"));
+    write_queries(&queries, scale)?;
+    Ok(Plan {
+        data: data(scale)?,
+        queries,
+        answers: directory.join(format!("answers-sf{scale}")),
+        names: query_names(options.text("--queries"))?,
+        threads: options.count("--threads", 2)?,
+        memory_bytes: options.bytes("--memory")?,
+        runs: options.count("--runs", 3)?.max(1),
+        time_limit: None,
+    })
+}
+
+/// The folder of Parquet files at `scale`, made unless it is there.
+///
+/// # Errors
+/// A generator that cannot be installed or run.
+pub(super) fn data(scale: usize) -> Result<PathBuf> {
+    let directory = data_directory("tpch")?;
     let data = directory.join(format!("sf{scale}"));
     if !data.join("region.parquet").is_file() {
         let python = tpch_peers::python()?;
@@ -133,22 +156,14 @@ fn plan(options: &Options, scale: usize) -> Result<Plan> {
         )?;
         fs::rename(&draft, &data).context(data.display())?;
     }
-    let names = query_names(options.text("--queries"))?;
-    let queries = directory.join(format!("queries-sf{scale}"));
-    write_queries(&queries, scale)?;
-    Ok(Plan {
-        data,
-        queries,
-        answers: directory.join(format!("answers-sf{scale}")),
-        names,
-        threads: options.count("--threads", 2)?,
-        memory_bytes: options.bytes("--memory")?,
-        runs: options.count("--runs", 3)?.max(1),
-    })
+    Ok(data)
 }
 
 /// `1,6` as `q01`, `q06`; all 22 if nothing is asked.
-fn query_names(asked: Option<&str>) -> Result<Vec<String>> {
+///
+/// # Errors
+/// What is no number of a query.
+pub(super) fn query_names(asked: Option<&str>) -> Result<Vec<String>> {
     let all = || (1..=ORDER_KEYS.len()).collect::<Vec<_>>();
     let numbers = asked.map_or_else(
         || Ok(all()),
@@ -173,7 +188,10 @@ fn query_names(asked: Option<&str>) -> Result<Vec<String>> {
 }
 
 /// Copies the queries with the fraction of query 11 for `scale`.
-fn write_queries(folder: &Path, scale: usize) -> Result<()> {
+///
+/// # Errors
+/// A folder that cannot be written.
+pub(super) fn write_queries(folder: &Path, scale: usize) -> Result<()> {
     fs::create_dir_all(folder).context(folder.display())?;
     let fraction = format!("0.{:0>10}", 1_000_000 / scale.max(1));
     for source in workspace::files(&workspace::root().join("benches/tpch"), ".sql")? {
@@ -184,7 +202,11 @@ fn write_queries(folder: &Path, scale: usize) -> Result<()> {
     Ok(())
 }
 
-fn measure_sheaf(plan: &Plan, binary: &Path) -> Result<Column> {
+/// Runs the queries of `plan` on `binary`.
+///
+/// # Errors
+/// A program that cannot be run; queries that fail are measurements.
+pub(super) fn measure_sheaf(plan: &Plan, binary: &Path) -> Result<Column> {
     let mut setup = String::new();
     for table in TABLES {
         let path = plan.data.join(format!("{table}.parquet"));
@@ -208,6 +230,7 @@ fn measure_sheaf(plan: &Plan, binary: &Path) -> Result<Column> {
         memory_bytes: plan.memory_bytes,
         setup,
         runs: plan.runs,
+        time_limit: plan.time_limit,
     };
     let measurements = sheaf::measure(&engine, &queries, &plan.answers.join("sheaf"))?;
     let version = process::capture(Command::new(binary).arg("--version"))?;
@@ -224,7 +247,10 @@ fn measure_sheaf(plan: &Plan, binary: &Path) -> Result<Column> {
 }
 
 /// How the answers of `engine` differ from DuckDB's, for the queries that it answered.
-fn differences(
+///
+/// # Errors
+/// Answers that cannot be read.
+pub(super) fn differences(
     plan: &Plan,
     engine: &str,
     measurements: &[Measurement],
@@ -237,8 +263,9 @@ fn differences(
         let name = &measurement.query;
         let expected = answers::read(&plan.answers.join("duckdb").join(format!("{name}.tsv")))?;
         let actual = answers::read(&plan.answers.join(engine).join(format!("{name}.tsv")))?;
-        let number: usize = name.trim_start_matches('q').parse().unwrap_or(1);
-        let keys = ORDER_KEYS.get(number - 1).copied().unwrap_or_default();
+        let number = name.strip_prefix('q').and_then(|n| n.parse::<usize>().ok());
+        let keys = number.and_then(|number| ORDER_KEYS.get(number.checked_sub(1)?));
+        let keys = keys.copied().unwrap_or_default();
         if let Some(difference) = answers::difference(&expected, &actual, keys) {
             differences.push((name.clone(), difference));
         }

@@ -1,0 +1,1 @@
+COPY (SELECT * FROM lineitem ORDER BY l_comment) TO '{output}' (FORMAT parquet)
