@@ -31,8 +31,9 @@ use tokio::sync::Notify;
 /// takes seconds.
 pub(super) const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// The longest wait of an operator that cannot wait in the asynchronous way: it keeps a thread.
-pub(super) const BLOCKING_WAIT_MAX: Duration = Duration::from_millis(200);
+/// The longest wait of an operator that cannot wait in the asynchronous way: it keeps a thread,
+/// which may be the one on which the asked would answer.
+const BLOCKING_WAIT_MAX: Duration = Duration::from_millis(200);
 
 /// Where a holder is asked to give back.
 #[derive(Debug, Default)]
@@ -45,10 +46,27 @@ pub(super) struct Desk {
     askers: AtomicUsize,
     /// It has said that it has nothing, or let an asker wait in vain.
     passed_over: AtomicBool,
+    /// Requests are answered by a task that does nothing else, whatever the asker's thread does.
+    has_own_task: bool,
     request: Notify,
 }
 
 impl Desk {
+    pub(super) fn with_own_task() -> Self {
+        Self {
+            has_own_task: true,
+            ..Self::default()
+        }
+    }
+
+    /// How long an asker may wait that keeps its thread.
+    pub(super) fn blocking_wait_max(&self) -> Duration {
+        match self.has_own_task {
+            true => WAIT_MAX,
+            false => BLOCKING_WAIT_MAX,
+        }
+    }
+
     pub(super) fn listens(&self) -> bool {
         self.listeners.load(Ordering::Acquire) > self.askers.load(Ordering::Acquire)
             && !self.is_passed_over()

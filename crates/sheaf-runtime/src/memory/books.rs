@@ -95,7 +95,7 @@ impl Books {
         if after > self.pool_bytes {
             return false;
         }
-        if !consumer.can_spill() {
+        if !consumer.can_spill() && !self.can_be_asked(consumer) {
             return true;
         }
         let wanted = self.held(consumer).saturating_add(additional);

@@ -58,7 +58,7 @@ impl Holding {
             .register(pool);
         let line = pool.downcast_ref::<QueryPool>().map(|query| {
             let budget = Arc::clone(query.budget());
-            let desk = budget.open_desk(reservation.consumer());
+            let desk = budget.open_desk(reservation.consumer(), Desk::default());
             Line {
                 pool: Arc::clone(pool),
                 budget,
@@ -66,6 +66,26 @@ impl Holding {
             }
         });
         Self { reservation, line }
+    }
+
+    /// An empty holding for what outlives queries, as the rows of a table do.
+    ///
+    /// It takes what is free and never has others spill for it. Other operators' fair shares are
+    /// of what it leaves: many small tables do not count as many operators at work. A task of its
+    /// own must [listen](Self::listen) for it.
+    #[must_use]
+    pub fn of_process(name: impl Into<String>, budget: &Arc<MemoryBudget>) -> Self {
+        let pool = Arc::clone(budget) as Arc<dyn MemoryPool>;
+        let reservation = MemoryConsumer::new(name).register(&pool);
+        let line = Line {
+            desk: budget.open_desk(reservation.consumer(), Desk::with_own_task()),
+            budget: Arc::clone(budget),
+            pool,
+        };
+        Self {
+            reservation,
+            line: Some(line),
+        }
     }
 
     /// Bytes held.

@@ -25,7 +25,8 @@
 //! An operator of the engine that is refused spills itself. Operators of Sheaf's hold their memory
 //! through a [`Holding`]: rule 2 does not bind them, since they give back when asked. When rule 1
 //! refuses, the arbiter (`arbiter.rs`) asks the largest of them, and the asker waits. A query may besides have
-//! a limit of its own ([`QueryPool`]).
+//! a limit of its own ([`QueryPool`]). What outlives queries (created tables) is held by the process
+//! ([`Holding::of_process`]), counts as unspillable in rule 2, and gives back when asked like the rest.
 
 mod arbiter;
 mod books;
@@ -49,7 +50,7 @@ use sheaf_base::ByteCount;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
-use arbiter::{BLOCKING_WAIT_MAX, Desk, Freed};
+use arbiter::{Desk, Freed};
 use books::Books;
 
 pub use holding::{Grant, Holding, Listening};
@@ -126,9 +127,9 @@ impl MemoryBudget {
         self.books.lock().register(consumer, query);
     }
 
-    /// A desk at which `consumer` can be asked, for as long as it is registered.
-    fn open_desk(&self, consumer: &MemoryConsumer) -> Arc<Desk> {
-        let desk = Arc::new(Desk::default());
+    /// From now on `consumer` can be asked, at `desk`, for as long as it is registered.
+    fn open_desk(&self, consumer: &MemoryConsumer, desk: Desk) -> Arc<Desk> {
+        let desk = Arc::new(desk);
         self.books.lock().set_desk(consumer, Arc::clone(&desk));
         desk
     }
@@ -166,7 +167,7 @@ impl MemoryBudget {
         additional: usize,
     ) -> Result<(), String> {
         let consumer = reservation.consumer();
-        let deadline = Instant::now() + BLOCKING_WAIT_MAX;
+        let start = Instant::now();
         loop {
             let refusal = match self.take(consumer, additional) {
                 Ok(()) => return Ok(()),
@@ -175,6 +176,7 @@ impl MemoryBudget {
             let Some(asked) = self.request(reservation, additional) else {
                 return Err(refusal);
             };
+            let deadline = start + asked.blocking_wait_max();
             let timed_out = block_in_place(|| {
                 let mut books = self.books.lock();
                 // What came free between the request and here needs no waking.

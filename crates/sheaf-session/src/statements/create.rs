@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::ReadRequest;
+use sheaf_operators::stored::{StoredRows, StoredRowsWriter};
 use sheaf_sql::{DropKind, ExternalTable, StatementKind};
 
 use super::{Running, plan_with_parameters};
 use crate::binder::{normalize, table_reference, without_partition_columns};
 use crate::catalog::{ExternalFiles, IfExists, PUBLIC_SCHEMA, Relation, View};
-use crate::held_table::HeldTable;
+use crate::held_table::{HeldTable, holder_name};
 use crate::result::QueryResult;
 
 pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
@@ -130,20 +130,16 @@ pub(super) async fn table_as(running: Running<'_>, kind: &StatementKind) -> Resu
     Ok(running.done("CREATE TABLE AS"))
 }
 
-/// Runs `plan` and keeps its rows in memory, accounted for as long as the table lives.
+/// Runs `plan` and keeps its rows; on an error, or when the query is told to stop, none stay.
 async fn hold(running: &Running<'_>, plan: LogicalPlan, name: &str) -> Result<HeldTable> {
     let state = running.session.state_for(running.query);
-    let pool = &running.session.engine().runtime_env().memory_pool;
-    let reservation = MemoryConsumer::new(format!("table {name}")).register(pool);
+    let engine = running.session.engine();
     let mut result = running.session.execute(plan, &state, running.query).await?;
-    let schema = result.schema();
-    let mut batches = vec![];
+    let mut writer = StoredRowsWriter::new(holder_name(name), result.schema(), engine);
     while let Some(batch) = result.next().await {
-        let batch = batch?;
-        reservation.try_grow(batch.get_array_memory_size())?;
-        batches.push(batch);
+        writer.append(&batch?).await?;
     }
-    HeldTable::try_new(schema, batches, reservation)
+    Ok(HeldTable::new(name, writer.finish().await?, engine))
 }
 
 /// An empty table with declared columns, for INSERT.
@@ -155,9 +151,9 @@ pub(super) fn empty_table(running: &Running<'_>, table: &ast::CreateTable) -> Re
         .binder(&state)
         .declared_columns(&table.columns)?
         .ok_or_else(|| SheafError::user(format!("table \"{name}\" needs columns")))?;
-    let pool = &running.session.engine().runtime_env().memory_pool;
-    let reservation = MemoryConsumer::new(format!("table {name}")).register(pool);
-    let held = HeldTable::try_new(schema, vec![], reservation)?;
+    let engine = running.session.engine();
+    let rows = StoredRows::new(holder_name(&name), schema, engine);
+    let held = HeldTable::new(&name, rows, engine);
     let if_exists = if_exists(table.or_replace, table.if_not_exists);
     running
         .session
