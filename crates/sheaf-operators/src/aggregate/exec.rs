@@ -43,6 +43,13 @@ const TABLE_BYTES_MIN: usize = 256 * 1024;
 /// A table is always emptied at this many bytes.
 const TABLE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// The part of the memory (one in this many) that the states of all inputs may take where there are
+/// no keys.
+const STATES_PART: usize = 4;
+
+/// States without keys are always put aside at this many bytes: a list has a 32-bit length.
+const STATE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
 /// Groups its input by keys: see the [module](super).
 #[derive(Debug)]
 pub struct PartitionedAggregateExec {
@@ -71,7 +78,19 @@ impl PartitionedAggregateExec {
     /// # Errors
     /// `Internal` if the engine cannot tell the layout of a state.
     pub fn of_pair(first: &AggregateExec, last: &AggregateExec) -> Result<Self> {
-        Self::new(first, last, Scope::AllInputs)
+        Self::new(first, first.input(), last, Scope::AllInputs)
+    }
+
+    /// In place of `aggregate`, which takes in rows and gives results in one partition, over all
+    /// partitions of `input`: what is below an exchange or a sort that it can do without.
+    ///
+    /// # Errors
+    /// `Internal` if the engine cannot tell the layout of a state.
+    pub fn of_single_over(
+        aggregate: &AggregateExec,
+        input: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Self> {
+        Self::new(aggregate, input, aggregate, Scope::AllInputs)
     }
 
     /// In place of `aggregate`, which takes in rows and gives results, each partition by itself.
@@ -79,10 +98,21 @@ impl PartitionedAggregateExec {
     /// # Errors
     /// `Internal` if the engine cannot tell the layout of a state.
     pub fn of_single(aggregate: &AggregateExec) -> Result<Self> {
-        Self::new(aggregate, aggregate, Scope::OneInput)
+        Self::new(aggregate, aggregate.input(), aggregate, Scope::OneInput)
     }
 
-    fn new(first: &AggregateExec, last: &AggregateExec, scope: Scope) -> Result<Self> {
+    /// Whether the state of an aggregate may grow with the rows of a group.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        self.shape.grows()
+    }
+
+    fn new(
+        first: &AggregateExec,
+        input: &Arc<dyn ExecutionPlan>,
+        last: &AggregateExec,
+        scope: Scope,
+    ) -> Result<Self> {
         let mut equivalences = last.properties().equivalence_properties().clone();
         equivalences.clear_orderings();
         let properties = PlanProperties::new(
@@ -93,7 +123,7 @@ impl PartitionedAggregateExec {
         )
         .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Self {
-            input: Arc::clone(first.input()),
+            input: Arc::clone(input),
             shape: Arc::new(Shape::new(first, last)?),
             scope,
             properties: Arc::new(properties),
@@ -129,14 +159,18 @@ impl PartitionedAggregateExec {
                 store: Arc::clone(&store),
                 holding: Arc::clone(&holding),
                 cut,
-                table_bytes_max: table_bytes_max(context, input_count),
+                table_bytes_max: match self.shape.has_no_keys() {
+                    true => state_bytes_max(context, input_count),
+                    false => table_bytes_max(context, input_count),
+                },
                 skipped_rows: MetricBuilder::new(&self.metrics)
                     .counter("skipped_aggregation_rows", input),
             };
             Ok((sink, self.input.execute(input, Arc::clone(context))?))
         });
         let sinks = sinks.collect::<Result<Vec<_>>>()?;
-        Ok(Stage::new(Arc::clone(&self.shape), store, holding, sinks))
+        let shape = Arc::clone(&self.shape);
+        Ok(Stage::new(shape, store, holding, context, sinks))
     }
 
     /// The stage that gives output `partition`, made by whoever comes first.
@@ -186,6 +220,17 @@ fn table_bytes_max(context: &TaskContext, input_count: usize) -> usize {
             (bytes / TABLES_PART / input_count.max(1)).clamp(TABLE_BYTES_MIN, TABLE_BYTES_MAX)
         }
         _ => TABLE_BYTES_MAX,
+    }
+}
+
+/// Bytes at which the states of an input are put aside where all its rows are one group: emptying
+/// them early would only leave more to merge.
+fn state_bytes_max(context: &TaskContext, input_count: usize) -> usize {
+    match context.memory_pool().memory_limit() {
+        MemoryLimit::Finite(bytes) => {
+            (bytes / STATES_PART / input_count.max(1)).clamp(TABLE_BYTES_MIN, STATE_BYTES_MAX)
+        }
+        _ => STATE_BYTES_MAX,
     }
 }
 

@@ -17,7 +17,12 @@
 //! States in parts and tables are reserved before they grow. When memory is refused, or wanted by
 //! other operators, the largest part goes to disk. A part whose table does not fit is cut into
 //! `parts::LEVEL_PARTS` smaller ones by other bits of the hash, up to `output::LEVELS_MAX` times.
-//! What has to fit is one group.
+//! A group that does not fit by itself is computed from its values, sorted on disk (`large_group.rs`,
+//! `lane.rs`): DISTINCT, medians and percentiles, `mode`, lists and strings in an order. What has
+//! to fit is one result.
+//!
+//! Aggregates without keys are one group in one part. They are ours where a state may grow with
+//! the rows ([`PartitionedAggregateExec::grows`]).
 //!
 //! # Sources
 //! Partitioned, cache-sized pre-aggregation and spilling by radix partition follow L. Kuiper,
@@ -26,6 +31,11 @@
 //! (ICDE 2002). Tables of groups and accumulators are the engine's.
 
 mod exec;
+mod growing;
+mod lane;
+mod large_group;
+mod one_group;
+mod ordered_lists;
 mod output;
 mod parts;
 mod shape;

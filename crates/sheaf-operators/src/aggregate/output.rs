@@ -6,8 +6,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::Result;
 use futures::StreamExt;
+use sheaf_runtime::memory::Grant;
 
-use super::parts::{Cut, LEVEL_PARTS, Part, WholePart};
+use super::large_group::LargeGroup;
+use super::parts::{Cut, LEVEL_PARTS, Part, WholePart, part_bytes};
 use super::sink::reserve;
 use super::stage::Stage;
 use super::table::GroupTable;
@@ -70,7 +72,7 @@ impl Output {
                 return Ok(Some(batch));
             }
             self.results = None;
-            self.stage.holding.shrink(std::mem::take(&mut self.bytes));
+            self.give_back();
             let Some((part, level)) = self.next_part()? else {
                 return Ok(None);
             };
@@ -105,64 +107,85 @@ impl Output {
     async fn aggregate(&mut self, part: WholePart, level: usize) -> Result<()> {
         let stage = Arc::clone(&self.stage);
         let _listening = stage.holding.listen();
-        let mut table = Some(GroupTable::of_states(&stage.shape)?);
-        let mut cut_up: Option<CutUp> = None;
+        let mut way = Way::Table(GroupTable::of_states(&stage.shape)?);
         // Files first: what they hold came before what is in memory.
         for file in part.files {
             let mut batches = file.read()?;
             while let Some(batch) = batches.next().await {
-                self.take_in(&batch?, &mut table, &mut cut_up, level)
-                    .await?;
+                way = self.take_in(&batch?, way, level).await?;
             }
         }
-        for (batch, bytes) in part.batches {
-            self.take_in(&batch, &mut table, &mut cut_up, level).await?;
-            drop(batch);
-            stage.holding.shrink(bytes);
+        for held in part.batches {
+            way = self.take_in(&held.batch, way, level).await?;
         }
-        if let Some(cut_up) = cut_up {
-            self.deeper.extend(cut_up.finish()?);
-        } else if let Some(table) = table {
-            let batch = table.into_results()?;
-            self.results = Some(Results { batch, offset: 0 });
+        match way {
+            Way::Table(table) => self.results = Some(Results::new(table.into_results()?)),
+            Way::CutUp(cut_up) => self.deeper.extend(cut_up.finish()?),
+            Way::LargeGroup(group) => {
+                self.give_back();
+                let (batch, others) = group.finish().await?;
+                if let Some(others) = others {
+                    self.deeper.extend(others.finish()?);
+                }
+                // It was reserved, twice over, until a moment ago.
+                let bytes = part_bytes(&batch)?;
+                if self.stage.holding.try_grow(bytes) == Grant::Granted {
+                    self.bytes = bytes;
+                }
+                self.results = Some(Results::new(batch));
+            }
         }
         Ok(())
     }
 
-    /// Merges one batch of states into the table, or, once that did not fit, cuts it.
-    async fn take_in(
-        &mut self,
-        batch: &RecordBatch,
-        table: &mut Option<GroupTable>,
-        cut_up: &mut Option<CutUp>,
-        level: usize,
-    ) -> Result<()> {
+    /// Takes one batch of states the way that the part goes, or another one once that does not fit.
+    async fn take_in(&mut self, batch: &RecordBatch, way: Way, level: usize) -> Result<Way> {
         tokio::task::consume_budget().await;
         let wanted = self.stage.holding.wanted_bytes();
         if wanted > 0 {
-            self.stage
-                .store
-                .spill_largest(&self.stage.holding, wanted)?;
+            self.stage.store.spill_largest(wanted)?;
             self.stage.holding.answer();
         }
-        if let Some(cut_up) = cut_up {
-            return cut_up.take_in(batch);
+        match way {
+            Way::CutUp(mut cut_up) => {
+                cut_up.take_in(batch)?;
+                Ok(Way::CutUp(cut_up))
+            }
+            Way::LargeGroup(mut group) => {
+                group.take_in(batch)?;
+                Ok(Way::LargeGroup(group))
+            }
+            Way::Table(mut table) => {
+                table.merge(batch)?;
+                if self.fits(table.bytes() * RESULT_COPIES).await? {
+                    return Ok(Way::Table(table));
+                }
+                self.other_way(table, level)
+            }
         }
-        let Some(merged) = table else { return Ok(()) };
-        merged.merge(batch)?;
-        if self.fits(merged.bytes() * RESULT_COPIES).await? {
-            return Ok(());
-        }
-        if !self.must_cut(merged, level)? {
-            return Ok(());
-        }
-        let Some(table) = table.take() else {
-            return Ok(());
+    }
+
+    /// The way of a part whose table does not fit.
+    ///
+    /// # Errors
+    /// `ResourcesExhausted` where there is none: one group of small states, or groups that no hash
+    /// parts.
+    fn other_way(&mut self, table: GroupTable, level: usize) -> Result<Way> {
+        let way = if table.len() > 1 && level < LEVELS_MAX {
+            let mut cut_up = CutUp::new(&self.stage, level + 1);
+            cut_up.take_in(&table.into_states()?)?;
+            Way::CutUp(cut_up)
+        } else if table.len() == 1 && self.stage.shape.grows() {
+            Way::LargeGroup(Box::new(LargeGroup::new(&self.stage, table, level)?))
+        } else {
+            // Asked once more, for the refusal that names who holds what.
+            let more = (table.bytes() * RESULT_COPIES).saturating_sub(self.bytes);
+            self.stage.holding.reservation().try_grow(more)?;
+            self.bytes += more;
+            return Ok(Way::Table(table));
         };
-        let deeper = cut_up.insert(CutUp::new(&self.stage, level + 1));
-        deeper.take_in(&table.into_states()?)?;
-        self.stage.holding.shrink(std::mem::take(&mut self.bytes));
-        Ok(())
+        self.give_back();
+        Ok(way)
     }
 
     /// Reserves what the table takes now.
@@ -175,29 +198,36 @@ impl Output {
         Ok(fits)
     }
 
-    /// Whether the part has to be cut: not if its table fits after all.
-    ///
-    /// # Errors
-    /// `ResourcesExhausted` where cutting cannot help: one group, or groups that no hash parts.
-    fn must_cut(&mut self, table: &GroupTable, level: usize) -> Result<bool> {
-        if table.len() > 1 && level < LEVELS_MAX {
-            return Ok(true);
-        }
-        // Asked once more, for the refusal that names who holds what.
-        let more = (table.bytes() * RESULT_COPIES).saturating_sub(self.bytes);
-        self.stage.holding.reservation().try_grow(more)?;
-        self.bytes += more;
-        Ok(false)
+    fn give_back(&mut self) {
+        self.stage.holding.shrink(std::mem::take(&mut self.bytes));
     }
 }
 
 impl Drop for Output {
+    /// Also the parts nobody asks for now, which other outputs have no use for.
     fn drop(&mut self) {
-        self.stage.holding.shrink(self.bytes);
+        self.give_back();
+        for part in self.parts.drain(..) {
+            self.stage.store.discard(part);
+        }
     }
 }
 
+/// How the states of a part become results.
+enum Way {
+    /// Merged in one table.
+    Table(GroupTable),
+    /// Cut into smaller parts, since the table did not fit.
+    CutUp(CutUp),
+    /// By sorting what each aggregate holds, since one group did not fit.
+    LargeGroup(Box<LargeGroup>),
+}
+
 impl Results {
+    fn new(batch: RecordBatch) -> Self {
+        Self { batch, offset: 0 }
+    }
+
     fn next(&mut self, rows_max: usize) -> Option<RecordBatch> {
         let rows = rows_max.min(self.batch.num_rows() - self.offset);
         if rows == 0 {
@@ -210,14 +240,14 @@ impl Results {
 }
 
 /// A part being cut into smaller ones, on disk.
-struct CutUp {
+pub(super) struct CutUp {
     stage: Arc<Stage>,
     parts: Vec<Part>,
     level: usize,
 }
 
 impl CutUp {
-    fn new(stage: &Arc<Stage>, level: usize) -> Self {
+    pub(super) fn new(stage: &Arc<Stage>, level: usize) -> Self {
         Self {
             stage: Arc::clone(stage),
             parts: (0..LEVEL_PARTS).map(|_| Part::default()).collect(),
@@ -225,7 +255,7 @@ impl CutUp {
         }
     }
 
-    fn take_in(&mut self, states: &RecordBatch) -> Result<()> {
+    pub(super) fn take_in(&mut self, states: &RecordBatch) -> Result<()> {
         let cut = Cut::deeper(self.level);
         for (number, batch) in cut.cut(&self.stage.shape, std::slice::from_ref(states))? {
             self.parts[number].write(&batch, &self.stage.store.spill)?;

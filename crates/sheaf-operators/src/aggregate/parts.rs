@@ -4,11 +4,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::UInt32Array;
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
-use datafusion::common::Result;
-use datafusion::common::hash_utils::{RandomState, create_hashes};
+use datafusion::common::hash_utils::create_hashes;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::SpillMetrics;
 use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
@@ -29,6 +28,9 @@ const FIRST_PARTS_MAX: usize = 256;
 
 /// Rows that a batch of spilled states has at most, so that reading one back takes little memory.
 const SPILLED_BATCH_ROWS_MAX: usize = 8192;
+
+/// Bytes that a batch of spilled states has at most, unless one row has more.
+const SPILLED_BATCH_BYTES_MAX: usize = 1024 * 1024;
 
 /// What goes to which part.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +57,7 @@ impl Cut {
         number * parts..(number + 1) * parts
     }
 
-    /// A cut of one part into [`LEVEL_PARTS`], by a hash of its own at each level from 1.
+    /// A cut of one part into [`LEVEL_PARTS`], by other bits at each level from 1.
     pub(super) fn deeper(level: usize) -> Self {
         Self {
             outputs: 1,
@@ -74,18 +76,22 @@ impl Cut {
         shape: &Shape,
         batches: &[RecordBatch],
     ) -> Result<Vec<(usize, RecordBatch)>> {
+        if shape.has_no_keys() {
+            return Ok(batches.iter().map(|batch| (0, batch.clone())).collect());
+        }
         let mut places: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.count()];
         let mut hashes = Vec::new();
         for (number, batch) in batches.iter().enumerate() {
             let keys: &[ArrayRef] = &batch.columns()[..shape.key_width()];
             hashes.clear();
             hashes.resize(batch.num_rows(), 0);
-            match self.level {
-                0 => create_hashes(keys, REPARTITION_RANDOM_STATE.random_state(), &mut hashes)?,
-                level => create_hashes(keys, &RandomState::with_seed(level), &mut hashes)?,
-            };
+            create_hashes(keys, REPARTITION_RANDOM_STATE.random_state(), &mut hashes)?;
             for (row, hash) in hashes.iter().enumerate() {
-                places[self.part(*hash)].push((number, row));
+                let hash = match self.level {
+                    0 => *hash,
+                    level => mixed(*hash, level),
+                };
+                places[self.part(hash)].push((number, row));
             }
         }
         let rows = places
@@ -103,6 +109,16 @@ impl Cut {
     }
 }
 
+/// Another hash for each level, from the same one: keys that differ little have hashes that do, too,
+/// whatever their seed, and would stay together. The mixing is SplitMix64's (G. Steele, D. Lea,
+/// C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
+fn mixed(hash: u64, level: u64) -> u64 {
+    let mut mixed = hash.wrapping_add(level.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
 fn gather(batches: &[RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch> {
     let gathered = if let [batch] = batches {
         let indices = rows
@@ -116,21 +132,45 @@ fn gather(batches: &[RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatc
     compact(&gathered)
 }
 
+/// States in memory; the bytes reserved for them are given back when this is dropped.
+pub(super) struct HeldBatch {
+    pub(super) batch: RecordBatch,
+    bytes: usize,
+    holding: Arc<Holding>,
+}
+
+impl HeldBatch {
+    /// `bytes` are reserved in `holding` for `batch`.
+    pub(super) fn new(batch: RecordBatch, bytes: usize, holding: &Arc<Holding>) -> Self {
+        Self {
+            batch,
+            bytes,
+            holding: Arc::clone(holding),
+        }
+    }
+}
+
+impl Drop for HeldBatch {
+    fn drop(&mut self) {
+        self.holding.shrink(self.bytes);
+    }
+}
+
 /// One part: what is in memory, and what is on disk.
 #[derive(Default)]
 pub(super) struct Part {
-    /// States, and the bytes reserved for each batch.
-    batches: Vec<(RecordBatch, usize)>,
+    batches: Vec<HeldBatch>,
     bytes: usize,
     row_count: usize,
     file: Option<SpillWriter>,
+    /// Nobody will take it: its output is gone.
+    is_unwanted: bool,
 }
 
 /// A part that gets no more rows.
 #[derive(Default)]
 pub(super) struct WholePart {
-    /// States in memory, and the bytes reserved for each batch.
-    pub(super) batches: Vec<(RecordBatch, usize)>,
+    pub(super) batches: Vec<HeldBatch>,
     pub(super) files: Vec<SpilledRows>,
 }
 
@@ -143,11 +183,10 @@ pub(super) struct Spill {
 }
 
 impl Part {
-    /// Adds states whose bytes are reserved.
-    fn push(&mut self, batch: RecordBatch, bytes: usize) {
-        self.row_count += batch.num_rows();
-        self.batches.push((batch, bytes));
-        self.bytes += bytes;
+    fn push(&mut self, held: HeldBatch) {
+        self.row_count += held.batch.num_rows();
+        self.bytes += held.bytes;
+        self.batches.push(held);
     }
 
     /// Adds states on disk.
@@ -161,16 +200,19 @@ impl Part {
         // Pieces of a few hundred rows are put together first: each batch of a file costs an
         // encoder a column, whatever its rows.
         let mut pieces = std::mem::take(&mut self.batches).into_iter().peekable();
-        while pieces.peek().is_some() {
-            let mut row_count = 0;
-            let mut together = Vec::new();
-            while let Some((piece, _)) = pieces.next_if(|(piece, _)| {
-                row_count == 0 || row_count + piece.num_rows() <= SPILLED_BATCH_ROWS_MAX
+        while let Some(first) = pieces.next() {
+            let (mut row_count, mut bytes) = (first.batch.num_rows(), first.bytes);
+            let mut together = vec![first];
+            while let Some(piece) = pieces.next_if(|piece| {
+                row_count + piece.batch.num_rows() <= SPILLED_BATCH_ROWS_MAX
+                    && bytes + piece.bytes <= SPILLED_BATCH_BYTES_MAX
             }) {
-                row_count += piece.num_rows();
+                row_count += piece.batch.num_rows();
+                bytes += piece.bytes;
                 together.push(piece);
             }
-            let batch = concat_batches(&spill.shape.state_schema, &together)?;
+            let batches = together.iter().map(|held| &held.batch);
+            let batch = concat_batches(&spill.shape.state_schema, batches)?;
             drop(together);
             self.append(&batch, spill)?;
         }
@@ -186,13 +228,7 @@ impl Part {
                 none.insert(file)
             }
         };
-        let mut offset = 0;
-        while offset < batch.num_rows() {
-            let rows = SPILLED_BATCH_ROWS_MAX.min(batch.num_rows() - offset);
-            file.append(&batch.slice(offset, rows))?;
-            offset += rows;
-        }
-        Ok(())
+        append_pieces(file, batch)
     }
 
     pub(super) fn finish(self) -> Result<WholePart> {
@@ -202,6 +238,20 @@ impl Part {
             files: files.into_iter().collect(),
         })
     }
+}
+
+/// Appends the rows of `batch` in pieces that take little memory when they are read back.
+pub(super) fn append_pieces(file: &mut SpillWriter, batch: &RecordBatch) -> Result<()> {
+    let bytes = batch_bytes(batch)?.max(1);
+    let rows_max = SPILLED_BATCH_BYTES_MAX.saturating_mul(batch.num_rows()) / bytes;
+    let rows_max = rows_max.clamp(1, SPILLED_BATCH_ROWS_MAX);
+    let mut offset = 0;
+    while offset < batch.num_rows() {
+        let rows = rows_max.min(batch.num_rows() - offset);
+        file.append(&batch.slice(offset, rows))?;
+        offset += rows;
+    }
+    Ok(())
 }
 
 impl WholePart {
@@ -222,6 +272,8 @@ pub(super) struct PartStore {
     parts: Vec<Mutex<Part>>,
     /// Bytes in memory of each part, to be seen without its lock.
     bytes: Vec<AtomicUsize>,
+    /// Why a part lost rows that it had: whoever wrote it could not tell anybody.
+    failure: Mutex<Option<Arc<DataFusionError>>>,
     pub(super) spill: Spill,
 }
 
@@ -230,30 +282,54 @@ impl PartStore {
         Self {
             parts: (0..count).map(|_| Mutex::default()).collect(),
             bytes: (0..count).map(|_| AtomicUsize::new(0)).collect(),
+            failure: Mutex::default(),
             spill,
         }
     }
 
-    /// Adds states whose bytes are reserved already.
-    pub(super) fn push(&self, number: usize, batch: RecordBatch, bytes: usize) {
+    /// Adds states in memory.
+    pub(super) fn push(&self, number: usize, held: HeldBatch) {
         let mut part = self.parts[number].lock();
-        part.push(batch, bytes);
-        self.bytes[number].store(part.bytes, Ordering::Relaxed);
+        if !part.is_unwanted {
+            part.push(held);
+            self.bytes[number].store(part.bytes, Ordering::Relaxed);
+        }
     }
 
     /// Adds states for which there is no memory.
     pub(super) fn write(&self, number: usize, batch: &RecordBatch) -> Result<()> {
-        self.parts[number].lock().write(batch, &self.spill)
+        let mut part = self.parts[number].lock();
+        match part.is_unwanted {
+            true => Ok(()),
+            false => part.write(batch, &self.spill),
+        }
     }
 
-    /// Takes part `number` out; its bytes stay reserved, and are now the caller's.
+    /// Takes part `number` out.
+    ///
+    /// # Errors
+    /// Also if a part could not be written before.
     pub(super) fn take(&self, number: usize) -> Result<WholePart> {
-        let part = {
-            let mut part = self.parts[number].lock();
-            self.bytes[number].store(0, Ordering::Relaxed);
-            std::mem::take(&mut *part)
-        };
+        let part = self.take_out(number, false);
+        if let Some(failure) = self.failure.lock().as_ref() {
+            return Err(DataFusionError::Shared(Arc::clone(failure)));
+        }
         part.finish()
+    }
+
+    /// Drops part `number`, and whatever is still added to it.
+    pub(super) fn discard(&self, number: usize) {
+        drop(self.take_out(number, true));
+    }
+
+    fn take_out(&self, number: usize, is_unwanted: bool) -> Part {
+        let mut part = self.parts[number].lock();
+        self.bytes[number].store(0, Ordering::Relaxed);
+        let emptied = Part {
+            is_unwanted,
+            ..Part::default()
+        };
+        std::mem::replace(&mut *part, emptied)
     }
 
     /// Rows of part `number`, in memory and on disk.
@@ -263,7 +339,10 @@ impl PartStore {
 
     /// Sends the largest parts to disk until `wanted_bytes` are given back, or nothing is left in
     /// memory; the bytes given back.
-    pub(super) fn spill_largest(&self, holding: &Holding, wanted_bytes: usize) -> Result<usize> {
+    ///
+    /// # Errors
+    /// If a part cannot be written; whoever takes one then gets that error, too.
+    pub(super) fn spill_largest(&self, wanted_bytes: usize) -> Result<usize> {
         let mut given = 0;
         while given < wanted_bytes {
             let sizes = self.bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed));
@@ -276,13 +355,27 @@ impl PartStore {
             // Locked while it is written, so that nobody takes the part without these rows.
             let mut part = self.parts[number].lock();
             self.bytes[number].store(0, Ordering::Relaxed);
-            let freed = part.spill(&self.spill)?;
-            drop(part);
-            holding.shrink(freed);
-            given += freed;
+            given += part.spill(&self.spill).map_err(|error| self.fail(error))?;
         }
         Ok(given)
     }
+
+    fn fail(&self, error: DataFusionError) -> DataFusionError {
+        let error = Arc::new(error);
+        let mut failure = self.failure.lock();
+        let first = failure.get_or_insert_with(|| error);
+        DataFusionError::Shared(Arc::clone(first))
+    }
+}
+
+/// Bytes of the dictionaries of `batch`, which arrays gathered from the same ones share.
+pub(super) fn dictionary_bytes(batch: &RecordBatch) -> usize {
+    let dictionaries = batch
+        .columns()
+        .iter()
+        .filter_map(|column| column.as_any_dictionary_opt());
+    let bytes = dictionaries.map(|column| column.values().get_array_memory_size());
+    bytes.sum()
 }
 
 /// Bytes that `batch` takes in a part: its rows, and what an array takes besides.

@@ -11,6 +11,8 @@ use datafusion::physical_plan::aggregates::{
     AggregateExec, AggregateMode, PhysicalGroupBy, aggregate_expressions,
 };
 
+use super::growing::Growing;
+
 /// The aggregates of one operator, from input rows to results.
 #[derive(Debug)]
 pub(super) struct Shape {
@@ -29,6 +31,9 @@ pub(super) struct Shape {
     pub(super) state_schema: SchemaRef,
     /// How many columns the state of each aggregate has.
     pub(super) state_widths: Vec<usize>,
+    /// For each aggregate: how it is computed where its state, which grows with the rows, does not
+    /// fit; `None` if its state is small.
+    pub(super) growing: Vec<Option<Arc<Growing>>>,
     /// Keys, then one column an aggregate.
     pub(super) schema: SchemaRef,
 }
@@ -36,33 +41,70 @@ pub(super) struct Shape {
 impl Shape {
     /// `first` takes in rows; `last` gives results. They are the same where one operator does both.
     pub(super) fn new(first: &AggregateExec, last: &AggregateExec) -> Result<Self> {
+        let (update, merge) = (without_order(first)?, without_order(last)?);
         let group_by = first.group_expr().clone();
         let key_schema = group_by.group_schema(&first.input_schema())?;
-        let states = first
-            .aggr_expr()
+        let states = update
             .iter()
             .map(|aggregate| aggregate.state_fields())
             .collect::<Result<Vec<Vec<FieldRef>>>>()?;
         let state_widths = states.iter().map(Vec::len).collect();
+        // Arguments of `last` may be of an input that was there before.
+        let growing = update.iter().zip(&states).map(|(aggregate, state)| {
+            let growing = Growing::of(aggregate, state, &first.input_schema())?;
+            Ok(growing.map(Arc::new))
+        });
+        let growing = growing.collect::<Result<Vec<_>>>()?;
         let state_fields = key_schema.fields().iter().cloned();
         let state_fields: Vec<FieldRef> =
             state_fields.chain(states.into_iter().flatten()).collect();
         Ok(Self {
             input_schema: first.input_schema(),
-            arguments: aggregate_expressions(first.aggr_expr(), &AggregateMode::Partial, 0)?,
+            arguments: aggregate_expressions(&update, &AggregateMode::Partial, 0)?,
             filters: first.filter_expr().to_vec(),
-            update: first.aggr_expr().to_vec(),
-            merge: last.aggr_expr().to_vec(),
+            update,
+            merge,
             key_schema,
             state_schema: Arc::new(Schema::new(state_fields)),
             state_widths,
+            growing,
             schema: last.schema(),
             group_by,
         })
+    }
+
+    /// Whether all rows are one group.
+    pub(super) fn has_no_keys(&self) -> bool {
+        self.key_width() == 0
+    }
+
+    /// Whether a state may grow with the rows of its group.
+    pub(super) fn grows(&self) -> bool {
+        self.growing.iter().any(Option::is_some)
     }
 
     /// How many columns the keys have.
     pub(super) fn key_width(&self) -> usize {
         self.key_schema.fields().len()
     }
+}
+
+/// The aggregates without what the engine has done to suit an order of the input: turned round a
+/// function and its ORDER BY, or made it trust that rows come in order.
+fn without_order(node: &AggregateExec) -> Result<Vec<Arc<AggregateFunctionExpr>>> {
+    let without = |aggregate: &Arc<AggregateFunctionExpr>| {
+        let mut aggregate = Arc::clone(aggregate);
+        if aggregate.is_reversed()
+            && let Some(original) = aggregate.reverse_expr()
+        {
+            aggregate = Arc::new(original);
+        }
+        if aggregate.order_sensitivity().is_beneficial()
+            && let Some(patient) = Arc::clone(&aggregate).with_beneficial_ordering(false)?
+        {
+            aggregate = Arc::new(patient);
+        }
+        Ok(aggregate)
+    };
+    node.aggr_expr().iter().map(without).collect()
 }

@@ -9,7 +9,7 @@ use datafusion::physical_plan::metrics::Count;
 use futures::StreamExt;
 use sheaf_runtime::memory::{Grant, Holding};
 
-use super::parts::{Cut, PartStore, part_bytes};
+use super::parts::{Cut, HeldBatch, PartStore, dictionary_bytes, part_bytes};
 use super::shape::Shape;
 use super::table::{GroupTable, RowStates};
 
@@ -72,7 +72,7 @@ impl Sink {
             let batch = tokio::select! {
                 biased;
                 wanted = self.holding.asked() => {
-                    self.store.spill_largest(&self.holding, wanted)?;
+                    self.store.spill_largest(wanted)?;
                     self.holding.answer();
                     continue;
                 }
@@ -184,10 +184,14 @@ impl Sink {
     }
 
     async fn hand_on(&self, states: &[RecordBatch]) -> Result<()> {
-        for (number, batch) in self.cut.cut(&self.shape, states)? {
-            let bytes = part_bytes(&batch)?;
+        for (index, (number, batch)) in self.cut.cut(&self.shape, states)?.into_iter().enumerate() {
+            let mut bytes = part_bytes(&batch)?;
+            if index > 0 {
+                bytes = bytes.saturating_sub(dictionary_bytes(&batch));
+            }
             if self.reserve(bytes).await? {
-                self.store.push(number, batch, bytes);
+                let held = HeldBatch::new(batch, bytes, &self.holding);
+                self.store.push(number, held);
             } else {
                 self.store.write(number, &batch)?;
             }
@@ -212,7 +216,7 @@ pub(super) async fn reserve(holding: &Holding, store: &PartStore, bytes: usize) 
             Ok(Grant::Granted) => return Ok(true),
             Ok(Grant::SpillFirst) => {
                 let wanted = holding.wanted_bytes().max(bytes);
-                let given = store.spill_largest(holding, wanted)?;
+                let given = store.spill_largest(wanted)?;
                 holding.answer();
                 if given == 0 {
                     return Ok(false);

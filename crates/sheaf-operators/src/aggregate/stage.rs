@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use datafusion::common::runtime::JoinSet;
 use datafusion::common::{DataFusionError, Result, internal_err};
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use parking_lot::Mutex;
 use sheaf_runtime::memory::Holding;
 use tokio::sync::watch;
@@ -20,6 +20,7 @@ pub(super) struct Stage {
     pub(super) shape: Arc<Shape>,
     pub(super) store: Arc<PartStore>,
     pub(super) holding: Arc<Holding>,
+    pub(super) context: Arc<TaskContext>,
     /// Inputs with their sinks, until the first output is polled.
     waiting: Mutex<Vec<(Sink, SendableRecordBatchStream)>>,
     tasks: Mutex<JoinSet<()>>,
@@ -41,6 +42,7 @@ impl Stage {
         shape: Arc<Shape>,
         store: Arc<PartStore>,
         holding: Arc<Holding>,
+        context: &Arc<TaskContext>,
         inputs: Vec<(Sink, SendableRecordBatchStream)>,
     ) -> Self {
         let (left, _) = watch::channel(Left(Ok(inputs.len())));
@@ -48,6 +50,7 @@ impl Stage {
             shape,
             store,
             holding,
+            context: Arc::clone(context),
             waiting: Mutex::new(inputs),
             tasks: Mutex::default(),
             left,
@@ -73,7 +76,14 @@ impl Stage {
 
     fn start(&self) {
         let inputs = std::mem::take(&mut *self.waiting.lock());
+        if inputs.is_empty() {
+            return;
+        }
         let mut tasks = self.tasks.lock();
+        tasks.spawn(give_back(
+            Arc::clone(&self.store),
+            Arc::clone(&self.holding),
+        ));
         for (sink, input) in inputs {
             let mut end = EndOfInput {
                 left: self.left.clone(),
@@ -84,6 +94,22 @@ impl Stage {
                 end.tell(ended);
             });
         }
+    }
+}
+
+/// Gives memory back when others want it, for as long as there are parts: also while every output
+/// waits for its results to be taken.
+async fn give_back(store: Arc<PartStore>, holding: Arc<Holding>) {
+    let _listening = holding.listen();
+    loop {
+        let wanted = holding.asked().await;
+        let given = store.spill_largest(wanted);
+        holding.answer();
+        // The error is kept for whoever takes the part that was lost.
+        if given.is_err() {
+            return;
+        }
+        tokio::task::consume_budget().await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::datatypes::{Field, Fields, Schema};
 use datafusion::common::Result;
 use datafusion::common::cast::as_boolean_array;
@@ -14,12 +14,15 @@ use datafusion::physical_plan::aggregates::group_values::{GroupValues, new_group
 use datafusion::physical_plan::aggregates::order::GroupOrdering;
 use datafusion::physical_plan::aggregates::{evaluate_group_by, evaluate_many};
 
+use super::one_group::OneGroup;
+use super::ordered_lists::OrderedLists;
 use super::shape::Shape;
 
 /// A table of groups. Takes in rows or states, gives states or results.
 pub(super) struct GroupTable {
     shape: Arc<Shape>,
-    keys: Box<dyn GroupValues>,
+    /// None where all rows are one group.
+    keys: Option<Box<dyn GroupValues>>,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     /// The group of each row of the batch at hand.
     groups: Vec<usize>,
@@ -39,8 +42,14 @@ impl GroupTable {
     fn new(shape: &Arc<Shape>, aggregates: &[Arc<AggregateFunctionExpr>]) -> Result<Self> {
         Ok(Self {
             shape: Arc::clone(shape),
-            keys: new_group_values(Arc::clone(&shape.key_schema), &GroupOrdering::None)?,
-            accumulators: aggregates.iter().map(accumulator).collect::<Result<_>>()?,
+            keys: match shape.has_no_keys() {
+                true => None,
+                false => {
+                    let schema = Arc::clone(&shape.key_schema);
+                    Some(new_group_values(schema, &GroupOrdering::None)?)
+                }
+            },
+            accumulators: accumulators(shape, aggregates)?,
             groups: Vec::new(),
         })
     }
@@ -59,10 +68,10 @@ impl GroupTable {
         let arguments = evaluate_many(&shape.arguments, &none)?;
         for (set, keys) in sets.iter().zip(evaluate_group_by(&shape.group_by, &nulls)?) {
             if without_keys(set) {
-                table.keys.intern(&keys, &mut table.groups)?;
+                table.intern(&keys, 1)?;
             }
         }
-        let group_count = table.keys.len();
+        let group_count = table.len();
         // Without a filter, accumulators take it that each group has seen a value.
         let no_rows = BooleanArray::from(Vec::<bool>::new());
         for (accumulator, arguments) in table.accumulators.iter_mut().zip(&arguments) {
@@ -71,24 +80,40 @@ impl GroupTable {
         table.into_states().map(Some)
     }
 
-    /// How many groups there are.
+    /// How many groups there are; one, even of no rows, where there are no keys.
     pub(super) fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.as_ref().map_or(1, |keys| keys.len())
+    }
+
+    /// Finds the groups of `row_count` rows.
+    fn intern(&mut self, keys: &[ArrayRef], row_count: usize) -> Result<()> {
+        match &mut self.keys {
+            Some(known) => known.intern(keys, &mut self.groups),
+            None => {
+                self.groups.resize(row_count, 0);
+                Ok(())
+            }
+        }
     }
 
     /// Bytes that the table takes.
     pub(super) fn bytes(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|a| a.size()).sum();
-        self.keys.size() + accumulators + self.groups.capacity() * size_of::<usize>()
+        let keys = self.keys.as_ref().map_or(0, |keys| keys.size());
+        keys + accumulators + self.groups.capacity() * size_of::<usize>()
     }
 
     /// Takes in the rows of `batch`, once for each grouping set.
     pub(super) fn update(&mut self, batch: &RecordBatch) -> Result<()> {
         let arguments = evaluate_many(&self.shape.arguments, batch)?;
         let filters = filters(&self.shape.filters, batch)?;
-        for keys in evaluate_group_by(&self.shape.group_by, batch)? {
-            self.keys.intern(&keys, &mut self.groups)?;
-            let group_count = self.keys.len();
+        let sets = match self.keys {
+            Some(_) => evaluate_group_by(&self.shape.group_by, batch)?,
+            None => vec![Vec::new()],
+        };
+        for keys in sets {
+            self.intern(&keys, batch.num_rows())?;
+            let group_count = self.len();
             for ((accumulator, arguments), filter) in
                 self.accumulators.iter_mut().zip(&arguments).zip(&filters)
             {
@@ -102,8 +127,8 @@ impl GroupTable {
     /// Merges the states of `batch`, laid out as the shape's state schema.
     pub(super) fn merge(&mut self, batch: &RecordBatch) -> Result<()> {
         let (keys, mut states) = batch.columns().split_at(self.shape.key_width());
-        self.keys.intern(keys, &mut self.groups)?;
-        let group_count = self.keys.len();
+        self.intern(keys, batch.num_rows())?;
+        let group_count = self.len();
         for (accumulator, width) in self.accumulators.iter_mut().zip(&self.shape.state_widths) {
             let (own, rest) = states.split_at(*width);
             accumulator.merge_batch(own, &self.groups, group_count)?;
@@ -112,9 +137,14 @@ impl GroupTable {
         Ok(())
     }
 
+    fn emit_keys(&mut self) -> Result<Vec<ArrayRef>> {
+        let emit = |keys: &mut Box<dyn GroupValues>| keys.emit(EmitTo::All);
+        self.keys.as_mut().map_or_else(|| Ok(Vec::new()), emit)
+    }
+
     /// The states of all groups; the table is used up.
     pub(super) fn into_states(mut self) -> Result<RecordBatch> {
-        let mut columns = self.keys.emit(EmitTo::All)?;
+        let mut columns = self.emit_keys()?;
         for accumulator in &mut self.accumulators {
             columns.extend(accumulator.state(EmitTo::All)?);
         }
@@ -126,7 +156,7 @@ impl GroupTable {
 
     /// The results of all groups; the table is used up.
     pub(super) fn into_results(mut self) -> Result<RecordBatch> {
-        let mut columns = self.keys.emit(EmitTo::All)?;
+        let mut columns = self.emit_keys()?;
         for accumulator in &mut self.accumulators {
             columns.push(accumulator.evaluate(EmitTo::All)?);
         }
@@ -135,6 +165,17 @@ impl GroupTable {
             columns,
         )?)
     }
+}
+
+/// The accumulators of `aggregates`, each for all groups of a table.
+pub(super) fn accumulators(
+    shape: &Shape,
+    aggregates: &[Arc<AggregateFunctionExpr>],
+) -> Result<Vec<Box<dyn GroupsAccumulator>>> {
+    let accumulators = aggregates
+        .iter()
+        .map(|aggregate| accumulator(shape, aggregate));
+    accumulators.collect()
 }
 
 /// Turns input rows into states, one a row and grouping set, without looking for equal keys.
@@ -146,11 +187,7 @@ pub(super) struct RowStates {
 impl RowStates {
     pub(super) fn new(shape: &Arc<Shape>) -> Result<Self> {
         Ok(Self {
-            accumulators: shape
-                .update
-                .iter()
-                .map(accumulator)
-                .collect::<Result<_>>()?,
+            accumulators: accumulators(shape, &shape.update)?,
             shape: Arc::clone(shape),
         })
     }
@@ -190,7 +227,16 @@ fn one_row_of_nulls(schema: &Schema) -> Result<RecordBatch> {
     )?)
 }
 
-fn accumulator(aggregate: &Arc<AggregateFunctionExpr>) -> Result<Box<dyn GroupsAccumulator>> {
+fn accumulator(
+    shape: &Shape,
+    aggregate: &Arc<AggregateFunctionExpr>,
+) -> Result<Box<dyn GroupsAccumulator>> {
+    if let Some(lists) = OrderedLists::of(aggregate, usize::from(shape.has_no_keys()))? {
+        return Ok(Box::new(lists));
+    }
+    if shape.has_no_keys() {
+        return Ok(Box::new(OneGroup::new(aggregate.create_accumulator()?)));
+    }
     if aggregate.groups_accumulator_supported() {
         return aggregate.create_groups_accumulator();
     }

@@ -1,5 +1,7 @@
 //! Against a naive reference, with little memory and with plenty; then each way through by itself.
 
+mod growing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +14,6 @@ use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::metrics::MetricsSet;
-use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream_partitioned};
 use futures::StreamExt;
 use sheaf_base::ByteCount;
@@ -24,19 +25,18 @@ use crate::testing::{Lottery, TestSession, rows_of};
 const PLENTY: ByteCount = ByteCount(10_000_000_000);
 const LITTLE: ByteCount = ByteCount(400_000);
 
-/// Puts ours in place of every aggregate with keys.
+/// Puts ours in place of every aggregate.
 fn replace(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     plan.transform_down(|plan| {
         let Some(last) = plan.downcast_ref::<AggregateExec>() else {
             return Ok(Transformed::no(plan));
         };
-        if last.group_expr().is_true_no_grouping() {
-            return Ok(Transformed::no(plan));
-        }
         let ours = match last.mode() {
-            AggregateMode::FinalPartitioned => {
-                let exchange = last.input().downcast_ref::<RepartitionExec>().unwrap();
-                let first = exchange.input().downcast_ref::<AggregateExec>().unwrap();
+            AggregateMode::Final | AggregateMode::FinalPartitioned => {
+                let exchange = last.input().children().into_iter().next().unwrap();
+                let first = exchange.downcast_ref::<AggregateExec>();
+                // Without an exchange between them.
+                let first = first.or_else(|| last.input().downcast_ref()).unwrap();
                 PartitionedAggregateExec::of_pair(first, last)?
             }
             AggregateMode::Single | AggregateMode::SinglePartitioned => {
@@ -266,9 +266,13 @@ async fn dropped_in_any_phase_it_keeps_nothing() {
     let rows = Rows::random(50_000, 40_000, 7);
     let session = rows.session(2, 200);
     let sql = format!("SELECT k, {AGGREGATES} FROM t GROUP BY k");
+    dropped_in_any_phase(&session, &sql).await;
+}
+
+async fn dropped_in_any_phase(session: &TestSession, sql: &str) {
     for micros in [0, 100, 1_000, 10_000, 50_000, 200_000] {
-        let plan = replace(session.plan(&sql).await.unwrap());
-        let (task, budget) = task(&session, LITTLE);
+        let plan = replace(session.plan(sql).await.unwrap());
+        let (task, budget) = task(session, LITTLE);
         let mut outputs = execute_stream_partitioned(plan, task).unwrap();
         let first = outputs[0].next();
         let _ = tokio::time::timeout(Duration::from_micros(micros), first).await;

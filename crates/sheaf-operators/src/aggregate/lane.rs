@@ -1,0 +1,347 @@
+//! The values of one aggregate of a group that is larger than memory: written one after another,
+//! sorted by a sort that spills, and walked along.
+//!
+//! Memory: a batch while writing; what the engine's sort reserves; a batch of sorted values, and
+//! the state of an aggregate that takes them, reserved as it grows.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow::compute::{concat, partition, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Accumulator;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_plan::metrics::{MetricsSet, SpillMetrics};
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
+use futures::{StreamExt, stream};
+use sheaf_runtime::memory::Holding;
+
+use super::growing::{Finish, Growing, ModeWalk, Share};
+use super::parts::{PartStore, append_pieces};
+use super::sink::reserve;
+use crate::spill::{SpillWriter, SpilledRows};
+
+/// A state is reserved this many times over, since the result is made while it is there.
+const RESULT_COPIES: usize = 2;
+
+/// A lane being written.
+pub(super) struct Lane {
+    growing: Arc<Growing>,
+    writer: SpillWriter,
+}
+
+impl Lane {
+    pub(super) fn create(growing: &Arc<Growing>, store: &PartStore) -> Result<Self> {
+        let spill = &store.spill;
+        let schema = &growing.schema;
+        Ok(Self {
+            growing: Arc::clone(growing),
+            writer: SpillWriter::create(&spill.env, &spill.metrics, schema, "Aggregate")?,
+        })
+    }
+
+    /// Adds the values of states, given their columns.
+    pub(super) fn take_in(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let row_count = states.first().map_or(0, |state| state.len());
+        for row in 0..row_count {
+            if let Some(items) = self.growing.items(states, row)? {
+                append_pieces(&mut self.writer, &items)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// After the last value.
+    pub(super) fn finish(self) -> Result<FullLane> {
+        Ok(FullLane {
+            growing: self.growing,
+            rows: self.writer.finish()?,
+        })
+    }
+}
+
+/// A lane that has all values.
+pub(super) struct FullLane {
+    growing: Arc<Growing>,
+    rows: SpilledRows,
+}
+
+/// Who computes, and with what.
+pub(super) struct Means<'a> {
+    pub(super) context: &'a Arc<TaskContext>,
+    pub(super) holding: &'a Holding,
+    pub(super) store: &'a PartStore,
+}
+
+impl FullLane {
+    /// The result of `aggregate` for these values.
+    ///
+    /// # Errors
+    /// `ResourcesExhausted` if the result is larger than memory.
+    pub(super) async fn result(
+        self,
+        aggregate: &AggregateFunctionExpr,
+        means: &Means<'_>,
+    ) -> Result<ScalarValue> {
+        match &self.growing.finish {
+            Finish::Feed(plain) => self.feed(plain, means).await,
+            Finish::Pick(share) => self.pick(aggregate, *share, means).await,
+            Finish::Mode => {
+                let mut walk = ModeWalk::default();
+                let mut sorted = self.sorted(means)?;
+                while let Some(rows) = sorted.next().await? {
+                    walk.take(&rows, self.growing.is_distinct)?;
+                }
+                match walk.end() {
+                    Some(value) => value.cast_to(aggregate.field().data_type()),
+                    None => ScalarValue::try_from(aggregate.field().data_type()),
+                }
+            }
+        }
+    }
+
+    /// Gives all values, in order, to an aggregate that needs no more of them.
+    async fn feed(&self, plain: &AggregateFunctionExpr, means: &Means<'_>) -> Result<ScalarValue> {
+        let mut accumulator = plain.create_accumulator()?;
+        let mut state = StateBytes::new(means);
+        let mut values = self.values(means)?;
+        while let Some(batch) = values.next().await? {
+            accumulator.update_batch(&self.growing.arguments(&batch)?)?;
+            state.reserve(accumulator.as_ref(), plain.name()).await?;
+        }
+        accumulator.evaluate()
+    }
+
+    async fn pick(
+        &self,
+        aggregate: &AggregateFunctionExpr,
+        share: Share,
+        means: &Means<'_>,
+    ) -> Result<ScalarValue> {
+        let count = self.value_count(means).await?;
+        let (low, high, fraction) = share.places(count);
+        let mut picked = Vec::new();
+        let mut begin = 0;
+        let mut values = self.values(means)?;
+        while let Some(batch) = values.next().await? {
+            let end = begin + batch.len();
+            let mut places = vec![low];
+            if high != low {
+                places.push(high);
+            }
+            places.retain(|place| (begin..end).contains(place));
+            picked.extend(places.iter().map(|place| batch.slice(place - begin, 1)));
+            begin = end;
+            if begin > high {
+                break;
+            }
+        }
+        let between = self.growing.between(aggregate, fraction)?;
+        let mut accumulator = between.create_accumulator()?;
+        let picked: Vec<&dyn Array> = picked.iter().map(AsRef::as_ref).collect();
+        if !picked.is_empty() {
+            let mut arguments = self.growing.arguments(&concat(&picked)?)?;
+            arguments.truncate(between.expressions().len());
+            accumulator.update_batch(&arguments)?;
+        }
+        accumulator.evaluate()
+    }
+
+    /// How many values there are, or how many different ones if those are asked for.
+    async fn value_count(&self, means: &Means<'_>) -> Result<usize> {
+        if !self.growing.is_distinct {
+            return Ok(self.rows.row_count());
+        }
+        let mut count = 0;
+        let mut values = self.values(means)?;
+        while let Some(batch) = values.next().await? {
+            count += batch.len();
+        }
+        Ok(count)
+    }
+
+    /// The values in order; equal ones once, if those are asked for.
+    fn values(&self, means: &Means<'_>) -> Result<Values> {
+        Ok(Values {
+            sorted: self.sorted(means)?,
+            distinct: self.growing.is_distinct.then_some(Distinct { last: None }),
+        })
+    }
+
+    fn sorted(&self, means: &Means<'_>) -> Result<Sorted> {
+        let spilled = means.store.spill.metrics.clone();
+        if self.rows.row_count() == 0 {
+            let schema = Arc::clone(&self.growing.schema);
+            return Ok(Sorted {
+                stream: Box::pin(EmptyRecordBatchStream::new(schema)),
+                sort: None,
+                spilled,
+            });
+        }
+        let Some(ordering) = &self.growing.ordering else {
+            return Ok(Sorted {
+                stream: self.rows.read()?,
+                sort: None,
+                spilled,
+            });
+        };
+        let source = LaneSource {
+            schema: Arc::clone(&self.growing.schema),
+            rows: self.rows.clone(),
+        };
+        let schema = Arc::clone(&source.schema);
+        let source =
+            StreamingTableExec::try_new(schema, vec![Arc::new(source)], None, None, false, None)?;
+        let sort = SortExec::new(ordering.clone(), Arc::new(source));
+        Ok(Sorted {
+            stream: sort.execute(0, Arc::clone(means.context))?,
+            sort: Some(sort),
+            spilled,
+        })
+    }
+}
+
+/// The rows of a lane, sorted.
+struct Sorted {
+    stream: SendableRecordBatchStream,
+    sort: Option<SortExec>,
+    /// Where the sort's own spilling is counted.
+    spilled: SpillMetrics,
+}
+
+impl Sorted {
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        tokio::task::consume_budget().await;
+        self.stream.next().await.transpose()
+    }
+}
+
+impl Drop for Sorted {
+    fn drop(&mut self) {
+        let Some(metrics) = self.sort.as_ref().and_then(ExecutionPlan::metrics) else {
+            return;
+        };
+        let count = |count: fn(&MetricsSet) -> Option<usize>| count(&metrics).unwrap_or(0);
+        self.spilled
+            .spill_file_count
+            .add(count(MetricsSet::spill_count));
+        self.spilled
+            .spilled_bytes
+            .add(count(MetricsSet::spilled_bytes));
+        self.spilled
+            .spilled_rows
+            .add(count(MetricsSet::spilled_rows));
+    }
+}
+
+/// The values of sorted rows.
+struct Values {
+    sorted: Sorted,
+    distinct: Option<Distinct>,
+}
+
+impl Values {
+    async fn next(&mut self) -> Result<Option<ArrayRef>> {
+        let Some(mut rows) = self.sorted.next().await? else {
+            return Ok(None);
+        };
+        if let Some(distinct) = &mut self.distinct {
+            rows = distinct.of(&rows)?;
+        }
+        Ok(Some(Arc::clone(rows.column(0))))
+    }
+}
+
+/// Leaves the first of equal values, which are one after another.
+struct Distinct {
+    last: Option<ScalarValue>,
+}
+
+impl Distinct {
+    fn of(&mut self, rows: &RecordBatch) -> Result<RecordBatch> {
+        let values = rows.column(0);
+        if values.is_empty() {
+            return Ok(rows.clone());
+        }
+        let ranges = partition(std::slice::from_ref(values))?.ranges();
+        let goes_on = self.last == Some(ScalarValue::try_from_array(values, 0)?);
+        self.last = Some(ScalarValue::try_from_array(values, values.len() - 1)?);
+        let starts = ranges.iter().skip(usize::from(goes_on));
+        let starts: UInt32Array = starts.map(|run| u32::try_from(run.start).ok()).collect();
+        Ok(take_record_batch(rows, &starts)?)
+    }
+}
+
+/// What is reserved for a state that grows.
+struct StateBytes<'a> {
+    means: &'a Means<'a>,
+    bytes: usize,
+}
+
+impl<'a> StateBytes<'a> {
+    fn new(means: &'a Means<'a>) -> Self {
+        Self { means, bytes: 0 }
+    }
+
+    async fn reserve(&mut self, state: &dyn Accumulator, name: &str) -> Result<()> {
+        let more = (state.size() * RESULT_COPIES).saturating_sub(self.bytes);
+        let means = self.means;
+        if !reserve(means.holding, means.store, more).await? {
+            // Asked once more, for the refusal that names who holds what.
+            let refused = means.holding.reservation().try_grow(more);
+            refused.map_err(|error| too_large(name, &error))?;
+        }
+        self.bytes += more;
+        Ok(())
+    }
+}
+
+impl Drop for StateBytes<'_> {
+    fn drop(&mut self) {
+        self.means.holding.shrink(self.bytes);
+    }
+}
+
+fn too_large(name: &str, error: &DataFusionError) -> DataFusionError {
+    let why = match error {
+        DataFusionError::ResourcesExhausted(why) => why.clone(),
+        error => error.to_string(),
+    };
+    DataFusionError::ResourcesExhausted(format!(
+        "one result of {name} is larger than the memory there is: {why}"
+    ))
+}
+
+/// A lane, for the engine's sort to read.
+struct LaneSource {
+    schema: SchemaRef,
+    rows: SpilledRows,
+}
+
+impl fmt::Debug for LaneSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LaneSource({} rows)", self.rows.row_count())
+    }
+}
+
+impl PartitionStream for LaneSource {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        self.rows.read().unwrap_or_else(|error| {
+            let failed = stream::once(async { Err(error) });
+            Box::pin(RecordBatchStreamAdapter::new(
+                Arc::clone(&self.schema),
+                failed,
+            ))
+        })
+    }
+}
