@@ -17,11 +17,12 @@ use super::bloom::Bloom;
 use super::chunk::Chunk;
 use super::collect::{Collected, Collector};
 use super::dynamic::Bounds;
+use super::indexing::IndexPlan;
 use super::keys::{integers, is_integer};
 use super::metrics::JoinMetrics;
 use super::spec::JoinSpec;
 use super::spill::{BucketFiles, BucketSet, SpilledBucket, Stage};
-use super::table::{IndexPlan, Table, joined};
+use super::table::{Table, joined};
 use super::{BUCKETS, CHUNK_ROWS_MAX};
 
 /// The build side, when it is there; each probe partition waits for it. An error is everybody's.
@@ -151,7 +152,7 @@ pub(super) async fn build(
     let build_buckets = (0..BUCKETS)
         .map(|bucket| files.finish(bucket))
         .collect::<Result<Vec<_>>>()?;
-    let table = Table::build(spec, chunks, plan, running.threads, reservation).await?;
+    let table = Table::build(spec, chunks, plan, reservation).await?;
     metrics.build_mem_used.set_max(table.bytes());
     timer.done();
     let probe_files = BucketFiles::new(

@@ -6,7 +6,7 @@
 //! - [`HashIndex`]: slots of 64 bits, half tag (hash bits), half row, probed linearly, cut by the
 //!   upper hash bits into regions that are filled without locks. A row whose tag is already
 //!   there goes in front of that chain, so no key can make long runs of slots.
-//! - [`DirectIndex`]: one slot for each value between the smallest and the largest key.
+//! - Where the key is one integer: `integer_index.rs`.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -64,7 +64,7 @@ impl Chains {
         rows * size_of::<AtomicU32>()
     }
 
-    fn link(&self, id: u32, next: u32) {
+    pub(super) fn link(&self, id: u32, next: u32) {
         let (chunk, row) = locate(id);
         self.next[self.offsets[chunk] + row].store(next, Ordering::Relaxed);
         self.any.store(true, Ordering::Relaxed);
@@ -190,58 +190,6 @@ impl HashIndex {
     }
 }
 
-/// See the module's text.
-#[derive(Debug)]
-pub(super) struct DirectIndex {
-    min: i64,
-    slots: Vec<AtomicU32>,
-}
-
-impl DirectIndex {
-    /// Bytes for keys from `min` to `max`; `None` if they would not fit into an address space.
-    pub(super) fn bytes(min: i64, max: i64) -> Option<usize> {
-        let range = usize::try_from(i128::from(max) - i128::from(min) + 1).ok()?;
-        range.checked_mul(size_of::<AtomicU32>())
-    }
-
-    /// No keys yet; `values` are as many as there are values from `min` on.
-    pub(super) fn new(min: i64, values: usize) -> Self {
-        Self {
-            min,
-            slots: (0..values).map(|_| AtomicU32::new(NO_ROW)).collect(),
-        }
-    }
-
-    /// Puts in the rows of a chunk, whose keys are `keys`. Many tasks may do so at once.
-    pub(super) fn insert(&self, keys: &[i64], at: usize, chunk: &Chunk, chains: &Chains) {
-        for (row, key) in keys.iter().enumerate() {
-            if !chunk.keys.is_valid(row) {
-                continue;
-            }
-            let id = row_id(at, row);
-            if let Some(slot) = self.slots.get(self.place(*key)) {
-                // Whoever was first becomes second; nobody follows links before all are made.
-                let before = slot.swap(id, Ordering::Relaxed);
-                if before != NO_ROW {
-                    chains.link(id, before);
-                }
-            }
-        }
-    }
-
-    fn place(&self, key: i64) -> usize {
-        key.wrapping_sub(self.min) as u64 as usize
-    }
-
-    /// Makes `found` the rows of `rows` that have a match, beside their first one.
-    pub(super) fn look_up(&self, keys: &[i64], rows: &[u32], found: &mut Pairs) {
-        found.fill(rows, |row| {
-            let slot = self.slots.get(self.place(keys[row]));
-            slot.map_or(NO_ROW, |slot| slot.load(Ordering::Relaxed))
-        });
-    }
-}
-
 /// Probe rows, each beside a build row.
 #[derive(Debug, Default)]
 pub(super) struct Pairs {
@@ -274,7 +222,7 @@ impl Pairs {
     }
 
     /// Becomes the rows beside what `first` names for them, less those for which that is no row.
-    fn fill(&mut self, rows: &[u32], first: impl Fn(usize) -> u32) {
+    pub(super) fn fill(&mut self, rows: &[u32], first: impl Fn(usize) -> u32) {
         self.probe.resize(rows.len(), 0);
         self.build.resize(rows.len(), NO_ROW);
         let mut kept = 0;

@@ -13,8 +13,8 @@
 //! **In memory.** All build partitions are collected at once, each by its own task; batches stay as
 //! they came, less what they hold beyond their rows (string views above all, `chunk.rs`). Rows are
 //! named by 32 bits: chunk and row. The index (`index.rs`) is a table of tags with linear probing,
-//! cut by hash into regions that tasks fill without locks, or an array addressed by the key itself
-//! where a single integer key is dense. The probe side is not repartitioned: every partition
+//! cut by hash into regions that tasks fill without locks, or addressed by the key itself where that
+//! is one integer of a range that is not too wide (`integer_index.rs`). The probe side is not repartitioned: every partition
 //! probes the shared table, a vector at a time: look up all, compare keys by column, evaluate the
 //! residual filter, gather the output once (`probe.rs`, `gather.rs`).
 //!
@@ -49,6 +49,8 @@ mod emit;
 mod exec;
 mod gather;
 mod index;
+mod indexing;
+mod integer_index;
 mod keys;
 mod matcher;
 mod metrics;

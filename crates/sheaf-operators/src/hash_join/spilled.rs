@@ -22,11 +22,12 @@ use tokio::task::JoinError;
 use super::build::{Built, Merger, Running, build};
 use super::chunk::{Chunk, compact};
 use super::emit::{Emitter, Target};
+use super::indexing::IndexPlan;
 use super::keys::Keys;
 use super::probe::Prober;
 use super::run::{drain, emit_tail, finish_table, probe_all};
 use super::spill::SpilledBucket;
-use super::table::{IndexPlan, Table};
+use super::table::Table;
 use super::{BUCKETS, CHUNK_ROWS_MAX, CHUNKS_MAX, LEVELS_MAX, OUTPUT_QUEUE_BATCHES};
 
 /// Both sides of an evicted bucket.
@@ -194,7 +195,7 @@ async fn join_blocks(
         let is_last = blocks.is_done();
         let plan = IndexPlan::new(&running.spec, &chunks, None, 1);
         block.grow(plan.bytes);
-        let table = Table::build(&running.spec, chunks, plan, 1, block).await?;
+        let table = Table::build(&running.spec, chunks, plan, block).await?;
         let table = Arc::new(table);
         probe_block(
             running,

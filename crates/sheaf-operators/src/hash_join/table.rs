@@ -3,26 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::ArrayRef;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::{DataFusionError, JoinSide, Result, exec_datafusion_err};
+use datafusion::common::{JoinSide, Result, exec_datafusion_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 
 use super::chunk::Chunk;
 use super::gather::{Gather, gather_column};
-use super::index::{Chains, DirectIndex, HashIndex, NO_ROW, Pairs, Region, locate, region_of};
-use super::keys::{Keys, integers, is_integer};
+use super::index::{Chains, NO_ROW, Pairs, locate};
+use super::indexing::{Index, IndexPlan};
+use super::keys::Keys;
 use super::matcher::{KeyMatcher, key_matcher};
 use super::spec::JoinSpec;
-
-/// Below this many rows one thread builds the index.
-const PARALLEL_ROWS_MIN: usize = 64 * 1024;
-
-/// An array addressed by the key takes this many bytes a row at most: what slots and tags take.
-const DIRECT_BYTES_PER_ROW_MAX: usize = 20;
-
-/// An array addressed by the key may always take this much, which fits into a core's cache.
-const DIRECT_BYTES_SMALL: usize = 256 * 1024;
 
 /// Build rows, the index over their keys, and which have found a match.
 #[derive(Debug)]
@@ -39,81 +31,6 @@ pub(super) struct Table {
     reservation: MemoryReservation,
 }
 
-#[derive(Debug)]
-enum Index {
-    Empty,
-    Hash(HashIndex),
-    Direct(DirectIndex),
-}
-
-/// How the index over some chunks will be made, and what it takes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct IndexPlan {
-    rows: usize,
-    direct: Option<(i64, usize)>,
-    region_bits: u32,
-    /// Bytes of index, chains, visited bits.
-    pub(super) bytes: usize,
-}
-
-impl IndexPlan {
-    /// The plan for the rows of `chunks`. `range` has the smallest and the largest key, if it is
-    /// known and the key is one integer column.
-    pub(super) fn new(
-        spec: &JoinSpec,
-        chunks: &[Chunk],
-        range: Option<(i64, i64)>,
-        threads: usize,
-    ) -> Self {
-        let rows: usize = chunks.iter().map(Chunk::rows).sum();
-        let mut fixed = Chains::bytes(rows);
-        if spec.tracks_build() {
-            fixed += chunks.iter().map(|c| words(c.rows()) * 8).sum::<usize>();
-        }
-        let direct = range
-            .filter(|_| chunks.iter().all(|chunk| has_integer_key(spec, chunk)))
-            .and_then(|(min, max)| {
-                let bytes = DirectIndex::bytes(min, max)?;
-                let cap = DIRECT_BYTES_SMALL.max(rows.saturating_mul(DIRECT_BYTES_PER_ROW_MAX));
-                (bytes <= cap).then_some((min, bytes))
-            });
-        let region_bits = if rows < PARALLEL_ROWS_MIN {
-            0
-        } else {
-            threads.next_power_of_two().ilog2()
-        };
-        let index = match direct {
-            Some((_, bytes)) => bytes,
-            // Regions are not filled equally, but seldom one doubles its slots for that.
-            None => Region::bytes(rows >> region_bits).saturating_mul(1 << region_bits),
-        };
-        Self {
-            rows,
-            direct: direct.map(|(min, bytes)| (min, bytes / size_of::<u32>())),
-            region_bits,
-            bytes: if rows == 0 { 0 } else { fixed + index },
-        }
-    }
-
-    /// Bytes that the index over so many rows takes at most, as a guess before they are there.
-    pub(super) fn bytes_for_rows(rows: usize) -> usize {
-        Region::bytes(rows) + Chains::bytes(rows) + words(rows) * 8
-    }
-}
-
-fn has_integer_key(spec: &JoinSpec, chunk: &Chunk) -> bool {
-    let [key] = chunk.keys.arrays.as_slice() else {
-        return false;
-    };
-    let same_type = spec.probe_keys.first().is_some_and(|probe| {
-        probe.data_type(&spec.probe_schema).ok().as_ref() == Some(key.data_type())
-    });
-    // Where NULL equals NULL it is a key like others, for which the array has no place.
-    same_type
-        && is_integer(key.data_type())
-        && (chunk.keys.valid.is_some() || key.null_count() == 0)
-}
-
 impl Table {
     /// Builds the table over `chunks`, whose hashes are given up. `reservation` covers chunks and
     /// `plan`; it is the table's from here on.
@@ -121,23 +38,11 @@ impl Table {
         spec: &JoinSpec,
         chunks: Vec<Chunk>,
         plan: IndexPlan,
-        threads: usize,
         reservation: MemoryReservation,
     ) -> Result<Self> {
         let chains = Arc::new(Chains::new(&chunks));
         let chunks = Arc::new(chunks);
-        let threads = if plan.rows < PARALLEL_ROWS_MIN {
-            1
-        } else {
-            threads
-        };
-        let index = match plan.direct {
-            _ if plan.rows == 0 => Index::Empty,
-            Some((min, values)) => {
-                Index::Direct(build_direct(&chunks, &chains, min, values, threads).await?)
-            }
-            None => Index::Hash(build_hash(&chunks, &chains, plan.region_bits, threads).await?),
-        };
+        let index = plan.build(&chunks, &chains).await?;
         // All tasks have ended, so there is no other holder.
         let mut chunks = Arc::try_unwrap(chunks)
             .map_err(|_| exec_datafusion_err!("the build side of a join is still in use"))?;
@@ -184,7 +89,7 @@ impl Table {
 
     /// Whether look-ups find matches rather than candidates.
     pub(super) fn is_exact(&self) -> bool {
-        matches!(self.index, Index::Direct(_))
+        self.index.is_exact()
     }
 
     /// Whether no row can ever match.
@@ -204,14 +109,7 @@ impl Table {
 
     /// Makes `found` those of `rows` that have a candidate, beside their first one.
     pub(super) fn look_up(&self, keys: &Keys, rows: &[u32], found: &mut Pairs) -> Result<()> {
-        match &self.index {
-            Index::Empty => found.clear(),
-            Index::Hash(index) => index.look_up(&keys.hashes, rows, found),
-            Index::Direct(index) => {
-                index.look_up(&integers(&keys.arrays[0])?, rows, found);
-            }
-        }
-        Ok(())
+        self.index.look_up(keys, rows, found)
     }
 
     /// Keeps the pairs whose keys are equal.
@@ -253,7 +151,7 @@ impl Table {
     }
 }
 
-fn words(rows: usize) -> usize {
+pub(super) fn words(rows: usize) -> usize {
     rows.div_ceil(64)
 }
 
@@ -270,80 +168,6 @@ fn needed_columns(spec: &JoinSpec) -> Vec<bool> {
         }
     }
     needed
-}
-
-async fn build_hash(
-    chunks: &Arc<Vec<Chunk>>,
-    chains: &Arc<Chains>,
-    region_bits: u32,
-    threads: usize,
-) -> Result<HashIndex> {
-    let regions = 1_usize << region_bits;
-    let mut rows = vec![0_usize; regions];
-    for chunk in chunks.iter() {
-        for hash in &chunk.keys.hashes {
-            rows[region_of(*hash, region_bits)] += 1;
-        }
-    }
-    let fill = |at: usize, rows: usize| {
-        let (chunks, chains) = (Arc::clone(chunks), Arc::clone(chains));
-        async move {
-            let mut region = Region::new(rows, region_bits);
-            for (number, chunk) in chunks.iter().enumerate() {
-                region.insert(at, number, chunk, &chains);
-                tokio::task::consume_budget().await;
-            }
-            region
-        }
-    };
-    let mut filled = Vec::with_capacity(regions);
-    if threads == 1 {
-        for (at, rows) in rows.into_iter().enumerate() {
-            filled.push(fill(at, rows).await);
-        }
-        return Ok(HashIndex::new(region_bits, filled));
-    }
-    let tasks: Vec<_> = rows
-        .into_iter()
-        .enumerate()
-        .map(|(at, rows)| SpawnedTask::spawn(fill(at, rows)))
-        .collect();
-    for task in tasks {
-        filled.push(joined(task).await?);
-    }
-    Ok(HashIndex::new(region_bits, filled))
-}
-
-async fn build_direct(
-    chunks: &Arc<Vec<Chunk>>,
-    chains: &Arc<Chains>,
-    min: i64,
-    values: usize,
-    threads: usize,
-) -> Result<DirectIndex> {
-    let index = Arc::new(DirectIndex::new(min, values));
-    let fill = |first: usize| {
-        let (chunks, chains) = (Arc::clone(chunks), Arc::clone(chains));
-        let index = Arc::clone(&index);
-        async move {
-            for (number, chunk) in chunks.iter().enumerate().skip(first).step_by(threads) {
-                let keys = integers(&chunk.keys.arrays[0])?;
-                index.insert(&keys, number, chunk, &chains);
-                tokio::task::consume_budget().await;
-            }
-            Ok::<(), DataFusionError>(())
-        }
-    };
-    if threads == 1 {
-        fill(0).await?;
-    } else {
-        let tasks: Vec<_> = (0..threads).map(|t| SpawnedTask::spawn(fill(t))).collect();
-        for task in tasks {
-            joined(task).await??;
-        }
-    }
-    Arc::try_unwrap(index)
-        .map_err(|_| exec_datafusion_err!("the index of a join is still being built"))
 }
 
 /// What a task gave; its panics go on here.
