@@ -16,6 +16,7 @@ use parquet::file::metadata::ParquetMetaData;
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
+use super::distinct::add_distinct;
 use crate::infer::{LOOKED_AT_FILES_MAX, LOOKS_CONCURRENT_MAX, SAMPLE_FILES_MAX, evenly, unite};
 use crate::listing::{FoundFile, Listing};
 use crate::partition::{FileExtent, Split};
@@ -91,8 +92,9 @@ pub(super) async fn read_footers(
     for (i, _, metadata) in &found {
         let groups = row_groups(metadata);
         extents[*i].split = Split::At(groups.iter().map(|group| group.start).collect());
-        let statistics = DFParquetMetadata::statistics_from_parquet_metadata(metadata, &schema)
+        let mut statistics = DFParquetMetadata::statistics_from_parquet_metadata(metadata, &schema)
             .unwrap_or_else(|_| row_count_only(metadata, &schema));
+        add_distinct(&mut statistics, &schema, metadata);
         files[*i] = Rows::Known(Arc::new(statistics), groups);
     }
     if found.len() < count {

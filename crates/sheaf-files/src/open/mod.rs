@@ -1,6 +1,7 @@
 //! From a request to a table: list, tell the format, infer, cut into partitions.
 
 mod detect;
+mod distinct;
 mod footers;
 
 use std::sync::Arc;

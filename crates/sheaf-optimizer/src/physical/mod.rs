@@ -48,11 +48,11 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         // Remembers what the query's output must be while plans change below.
         Arc::new(OutputRequirements::new_add_mode()),
         Arc::new(AggregateStatistics::new()),
-        // Chooses build sides and partitioning of joins.
-        Arc::new(JoinSelection::new()),
-        // Ours. After the build sides are chosen, which it keeps; before repartitions are added,
-        // of which it needs none.
+        // Ours. Before the engine chooses build sides, which the order of joins has settled; before
+        // repartitions are added, of which it needs none.
         Arc::new(HashJoinRule),
+        // Chooses sides of joins without keys.
+        Arc::new(JoinSelection::new()),
         // Before repartitions come between the aggregates that it looks at.
         Arc::new(LimitedDistinctAggregation::new()),
         Arc::new(FilterPushdown::new()),

@@ -1,8 +1,8 @@
 //! Puts Sheaf's hash join in the place of the engine's.
 //!
-//! Runs after build sides have been chosen, and before repartitions are added: ours asks for none,
-//! so none are added for it, while operators above get what they ask for. What the engine decided
-//! about the partitions of a join is of no account.
+//! The left side of a join is the one to build a table of: the order of joins has seen to that when
+//! the plan was logical. Runs before repartitions are added: ours asks for none, so none are added
+//! for it, while operators above get what they ask for.
 
 #[cfg(test)]
 mod tests;
