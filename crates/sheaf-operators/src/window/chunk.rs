@@ -35,7 +35,7 @@ pub(super) fn evaluate_chunk(
                 Some(column) => column,
                 None => one_by_one(function.expr.as_ref(), rows, lengths)?,
             },
-            Need::Partition => one_by_one(function.expr.as_ref(), rows, lengths)?,
+            _ => one_by_one(function.expr.as_ref(), rows, lengths)?,
         });
     }
     Ok(columns)

@@ -21,9 +21,10 @@ use datafusion::physical_plan::{
     InputDistributionRequirements, InputOrderMode, PlanProperties, ReplaceChildrenOptions,
     SendableRecordBatchStream,
 };
-use futures::stream;
+use futures::{StreamExt, stream};
 
-use super::function::{Function, Sorting};
+use super::frames::FramesRun;
+use super::function::{Function, Need, Sorting};
 use super::run::{RunParts, WindowRun};
 
 /// Adds the columns of window functions to rows sorted by their PARTITION BY and ORDER BY.
@@ -39,7 +40,7 @@ pub struct WindowExec {
 
 impl WindowExec {
     /// An operator in the place of `engine`; `None` if that is no window operator, or one that
-    /// streams functions this one does not: running sums, moving averages, `lag`.
+    /// streams functions this one does not: with FILTER, with IGNORE NULLS.
     #[must_use]
     pub fn in_place_of(engine: &Arc<dyn ExecutionPlan>) -> Option<Self> {
         if let Some(window) = engine.downcast_ref::<WindowAggExec>() {
@@ -48,10 +49,8 @@ impl WindowExec {
         let window = engine.downcast_ref::<BoundedWindowAggExec>()?;
         let is_sorted = matches!(window.input_order_mode, InputOrderMode::Sorted);
         let ours = Self::new(engine, window.window_expr())?;
-        (is_sorted
-            && window.state_observer().is_none()
-            && ours.functions.iter().all(Function::looks_back))
-        .then_some(ours)
+        let is_ours = ours.functions.iter().all(|f| f.need != Need::Partition);
+        (is_sorted && window.state_observer().is_none() && is_ours).then_some(ours)
     }
 
     fn new(engine: &Arc<dyn ExecutionPlan>, exprs: &[Arc<dyn WindowExpr>]) -> Option<Self> {
@@ -66,18 +65,33 @@ impl WindowExec {
         })
     }
 
-    fn streams(&self) -> bool {
-        self.functions.iter().all(Function::looks_back)
+    fn mode(&self) -> Mode {
+        let all = |is_so: fn(&Function) -> bool| self.functions.iter().all(is_so);
+        if all(Function::looks_back) {
+            Mode::Streaming
+        } else if all(|f| !f.needs_rows()) || !all(|f| f.need != Need::Partition) {
+            Mode::ByPartition
+        } else {
+            Mode::Frames
+        }
     }
+}
+
+/// The ways of a node: see the [module](super).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Streaming,
+    ByPartition,
+    Frames,
 }
 
 impl DisplayAs for WindowExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.functions.iter().map(|f| f.expr.name()).collect();
-        let mode = if self.streams() {
-            "streaming"
-        } else {
-            "by partition"
+        let mode = match self.mode() {
+            Mode::Streaming => "streaming",
+            Mode::ByPartition => "by partition",
+            Mode::Frames => "by frames",
         };
         match format {
             DisplayFormatType::Default | DisplayFormatType::Verbose => {
@@ -157,7 +171,7 @@ impl ExecutionPlan for WindowExec {
             return internal_err!("a window node has an input");
         };
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let run = WindowRun::new(RunParts {
+        let parts = RunParts {
             input: input.execute(partition, Arc::clone(&context))?,
             functions: Arc::clone(&self.functions),
             sorting: self.sorting.clone(),
@@ -166,10 +180,20 @@ impl ExecutionPlan for WindowExec {
             context,
             spill_metrics: SpillMetrics::new(&self.metrics, partition),
             elapsed: metrics.elapsed_compute().clone(),
-        });
-        let batches = stream::try_unfold(Box::new(run), |mut run| async move {
-            Ok(run.next().await?.map(|batch| (batch, run)))
-        });
+        };
+        let batches = if self.mode() == Mode::Frames {
+            let run = Box::new(FramesRun::new(parts));
+            let batches = stream::try_unfold(run, |mut run| async move {
+                Ok(run.next().await?.map(|batch| (batch, run)))
+            });
+            batches.boxed()
+        } else {
+            let run = Box::new(WindowRun::new(parts));
+            let batches = stream::try_unfold(run, |mut run| async move {
+                Ok(run.next().await?.map(|batch| (batch, run)))
+            });
+            batches.boxed()
+        };
         let batches = RecordBatchStreamAdapter::new(self.schema(), batches);
         Ok(crate::counted(Box::pin(batches), metrics))
     }

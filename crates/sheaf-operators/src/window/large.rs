@@ -33,7 +33,7 @@ impl LargePartition {
     ) -> Result<Self> {
         let mut accumulators = Vec::with_capacity(functions.len());
         for function in functions.iter() {
-            accumulators.push(match (function.need, function.aggregate()) {
+            accumulators.push(match (&function.need, function.aggregate()) {
                 (Need::Whole, Some(aggregate)) => Some(aggregate.create_accumulator()?),
                 (Need::Numbering(_), _) => None,
                 _ => return internal_err!("{} needs its rows", function.expr.name()),
@@ -122,8 +122,8 @@ impl Replay {
         }
         let mut columns = Vec::with_capacity(self.functions.len());
         for (function, total) in self.functions.iter().zip(&self.totals) {
-            columns.push(match (function.need, total) {
-                (Need::Numbering(number), _) => self.place.numbers(number, &stretches),
+            columns.push(match (&function.need, total) {
+                (Need::Numbering(number), _) => self.place.numbers(*number, &stretches),
                 (_, Some(total)) => total.to_array_of_size(rows.num_rows())?,
                 (_, None) => return internal_err!("{} has no total", function.expr.name()),
             });

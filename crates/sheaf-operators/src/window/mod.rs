@@ -1,7 +1,7 @@
 //! Window functions inside a memory limit: partitions of rows that may be larger than memory.
 //!
 //! The input comes sorted by PARTITION BY and ORDER BY, as for the engine's operators, whose place
-//! this one takes (`exec.rs`). A node runs in one of two ways, by what its functions need
+//! this one takes (`exec.rs`). A node runs in one of three ways, by what its functions need
 //! (`function.rs`):
 //!
 //! - *Streaming*, if they only look back (`row_number`, `rank`, `dense_rank`): each batch gets its
@@ -12,20 +12,31 @@
 //!   pass that adds the columns. What a batch of a partition needs to know of the rest is its
 //!   size, those aggregates, and where its peers end, for which a second reader runs ahead.
 //!
-//! Functions over frames that are neither (a sum from the current row to the end of the partition)
-//! are evaluated by the engine, a partition at a time, which must fit into memory; so must the
-//! state of an aggregate.
+//! - *By frames* (`frames.rs`), if they look at rows near or far: running and sliding aggregates
+//!   (`framed.rs`), also from the end of the partition, `lag`, `lead`, `first_value`. Rows lie in a
+//!   spool (`spool.rs`), along which each end of a frame (`frame.rs`) and each function goes by
+//!   itself (`reader.rs`). Rows that all have passed are dropped, and go on as soon as they have
+//!   their values; where the rest does not fit, it goes to disk.
 //!
-//! Memory: reserved before rows are held, with as much again for the columns to come; a batch of
-//! output more. While streaming or reading back, a batch.
+//! A function with FILTER or IGNORE NULLS whose rows have to be held is evaluated by the engine, a
+//! partition at a time, which must fit into memory; so must the state of an aggregate.
+//!
+//! Memory: reserved before rows are held, by partition with as much again for the columns to come; a
+//! batch of output more. While streaming, a batch; on disk, a batch a reader. While rows are waited
+//! for, others who want memory get that of the open partition.
 
 mod chunk;
 mod exec;
+mod frame;
+mod framed;
+mod frames;
 mod function;
 mod keys;
 mod large;
 mod numbering;
+mod reader;
 mod run;
+mod spool;
 #[cfg(test)]
 mod tests;
 

@@ -118,7 +118,7 @@ impl Place {
 }
 
 /// The bucket of a row (from 0) of `row_count`: as equal as can be, larger ones first.
-fn bucket(row: u64, row_count: u64, count: u64) -> u64 {
+pub(super) fn bucket(row: u64, row_count: u64, count: u64) -> u64 {
     let size = row_count / count;
     let larger = row_count % count;
     let in_larger = larger * (size + 1);

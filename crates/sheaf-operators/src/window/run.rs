@@ -26,6 +26,7 @@ use super::function::{Function, Need, Sorting};
 use super::keys::KeyReader;
 use super::large::{LargePartition, Replay, stretches};
 use super::numbering::Place;
+use super::spool::GIVEN_BACK_BYTES_MIN;
 use crate::spill::{SpillWriter, batch_bytes};
 
 /// Bytes reserved for each byte of rows that are gathered: the rows, and a copy of them in one
@@ -69,7 +70,7 @@ pub(super) struct WindowRun {
     /// Rows with their columns, and where the next batch of them begins.
     output: Option<(RecordBatch, usize)>,
     output_bytes: usize,
-    holding: Holding,
+    holding: Arc<Holding>,
 }
 
 enum Phase {
@@ -132,7 +133,7 @@ impl WindowRun {
             sorting: parts.sorting,
             schema: parts.schema,
             batch_rows: parts.context.session_config().batch_size().max(1),
-            holding: Holding::new(name, parts.context.memory_pool()),
+            holding: Arc::new(Holding::new(name, parts.context.memory_pool())),
             context: parts.context,
             spill_metrics: parts.spill_metrics,
             elapsed: parts.elapsed,
@@ -152,6 +153,8 @@ impl WindowRun {
 
     /// The next batch of the result.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let holding = Arc::clone(&self.holding);
+        let _listening = holding.listen();
         loop {
             if let Some(batch) = self.next_output() {
                 return Ok(Some(batch));
@@ -221,7 +224,7 @@ impl WindowRun {
 
     async fn gather(&mut self) -> Result<Phase> {
         let Some(piece) = self.pieces.pop_front() else {
-            return match self.input.next().await.transpose()? {
+            return match self.read().await? {
                 Some(batch) => {
                     self.cut(&batch)?;
                     Ok(Phase::Gather)
@@ -250,6 +253,32 @@ impl WindowRun {
             self.evaluate()?;
         }
         Ok(Phase::Gather)
+    }
+
+    /// The next batch; while it is waited for, others may have the memory of the open partition.
+    async fn read(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.holding.asked() => {
+                    self.give_back()?;
+                    self.holding.answer();
+                }
+                batch = self.input.next() => return batch.transpose(),
+            }
+        }
+    }
+
+    fn give_back(&mut self) -> Result<()> {
+        let bytes = match &self.open {
+            Open::Memory(open) => open.bytes,
+            Open::Large(_) => 0,
+        };
+        let needs_rows = self.functions.iter().any(Function::needs_rows);
+        if bytes < GIVEN_BACK_BYTES_MIN || needs_rows {
+            return Ok(());
+        }
+        self.spill_open()
     }
 
     /// After the last row.
@@ -338,7 +367,7 @@ impl WindowRun {
                 begins_partition: true,
             });
             piece.rows = piece.rows.slice(0, at);
-        } else if let Some(function) = self.functions.iter().find(|f| f.need == Need::Partition) {
+        } else if let Some(function) = self.functions.iter().find(|f| f.needs_rows()) {
             // Others may give back; this one has nothing to spill.
             match self.holding.grow(bytes).await {
                 Ok(Grant::Granted) => {

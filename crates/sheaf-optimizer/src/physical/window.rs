@@ -1,8 +1,8 @@
 //! Puts Sheaf's window operator in the place of the engine's where that is better.
 //!
 //! The engine's `WindowAggExec` gathers its whole input and reserves nothing for it: it is always
-//! replaced. Its `BoundedWindowAggExec` streams, a row at a time; it is replaced where ours streams
-//! the same functions a batch at a time. Ours asks of its input and promises what they do.
+//! replaced. Its `BoundedWindowAggExec` streams, and reserves nothing either; it is replaced unless
+//! a function has a FILTER or is to ignore NULLs. Ours asks of its input and promises what they do.
 
 use std::sync::Arc;
 

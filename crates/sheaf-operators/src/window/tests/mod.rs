@@ -1,5 +1,7 @@
 //! The operator beside loops over rows and beside the engine's, with little memory and with plenty.
 
+mod frames;
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
@@ -347,8 +349,9 @@ async fn a_function_that_needs_too_much_says_so() {
     let rows = random_rows(&mut lottery, 5000, 1, 5000);
     let session = session(&rows, LITTLE, 1);
     let sql = "SELECT id, pad, sum(v) OVER (PARTITION BY p ORDER BY o \
-               ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS f FROM t";
-    let plan = over_sorted(&session, replace(session.plan(sql).await.unwrap())).await;
+               ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS f FROM t"
+        .replace("sum(v)", "sum(v) FILTER (WHERE v > 0)");
+    let plan = over_sorted(&session, replace(session.plan(&sql).await.unwrap())).await;
     let error = collect(plan, session.task_context())
         .await
         .unwrap_err()
@@ -364,9 +367,14 @@ async fn nothing_stays_when_it_is_dropped_in_any_phase() {
     let mut lottery = Lottery::new(25);
     let rows = random_rows(&mut lottery, 4000, 100, 2500);
     let session = session(&rows, LITTLE, 1);
-    let sql = NAIVE_SQL.replace("SELECT id,", "SELECT id, pad,");
-    let plan = over_sorted(&session, replace(session.plan(&sql).await.unwrap())).await;
-    for batches in [0, 1, 5, 15, 30] {
+    let frames = "SELECT id, pad, sum(v) OVER w, lag(v, 2000) OVER w FROM t WINDOW w AS \
+        (PARTITION BY p ORDER BY o, id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)";
+    let sizes = NAIVE_SQL.replace("SELECT id,", "SELECT id, pad,");
+    for (sql, batches) in [frames, &sizes]
+        .into_iter()
+        .flat_map(|sql| [0, 1, 5, 15, 30].map(|batches| (sql, batches)))
+    {
+        let plan = over_sorted(&session, replace(session.plan(sql).await.unwrap())).await;
         let task = session.task_context();
         let plan = Arc::clone(&plan).reset_state().unwrap();
         let mut stream = plan.execute(0, Arc::clone(&task)).unwrap();
