@@ -3,6 +3,7 @@
 //!
 //! What the engine does is in the library `sheaf`; what people see is in the modules here.
 
+mod allocator;
 mod arguments;
 mod console;
 mod demo;
@@ -30,10 +31,6 @@ use crate::console::{Console, Outcome, print_error};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::render::{Display, Expanded, Format};
-
-/// mimalloc: batches are allocated on one thread and freed on another, which it is made for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An SQL or data error.
 const EXIT_FAILED: u8 = 1;
@@ -149,6 +146,8 @@ fn session(arguments: &Arguments) -> Result<Session> {
     for (name, value) in own {
         builder = builder.setting(name, value)?;
     }
+    // Before there are threads.
+    allocator::keep_freed_pages(builder.memory_limit());
     let session = builder.build()?;
     for (name, value) in engine {
         let sql = format!("SET {name} = '{}'", value.replace('\'', "''"));

@@ -11,7 +11,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use parking_lot::{Mutex, RwLock};
 use sheaf_base::settings::{Layer, Settings};
-use sheaf_base::{Result, SheafError};
+use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_runtime::{EngineRuntime, RuntimeOptions};
 
 use crate::apply::apply_settings;
@@ -86,6 +86,12 @@ impl SessionBuilder {
     pub fn engine(mut self, engine: Arc<EngineRuntime>) -> Self {
         self.engine = Some(engine);
         self
+    }
+
+    /// Bytes that queries may hold in all, as the settings so far have it.
+    #[must_use]
+    pub fn memory_limit(&self) -> ByteCount {
+        runtime_options(&self.settings).memory_limit
     }
 
     /// Starts the session.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{concat_batches, interleave_record_batch, take_record_batch};
+use arrow::compute::{concat_batches, take_record_batch};
 use datafusion::common::hash_utils::create_hashes;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::runtime_env::RuntimeEnv;
@@ -79,32 +79,41 @@ impl Cut {
         if shape.has_no_keys() {
             return Ok(batches.iter().map(|batch| (0, batch.clone())).collect());
         }
-        let mut places: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.count()];
-        let mut hashes = Vec::new();
-        for (number, batch) in batches.iter().enumerate() {
-            let keys: &[ArrayRef] = &batch.columns()[..shape.key_width()];
-            hashes.clear();
-            hashes.resize(batch.num_rows(), 0);
-            create_hashes(keys, REPARTITION_RANDOM_STATE.random_state(), &mut hashes)?;
-            for (row, hash) in hashes.iter().enumerate() {
-                let hash = match self.level {
-                    0 => *hash,
-                    level => mixed(*hash, level),
-                };
-                places[self.part(hash)].push((number, row));
+        let joined;
+        let batch = match batches {
+            [] => return Ok(Vec::new()),
+            [batch] => batch,
+            [first, ..] => {
+                joined = concat_batches(&first.schema(), batches)?;
+                &joined
             }
+        };
+        let keys: &[ArrayRef] = &batch.columns()[..shape.key_width()];
+        let mut hashes = vec![0; batch.num_rows()];
+        create_hashes(keys, REPARTITION_RANDOM_STATE.random_state(), &mut hashes)?;
+        let mut places: Vec<Vec<u32>> = vec![Vec::new(); self.count()];
+        for (row, hash) in (0_u32..).zip(hashes) {
+            let hash = match self.level {
+                0 => hash,
+                level => mixed(hash, level),
+            };
+            places[self.part(hash)].push(row);
         }
-        let rows = places
-            .into_iter()
-            .enumerate()
-            .filter(|(_, rows)| !rows.is_empty());
-        rows.map(|(part, rows)| Ok((part, gather(batches, &rows)?)))
+        let places = places.into_iter().enumerate();
+        let filled = places.filter(|(_, rows)| !rows.is_empty());
+        filled
+            .map(|(part, rows)| {
+                let gathered = take_record_batch(batch, &UInt32Array::from(rows))?;
+                Ok((part, compact(&gathered)?))
+            })
             .collect()
     }
 
     /// The output by the low bits, as the engine has it; the part by the high ones.
     fn part(self, hash: u64) -> usize {
-        let part = (hash % self.outputs) * self.parts + (hash >> 32) % self.parts;
+        // The share of the range that the bits reach into: a division would cost more.
+        let own = ((hash >> 32) * self.parts) >> 32;
+        let part = (hash % self.outputs) * self.parts + own;
         usize::try_from(part).unwrap_or(0)
     }
 }
@@ -117,19 +126,6 @@ fn mixed(hash: u64, level: u64) -> u64 {
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     mixed ^ (mixed >> 31)
-}
-
-fn gather(batches: &[RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch> {
-    let gathered = if let [batch] = batches {
-        let indices = rows
-            .iter()
-            .map(|(_, row)| u32::try_from(*row).unwrap_or(u32::MAX));
-        take_record_batch(batch, &UInt32Array::from_iter_values(indices))?
-    } else {
-        let batches: Vec<&RecordBatch> = batches.iter().collect();
-        interleave_record_batch(&batches, rows)?
-    };
-    compact(&gathered)
 }
 
 /// States in memory; the bytes reserved for them are given back when this is dropped.

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, JoinType, NullEquality, Result};
 use datafusion::logical_expr::utils::split_conjunction_owned;
 use datafusion::logical_expr::{BinaryExpr, Expr, Join, LogicalPlan, Operator};
@@ -215,7 +216,7 @@ impl Group {
     /// `None` if a condition is over something else than the relations, or over none.
     fn add_conditions(&mut self, raw: Raw, owners: &HashMap<Column, usize>) -> Option<()> {
         let side = |expr: Expr| {
-            if expr.is_volatile() {
+            if expr.is_volatile() || has_subquery(&expr) {
                 return None;
             }
             let mut relations = RelationSet::default();
@@ -278,6 +279,20 @@ pub(super) fn is_of_group(join: &Join) -> bool {
                 | JoinType::RightSemi
                 | JoinType::RightAnti
         )
+}
+
+/// Whether a query is in it, which may be about any of the columns around it.
+fn has_subquery(expr: &Expr) -> bool {
+    let is_subquery = |e: &Expr| {
+        Ok(matches!(
+            e,
+            Expr::ScalarSubquery(_)
+                | Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::SetComparison(_)
+        ))
+    };
+    expr.exists(is_subquery).unwrap_or(true)
 }
 
 fn role(join_type: JoinType) -> Role {
