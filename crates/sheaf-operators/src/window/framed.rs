@@ -151,6 +151,8 @@ impl FrameAggregate {
         if start >= self.within.1 {
             self.state = self.begin()?;
             self.within = (start, start);
+            self.removed.skip_to(start);
+            self.added.skip_to(start);
         } else {
             self.remove(start, spool).await?;
         }

@@ -74,8 +74,6 @@ impl FramesRun {
 
     /// The next batch of the result.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let holding = Arc::clone(&self.means.holding);
-        let _listening = holding.listen();
         loop {
             if let Some(batch) = self.next_output() {
                 return Ok(Some(batch));
@@ -98,12 +96,19 @@ impl FramesRun {
             if self.is_done && self.partition.is_none() {
                 return Ok(None);
             }
-            self.read(&holding).await?;
+            self.read().await?;
         }
     }
 
     /// Reads on, or gives memory back to others who want it.
-    async fn read(&mut self, holding: &Holding) -> Result<()> {
+    async fn read(&mut self) -> Result<()> {
+        let holding = Arc::clone(&self.means.holding);
+        let can_give = self
+            .partition
+            .as_ref()
+            .is_some_and(|partition| partition.spool.can_give());
+        // Who listens without having anything lets others wait in vain.
+        let _listening = can_give.then(|| holding.listen());
         tokio::select! {
             biased;
             _ = holding.asked() => {

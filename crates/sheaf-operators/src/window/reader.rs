@@ -78,6 +78,11 @@ impl Reader {
         self.bookmark.next_row()
     }
 
+    /// Passes the rows before `row` without looking at them; of no use where peers are numbered.
+    pub(super) fn skip_to(&mut self, row: u64) {
+        self.bookmark.skip_to(row);
+    }
+
     /// The batch with row `row`, which must not be before the batch it was at; `None` if the row is
     /// not there, or not yet.
     pub(super) async fn at(&mut self, spool: &Spool, row: u64) -> Result<Option<&Loaded>> {

@@ -153,8 +153,6 @@ impl WindowRun {
 
     /// The next batch of the result.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let holding = Arc::clone(&self.holding);
-        let _listening = holding.listen();
         loop {
             if let Some(batch) = self.next_output() {
                 return Ok(Some(batch));
@@ -257,10 +255,13 @@ impl WindowRun {
 
     /// The next batch; while it is waited for, others may have the memory of the open partition.
     async fn read(&mut self) -> Result<Option<RecordBatch>> {
+        let holding = Arc::clone(&self.holding);
         loop {
+            // Who listens without having anything lets others wait in vain.
+            let _listening = self.can_give().then(|| holding.listen());
             tokio::select! {
                 biased;
-                _ = self.holding.asked() => {
+                _ = holding.asked() => {
                     self.give_back()?;
                     self.holding.answer();
                 }
@@ -269,16 +270,20 @@ impl WindowRun {
         }
     }
 
-    fn give_back(&mut self) -> Result<()> {
+    /// Whether the open partition may go to disk, and is worth it.
+    fn can_give(&self) -> bool {
         let bytes = match &self.open {
             Open::Memory(open) => open.bytes,
             Open::Large(_) => 0,
         };
-        let needs_rows = self.functions.iter().any(Function::needs_rows);
-        if bytes < GIVEN_BACK_BYTES_MIN || needs_rows {
-            return Ok(());
+        bytes >= GIVEN_BACK_BYTES_MIN && !self.functions.iter().any(Function::needs_rows)
+    }
+
+    fn give_back(&mut self) -> Result<()> {
+        match self.can_give() {
+            true => self.spill_open(),
+            false => Ok(()),
         }
-        self.spill_open()
     }
 
     /// After the last row.

@@ -103,16 +103,21 @@ impl Spool {
         matches!(self.place, Place::Writing(_))
     }
 
+    /// Whether there is something to give back.
+    pub(super) fn can_give(&self) -> bool {
+        let Place::Memory(batches) = &self.place else {
+            return false;
+        };
+        let bytes: usize = batches.iter().map(|(_, bytes)| bytes).sum();
+        bytes >= GIVEN_BACK_BYTES_MIN
+    }
+
     /// Gives back what is held, since others want memory.
     ///
     /// # Errors
     /// `Resource` if it cannot be written.
     pub(super) fn give_back(&mut self) -> Result<()> {
-        let Place::Memory(batches) = &self.place else {
-            return Ok(());
-        };
-        let bytes: usize = batches.iter().map(|(_, bytes)| bytes).sum();
-        if bytes < GIVEN_BACK_BYTES_MIN {
+        if !self.can_give() {
             return Ok(());
         }
         self.spill()?;
@@ -246,6 +251,11 @@ impl Drop for Spool {
 }
 
 impl Bookmark {
+    /// Passes the rows before `row`.
+    pub(super) fn skip_to(&mut self, row: u64) {
+        self.next_row = self.next_row.max(row);
+    }
+
     /// The row it comes to next: those before it are not needed again.
     pub(super) fn next_row(&self) -> u64 {
         self.next_row
