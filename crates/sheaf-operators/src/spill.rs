@@ -5,10 +5,12 @@
 //! ```
 //!
 //! A file is Arrow's IPC stream format, its buffers compressed with lz4; it lies where the engine's
-//! disk manager puts it, which charges the disk budget, and goes when the last [`SpilledRows`] and
-//! the last stream over it are dropped. Batches come back as they were appended: what is held while
-//! reading is bounded by the batches appended and [`READ_AHEAD_BATCHES`]. Knows nothing of what the
-//! rows mean, and reserves no memory: that is the operator's.
+//! disk manager puts it: in a [`SpillStore`](sheaf_runtime::spill::SpillStore), which charges the
+//! disk budget, writes and reads on threads of its own, and compares checksums. It goes when the
+//! last [`SpilledRows`] and the last stream over it are dropped. What the disk refuses is told at
+//! the next append, at the end, or when the rows are read. Batches come back as they were appended:
+//! what is held while reading is bounded by the batches appended and [`READ_AHEAD_BATCHES`]. Knows
+//! nothing of what the rows mean, and reserves no memory: that is the operator's.
 
 #[cfg(test)]
 mod tests;
@@ -25,10 +27,9 @@ use arrow::ipc::{CompressionType, MetadataVersion};
 use datafusion::common::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::spill_file::{SpillFile, SpillWriter as FileWriter};
+use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::metrics::SpillMetrics;
 use datafusion::physical_plan::spill::SpillManager;
-use datafusion::physical_plan::{SendableRecordBatchStream, stream::RecordBatchStreamAdapter};
-use futures::TryStreamExt;
 
 /// Batches that are decoded before they are asked for.
 pub const READ_AHEAD_BATCHES: usize = 1;
@@ -45,7 +46,6 @@ pub struct SpillWriter {
     env: Arc<RuntimeEnv>,
     metrics: SpillMetrics,
     schema: SchemaRef,
-    operator: String,
     file: Arc<dyn SpillFile>,
     writer: StreamWriter<CountingWriter>,
     row_count: usize,
@@ -58,7 +58,6 @@ pub struct SpilledRows {
     env: Arc<RuntimeEnv>,
     metrics: SpillMetrics,
     schema: SchemaRef,
-    operator: String,
     file: Arc<dyn SpillFile>,
     row_count: usize,
     file_bytes: usize,
@@ -76,25 +75,20 @@ impl SpillWriter {
         schema: &SchemaRef,
         operator: &str,
     ) -> Result<Self> {
-        let create = || -> Result<_> {
-            let file = env.disk_manager.create_tmp_file(operator)?;
-            let options = IpcWriteOptions::try_new(ALIGNMENT_BYTES, false, MetadataVersion::V5)?
-                .try_with_compression(Some(CompressionType::LZ4_FRAME))?;
-            let counting = CountingWriter {
-                inner: file.open_writer()?,
-                metrics: metrics.clone(),
-                bytes: 0,
-            };
-            let writer = StreamWriter::try_new_with_options(counting, schema, options)?;
-            Ok((file, writer))
+        let file = env.disk_manager.create_tmp_file(operator)?;
+        let options = IpcWriteOptions::try_new(ALIGNMENT_BYTES, false, MetadataVersion::V5)?
+            .try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+        let counting = CountingWriter {
+            inner: file.open_writer()?,
+            metrics: metrics.clone(),
+            bytes: 0,
         };
-        let (file, writer) = create().map_err(|error| error.context(spills(operator)))?;
+        let writer = StreamWriter::try_new_with_options(counting, schema, options)?;
         metrics.spill_file_count.add(1);
         Ok(Self {
             env: Arc::clone(env),
             metrics: metrics.clone(),
             schema: Arc::clone(schema),
-            operator: operator.to_owned(),
             file,
             writer,
             row_count: 0,
@@ -108,13 +102,9 @@ impl SpillWriter {
     /// # Errors
     /// `Resource` if the disk or its budget is spent.
     pub fn append(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut write = || -> Result<usize> {
-            let batch = compact(batch)?;
-            self.writer.write(&batch)?;
-            batch_bytes(&batch)
-        };
-        let bytes = write().map_err(|error| error.context(spills(&self.operator)))?;
-        self.batch_bytes_max = self.batch_bytes_max.max(bytes);
+        let batch = compact(batch)?;
+        self.writer.write(&batch)?;
+        self.batch_bytes_max = self.batch_bytes_max.max(batch_bytes(&batch)?);
         self.row_count += batch.num_rows();
         self.metrics.spilled_rows.add(batch.num_rows());
         Ok(())
@@ -137,18 +127,14 @@ impl SpillWriter {
     /// # Errors
     /// `Resource` if the disk or its budget is spent.
     pub fn finish(mut self) -> Result<SpilledRows> {
-        let mut finish = || -> Result<usize> {
-            self.writer.finish()?;
-            let counting = self.writer.get_mut();
-            counting.inner.finish()?;
-            Ok(counting.bytes)
-        };
-        let file_bytes = finish().map_err(|error| error.context(spills(&self.operator)))?;
+        self.writer.finish()?;
+        let counting = self.writer.get_mut();
+        counting.inner.finish()?;
+        let file_bytes = counting.bytes;
         Ok(SpilledRows {
             env: self.env,
             metrics: self.metrics,
             schema: self.schema,
-            operator: self.operator,
             file: self.file,
             row_count: self.row_count,
             file_bytes,
@@ -182,20 +168,13 @@ impl SpilledRows {
     /// # Errors
     /// `Resource` if the file cannot be opened; the stream, if it cannot be read.
     pub fn read(&self) -> Result<SendableRecordBatchStream> {
-        let operator = self.operator.clone();
         let reader = SpillManager::new(
             Arc::clone(&self.env),
             self.metrics.clone(),
             Arc::clone(&self.schema),
         )
         .with_batch_read_buffer_capacity(READ_AHEAD_BATCHES);
-        let batches = reader
-            .read_spill_as_stream(Arc::clone(&self.file), None)?
-            .map_err(move |error| error.context(format!("{operator} reads what it spilled")));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            batches,
-        )))
+        reader.read_spill_as_stream(Arc::clone(&self.file), None)
     }
 }
 
@@ -269,10 +248,6 @@ fn compact_views<T: ByteViewType + ?Sized>(
     let held: usize = views.data_buffers().iter().map(|b| b.capacity()).sum();
     let is_wasteful = held >= COMPACT_BYTES_MIN && held / 2 > views.total_buffer_bytes_used();
     is_wasteful.then(|| views.gc())
-}
-
-fn spills(operator: &str) -> String {
-    format!("{operator} spills")
 }
 
 /// Counts what is written to a file.

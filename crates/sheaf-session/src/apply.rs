@@ -23,6 +23,9 @@ pub(crate) fn apply_settings(
     if let Some(bytes) = settings.bytes("max_temp_directory_size") {
         engine.spill().set_bytes_max(bytes);
     }
+    if let Some(directory) = settings.string("temp_directory") {
+        engine.spill().set_parent(Some(directory.into()));
+    }
 
     let options = state.config_mut().options_mut();
     options.execution.target_partitions = settings.count("threads").unwrap_or(limits.threads);

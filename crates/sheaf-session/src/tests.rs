@@ -9,6 +9,9 @@ use sheaf_base::ErrorKind;
 
 use crate::Session;
 
+#[cfg(target_os = "linux")]
+mod spill;
+
 fn session() -> Session {
     let builder = Session::builder().setting("threads", "2").unwrap();
     builder

@@ -130,7 +130,11 @@ fn translate_shared(inner: &DataFusionError) -> SheafError {
         },
         DataFusionError::ResourcesExhausted(message) => out_of_memory(message.clone()),
         DataFusionError::Execution(message) => translate_execution(message),
-        DataFusionError::ArrowError(arrow, _) => translate_arrow_message(&arrow.to_string()),
+        DataFusionError::IoError(inner) => translate_io(inner),
+        DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            ArrowError::IoError(_, inner) => translate_io(inner),
+            other => translate_arrow_message(&other.to_string()),
+        },
         root => SheafError::data(root.strip_backtrace()),
     }
 }
@@ -305,16 +309,25 @@ impl From<object_store::Error> for SheafError {
 
 impl From<std::io::Error> for SheafError {
     fn from(error: std::io::Error) -> Self {
-        let message = lower_first(&error.to_string());
-        match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Self::resource(message).with_state(SqlState::DISK_FULL)
-            }
-            std::io::ErrorKind::NotFound => {
-                Self::user(message).with_state(SqlState::UNDEFINED_FILE)
-            }
-            _ => Self::data(message).with_state(SqlState::IO_ERROR),
+        translate_io(&error)
+    }
+}
+
+fn translate_io(error: &std::io::Error) -> SheafError {
+    // Ours, on its way through a writer.
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if let Some(sheaf) = inner {
+        return SheafError::clone(sheaf);
+    }
+    let message = lower_first(&error.to_string());
+    match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+            SheafError::resource(message).with_state(SqlState::DISK_FULL)
         }
+        std::io::ErrorKind::NotFound => {
+            SheafError::user(message).with_state(SqlState::UNDEFINED_FILE)
+        }
+        _ => SheafError::data(message).with_state(SqlState::IO_ERROR),
     }
 }
 

@@ -29,7 +29,8 @@ pub static SETTINGS: &[Setting] = &[
         name: "temp_directory",
         kind: SettingKind::Text,
         default: "",
-        doc: "Directory for spilled data; empty means the system's directory for temporary files.",
+        doc: "Directory for spilled data; empty means the system's directory for temporary files. \
+              SET moves what is spilled from then on.",
     },
     Setting {
         name: "max_temp_directory_size",

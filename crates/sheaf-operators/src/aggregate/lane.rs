@@ -42,7 +42,7 @@ impl Lane {
         let schema = &growing.schema;
         Ok(Self {
             growing: Arc::clone(growing),
-            writer: SpillWriter::create(&spill.env, &spill.metrics, schema, "Aggregate")?,
+            writer: SpillWriter::create(&spill.env, &spill.metrics, schema, "the aggregate")?,
         })
     }
 

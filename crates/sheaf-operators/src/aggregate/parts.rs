@@ -220,7 +220,8 @@ impl Part {
             Some(file) => file,
             none => {
                 let schema = &spill.shape.state_schema;
-                let file = SpillWriter::create(&spill.env, &spill.metrics, schema, "Aggregate")?;
+                let file =
+                    SpillWriter::create(&spill.env, &spill.metrics, schema, "the aggregate")?;
                 none.insert(file)
             }
         };

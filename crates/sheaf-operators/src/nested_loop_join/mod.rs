@@ -39,7 +39,7 @@ pub use exec::BlockNestedLoopJoinExec;
 use datafusion::common::JoinType;
 
 /// Who spills, in errors.
-const OPERATOR: &str = "nested-loop join";
+const OPERATOR: &str = "the nested-loop join";
 
 /// What a type of join asks of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

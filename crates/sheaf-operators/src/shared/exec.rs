@@ -27,7 +27,7 @@ use parking_lot::Mutex;
 
 use crate::spill::{SpillWriter, SpilledRows, batch_bytes, compact};
 
-const OPERATOR: &str = "a shared sub-plan";
+const OPERATOR: &str = "the shared sub-plan";
 
 type Rows = Shared<BoxFuture<'static, Result<Arc<KeptRows>, Arc<DataFusionError>>>>;
 

@@ -7,6 +7,7 @@ use arrow::array::{
 use arrow::datatypes::{Field, Int32Type, Schema};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::TryStreamExt;
 
 use super::*;
 

@@ -43,4 +43,4 @@ mod tests;
 pub use exec::WindowExec;
 
 /// Who spills, in errors.
-const OPERATOR: &str = "window";
+const OPERATOR: &str = "the window";

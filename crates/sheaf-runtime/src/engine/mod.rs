@@ -120,6 +120,7 @@ impl EngineRuntime {
         let spill = Arc::new(SpillStore::new(
             options.temp_directory,
             options.temp_bytes_max,
+            io.handle().clone(),
         ));
         let cache_bytes_max = options.memory_limit.as_usize() / CACHE_PART;
         let env = RuntimeEnvBuilder::new()
@@ -264,6 +265,8 @@ impl EngineRuntime {
 
 impl Drop for EngineRuntime {
     fn drop(&mut self) {
+        // Tasks end some time after this, at the latest with the process; their files go now.
+        self.spill.close();
         // Dropping a runtime waits for its threads, which is not allowed on a thread of another
         // runtime; shutting down in the background is allowed anywhere.
         for runtime in [self.cpu.take(), self.io.take()].into_iter().flatten() {

@@ -65,13 +65,16 @@ impl SpillDirectory {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Removes the directory and all in it.
+    pub(super) fn remove(&self) {
+        remove(&self.path, &self.lock_path);
+    }
 }
 
 impl Drop for SpillDirectory {
     fn drop(&mut self) {
-        // Nothing can be done about a failure here; the next store to start tries again.
-        let _ = fs::remove_dir_all(&self.path);
-        let _ = fs::remove_file(&self.lock_path);
+        self.remove();
     }
 }
 
@@ -94,9 +97,19 @@ pub fn remove_stale(parent: &Path) {
         };
         // A process that lives holds the lock; and if locks do not work here, nothing is removed.
         if lock.try_lock().is_ok() {
-            let _ = fs::remove_dir_all(parent.join(directory));
-            let _ = fs::remove_file(entry.path());
+            remove(&parent.join(directory), &entry.path());
         }
+    }
+}
+
+/// The lock goes last: as long as it is there, the next store to start tries again.
+fn remove(directory: &Path, lock: &Path) {
+    let is_gone = match fs::remove_dir_all(directory) {
+        Ok(()) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    if is_gone {
+        let _ = fs::remove_file(lock);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Spill files: round trip, budget, and that nothing is left behind.
+//! Spill files: round trip, damage, a disk that is slow, full or gone, budget, and that nothing is
+//! left behind.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -10,8 +11,12 @@ use sheaf_base::error::SqlState;
 
 use super::*;
 
+#[cfg(target_os = "linux")]
+mod disk;
+
 fn store(parent: &std::path::Path, bytes_max: u64) -> SpillStore {
-    SpillStore::new(Some(parent.to_owned()), ByteCount(bytes_max))
+    let io = Handle::current();
+    SpillStore::new(Some(parent.to_owned()), ByteCount(bytes_max), io)
 }
 
 fn entries(path: &std::path::Path) -> Vec<String> {
@@ -46,8 +51,8 @@ async fn what_was_written_is_read_back_while_and_after_writing() {
     assert_eq!((store.bytes(), store.files()), (ByteCount(0), 0));
 }
 
-#[test]
-fn nothing_is_made_before_it_is_needed_and_nothing_is_left() {
+#[tokio::test]
+async fn nothing_is_made_before_it_is_needed_and_nothing_is_left() {
     let parent = tempfile::tempdir().unwrap();
     let spill = store(parent.path(), 1_000);
     assert!(entries(parent.path()).is_empty());
@@ -60,8 +65,8 @@ fn nothing_is_made_before_it_is_needed_and_nothing_is_left() {
     assert!(entries(parent.path()).is_empty());
 }
 
-#[test]
-fn the_budget_is_kept_and_can_be_raised() {
+#[tokio::test]
+async fn the_budget_is_kept_and_can_be_raised() {
     let parent = tempfile::tempdir().unwrap();
     let store = store(parent.path(), 1_000);
     let file = store.create_temp_file("test").unwrap();
@@ -84,8 +89,8 @@ fn the_budget_is_kept_and_can_be_raised() {
     );
 }
 
-#[test]
-fn what_dead_processes_left_is_removed_and_what_live_ones_use_is_not() {
+#[tokio::test]
+async fn what_dead_processes_left_is_removed_and_what_live_ones_use_is_not() {
     let parent = tempfile::tempdir().unwrap();
     for name in ["sheaf-spill-1-0", "sheaf-spill-2-0", "somebody-elses"] {
         fs::create_dir(parent.path().join(name)).unwrap();
@@ -106,8 +111,8 @@ fn what_dead_processes_left_is_removed_and_what_live_ones_use_is_not() {
     );
 }
 
-#[test]
-fn a_place_that_cannot_be_written_is_named() {
+#[tokio::test]
+async fn a_place_that_cannot_be_written_is_named() {
     let parent = tempfile::tempdir().unwrap();
     let occupied = parent.path().join("occupied");
     fs::write(&occupied, "a file").unwrap();
@@ -115,7 +120,8 @@ fn a_place_that_cannot_be_written_is_named() {
         panic!("a file is no directory");
     };
     let error = SheafError::from(error);
-    assert!(error.message().starts_with("cannot spill to "), "{error}");
-    assert!(error.message().contains("occupied"), "{error}");
+    let message = error.message();
+    assert!(message.starts_with("test cannot spill to "), "{error}");
+    assert!(message.contains("occupied"), "{error}");
     assert!(error.hint().unwrap().contains("temp_directory"));
 }
