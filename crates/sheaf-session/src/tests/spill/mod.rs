@@ -28,15 +28,16 @@ use crate::Session;
 const ROWS: i64 = 15_000;
 
 /// Rows of its batches.
-const BATCH_ROWS: i64 = 500;
+const BATCH_ROWS: i64 = 100;
 
 /// What waits for threads of the engine gives up after this.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// The first column of the answer is 0, 1, …, ROWS - 1 in some order, each `copies` times.
+/// The first column of the answer is 0, 1, …, rows - 1 in some order, each `copies` times.
 struct Case {
     name: &'static str,
     sql: &'static str,
+    rows: i64,
     copies: i64,
     threads: usize,
     memory: ByteCount,
@@ -64,6 +65,7 @@ const CASES: &[Case] = &[
     Case {
         name: "sort",
         sql: "SELECT n, m FROM r ORDER BY m, n",
+        rows: ROWS,
         copies: 1,
         threads: 1,
         memory: ByteCount(1_000_000),
@@ -71,6 +73,7 @@ const CASES: &[Case] = &[
     Case {
         name: "join",
         sql: "SELECT a.n, b.m FROM r a JOIN r b ON a.m = b.m",
+        rows: ROWS,
         copies: 1,
         threads: 2,
         memory: ByteCount(400_000),
@@ -78,6 +81,7 @@ const CASES: &[Case] = &[
     Case {
         name: "aggregate",
         sql: "SELECT max(n), m FROM r GROUP BY m",
+        rows: ROWS,
         copies: 1,
         threads: 2,
         memory: ByteCount(400_000),
@@ -85,14 +89,25 @@ const CASES: &[Case] = &[
     Case {
         name: "window",
         sql: "SELECT n, m, count(*) OVER () FROM r",
+        rows: ROWS,
         copies: 1,
         threads: 2,
         memory: ByteCount(400_000),
     },
     Case {
+        name: "nested loop",
+        sql: "WITH wide AS (SELECT n, repeat(m, 32) AS w FROM r WHERE n < 600) \
+              SELECT a.n FROM wide a FULL JOIN wide b ON a.w <> b.w || '!'",
+        rows: 600,
+        copies: 600,
+        threads: 1,
+        memory: ByteCount(500_000),
+    },
+    Case {
         name: "shared",
         sql: "WITH t AS MATERIALIZED (SELECT n, m FROM r) \
               SELECT n, m FROM t UNION ALL SELECT n, m FROM t",
+        rows: ROWS,
         copies: 2,
         threads: 2,
         memory: ByteCount(400_000),
@@ -112,7 +127,7 @@ impl Bench {
         for (name, value) in [
             ("threads", "2"),
             ("memory_limit", "16MB"),
-            ("batch_size", "500"),
+            ("batch_size", "100"),
             ("temp_directory", directory.path().to_str().unwrap()),
         ] {
             builder = builder.setting(name, value).unwrap();
@@ -196,7 +211,9 @@ impl Bench {
 
 fn assert_complete(case: &Case, mut numbers: Vec<i64>) {
     numbers.sort_unstable();
-    let expected: Vec<i64> = (0..ROWS * case.copies).map(|i| i / case.copies).collect();
+    let expected: Vec<i64> = (0..case.rows * case.copies)
+        .map(|i| i / case.copies)
+        .collect();
     assert!(numbers == expected, "{}: {} rows", case.name, numbers.len());
 }
 
