@@ -224,7 +224,7 @@ async fn a_full_disk_is_an_error_that_leaves_nothing() {
     let engine = engine(MEGABYTE, 300_000);
     let error = store(&engine, 200_000, 1_000).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("table t spills"), "{text}");
+    assert!(text.contains("table t cannot spill"), "{text}");
     assert_eq!(SheafError::from(error).kind(), ErrorKind::Resource);
     assert_nothing_is_left(&engine);
 }

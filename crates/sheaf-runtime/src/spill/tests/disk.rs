@@ -224,11 +224,13 @@ async fn what_is_dropped_while_the_disk_is_slow_is_gone_at_once() {
     let mut pipe = slow(&file);
     write(&file, &vec![7; WRITE_BEHIND_BYTES_MAX / 2]).unwrap();
     let path = path(&file);
+    // A thread is about to write the first block, which does not fit into the pipe.
+    std::io::Read::read_exact(&mut pipe, &mut [0]).unwrap();
     drop(file);
     assert_eq!((store.bytes(), store.files()), (ByteCount(0), 0));
     assert!(!path.exists());
     // The thread that writes can end, and no block is left for it.
-    std::io::Read::read_exact(&mut pipe, &mut [0; BLOCK_BYTES]).unwrap();
+    std::io::Read::read_exact(&mut pipe, &mut [0; BLOCK_BYTES - 1]).unwrap();
     wait_until(|| store.shared.backlog.bytes() == 0);
 }
 
