@@ -10,13 +10,12 @@
 //!
 //! Operators that replace the engine's, by physical rules of `sheaf-optimizer`, are here too
 //! ([`nested_loop_join`], [`window`]), and what they spill with ([`spill`]). The rows of created
-//! tables are kept, and scanned, in [`stored`]; what sorts keep goes through [`compact`].
+//! tables are kept, and scanned, in [`stored`].
 //!
 //! This crate must not know of catalogues, files, sessions or settings.
 
 pub mod aggregate;
 pub mod asof;
-pub mod compact;
 mod counted;
 mod extension;
 pub mod hash_join;

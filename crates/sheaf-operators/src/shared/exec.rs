@@ -141,11 +141,10 @@ async fn keep(
         }
         let env = context.runtime_env();
         let mut file = SpillWriter::create(&env, &metrics, &schema, OPERATOR)?;
-        for batch in std::mem::take(&mut kept.batches) {
+        for batch in kept.batches.drain(..).chain([batch]) {
             file.append(&batch)?;
-            kept.reservation.shrink(batch_bytes(&batch)?);
         }
-        file.append(&batch)?;
+        kept.reservation.free();
         writer = Some(file);
     }
     kept.spilled = writer.map(SpillWriter::finish).transpose()?.map(Spilled);

@@ -36,10 +36,13 @@ const SORT_RESERVATION_BYTES_MAX: u64 = 10 * 1024 * 1024;
 /// a thread has.
 const SORTED_SCAN_BUFFER_PART: u64 = 8;
 
-/// What a sort puts in one piece before it sorts it; it merges pieces. The engine's default, however
-/// little memory there is: each batch of a sorted piece counts the text buffers of the whole piece
-/// (views share them), so that a large piece is refused the many times of its bytes.
-const SORT_IN_ONE_PIECE_BYTES: usize = 1024 * 1024;
+/// Where a thread has no more memory than this, a sort puts what it holds in one piece before it
+/// sorts it. Else it merges its batches, and to compare their rows takes as many bytes again, which
+/// it may not get and cannot do without.
+const SORT_IN_ONE_PIECE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What a sort with more memory puts in one piece: the engine's default.
+const SORT_IN_ONE_PIECE_BYTES: u64 = 1024 * 1024;
 
 /// Memory that a thread has for each row of a batch, in bytes. A sort that merges, a join and an
 /// aggregate hold a dozen batches each, of rows that may take hundreds of bytes: where memory is
@@ -94,7 +97,12 @@ pub fn set_memory_limit(options: &mut ConfigOptions, limit: ByteCount) {
     options.execution.sort_spill_reservation_bytes = ByteCount(reservation).as_usize();
     options.execution.sort_pushdown_buffer_capacity =
         ByteCount(a_thread / SORTED_SCAN_BUFFER_PART).as_usize();
-    options.execution.sort_in_place_threshold_bytes = SORT_IN_ONE_PIECE_BYTES;
+    let in_one_piece = if a_thread <= SORT_IN_ONE_PIECE_BYTES_MAX {
+        a_thread
+    } else {
+        SORT_IN_ONE_PIECE_BYTES
+    };
+    options.execution.sort_in_place_threshold_bytes = ByteCount(in_one_piece).as_usize();
     let rows_max = ByteCount((a_thread / THREAD_BYTES_A_ROW).max(BATCH_ROWS_MIN)).as_usize();
     if let Ok(rows) = ConfigNonZeroUsize::try_new(rows_max)
         && rows.get() < options.execution.batch_size.get()

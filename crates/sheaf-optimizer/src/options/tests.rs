@@ -10,7 +10,7 @@ fn reservations_follow_memory_and_threads() {
     set_memory_limit(&mut options, ByteCount(32_000_000));
     assert_eq!(options.execution.sort_spill_reservation_bytes, 256 * 1024);
     assert_eq!(options.execution.sort_pushdown_buffer_capacity, 1_000_000);
-    assert_eq!(options.execution.sort_in_place_threshold_bytes, 1024 * 1024);
+    assert_eq!(options.execution.sort_in_place_threshold_bytes, 8_000_000);
     // A quarter of a thread's 8 MB in KiB.
     assert_eq!(options.execution.batch_size.get(), 1_953);
     let mut options = ConfigOptions::new();

@@ -3,7 +3,6 @@
 //! The engine's list, written out, with ours in their places; a test compares it with the
 //! engine's own when that is upgraded.
 
-pub mod compact_sort;
 pub mod cooperative_join;
 pub mod hash_join;
 pub mod large_top_k;
@@ -35,7 +34,6 @@ use datafusion::physical_optimizer::topk_repartition::TopKRepartition;
 use datafusion::physical_optimizer::update_aggr_exprs::OptimizeAggregateOrder;
 use datafusion::physical_optimizer::window_topn::WindowTopN;
 
-pub use compact_sort::CompactSortRule;
 pub use cooperative_join::CooperativeJoinRule;
 pub use hash_join::HashJoinRule;
 pub use large_top_k::LargeTopKRule;
@@ -82,8 +80,6 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(PartitionedAggregateRule),
         // Ours. Once sorts and limits around windows are settled.
         Arc::new(WindowRule),
-        // Ours. Once all sorts are there, those of windows too.
-        Arc::new(CompactSortRule),
         // Operators yield, so that Ctrl-C works.
         Arc::new(EnsureCooperative::new()),
         // Ours. Joins yield, too.

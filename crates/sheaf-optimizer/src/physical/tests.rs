@@ -8,16 +8,14 @@ use datafusion::config::ConfigOptions;
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::{WindowFrame, WindowFunctionDefinition};
 use datafusion::physical_expr::expressions::col;
-use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::joins::{CrossJoinExec, NestedLoopJoinExec};
-use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::windows::{WindowAggExec, create_window_expr};
 
-use super::{CompactSortRule, NestedLoopJoinRule, WindowRule, physical_rules};
+use super::{NestedLoopJoinRule, WindowRule, physical_rules};
 
 /// Rules that are ours.
 const OURS: &[&str] = &[
@@ -26,7 +24,6 @@ const OURS: &[&str] = &[
     "nested_loop_join",
     "large_top_k",
     "window",
-    "compact_sort",
     "cooperative_join",
 ];
 
@@ -89,23 +86,4 @@ fn windows_over_whole_partitions_are_ours() {
     let ours = optimize(&WindowRule, Arc::clone(&plan));
     assert_eq!(ours.name(), "WindowExec");
     assert_eq!(ours.schema(), plan.schema());
-}
-
-#[test]
-fn whole_sorts_of_texts_get_texts_of_their_own() {
-    let sort = |kind: DataType, fetch: Option<usize>| {
-        let schema = Arc::new(Schema::new(vec![Field::new("a", kind, true)]));
-        let key = PhysicalSortExpr::new_default(col("a", &schema).unwrap());
-        let order = LexOrdering::new([key]).unwrap();
-        Arc::new(SortExec::new(order, Arc::new(EmptyExec::new(schema))).with_fetch(fetch))
-    };
-    let input = |kind: DataType, fetch: Option<usize>| {
-        let plan = optimize(&CompactSortRule, sort(kind, fetch));
-        plan.children()[0].name().to_owned()
-    };
-    let list = DataType::new_list(DataType::Utf8View, true);
-    assert_eq!(input(DataType::Utf8View, None), "CompactExec");
-    assert_eq!(input(list, None), "CompactExec");
-    assert_eq!(input(DataType::Utf8View, Some(10)), "EmptyExec");
-    assert_eq!(input(DataType::Utf8, None), "EmptyExec");
 }
