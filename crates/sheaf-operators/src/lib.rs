@@ -9,7 +9,7 @@
 //!   [`asof::AsofJoinNode`], [`shared::SharedNode`]) into physical operators.
 //!
 //! Operators that replace the engine's, by physical rules of `sheaf-optimizer`, are here too
-//! ([`nested_loop_join`], [`window`]), and what they spill with ([`spill`]). The rows of created
+//! ([`nested_loop_join`], [`sort`], [`window`]), and what they spill with ([`spill`]). The rows of created
 //! tables are kept, and scanned, in [`stored`].
 //!
 //! This crate must not know of catalogues, files, sessions or settings.
@@ -24,6 +24,7 @@ pub mod planners;
 pub mod rewrite;
 pub mod sample;
 pub mod shared;
+pub mod sort;
 pub mod spill;
 pub mod stored;
 #[cfg(test)]

@@ -1,30 +1,27 @@
 //! The values of one aggregate of a group that is larger than memory: written one after another,
 //! sorted by a sort that spills, and walked along.
 //!
-//! Memory: a batch while writing; what the engine's sort reserves; a batch of sorted values, and
+//! Memory: a batch while writing; what the sort reserves; a batch of sorted values, and
 //! the state of an aggregate that takes them, reserved as it grows.
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{concat, partition, take_record_batch};
-use arrow::datatypes::SchemaRef;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Accumulator;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_plan::metrics::{MetricsSet, SpillMetrics};
-use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
-use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
-use futures::{StreamExt, stream};
+use datafusion::physical_plan::EmptyRecordBatchStream;
+use datafusion::physical_plan::metrics::Time;
+use futures::StreamExt;
 use sheaf_runtime::memory::Holding;
+use tokio::task::coop::consume_budget;
 
 use super::growing::{Finish, Growing, ModeWalk, Share};
 use super::parts::{PartStore, append_pieces};
 use super::sink::reserve;
+use crate::sort::{SortMeans, sorted};
 use crate::spill::{SpillWriter, SpilledRows};
 
 /// A state is reserved this many times over, since the result is made while it is there.
@@ -95,7 +92,7 @@ impl FullLane {
             Finish::Mode => {
                 let mut walk = ModeWalk::default();
                 let mut sorted = self.sorted(means)?;
-                while let Some(rows) = sorted.next().await? {
+                while let Some(rows) = next(&mut sorted).await? {
                     walk.take(&rows, self.growing.is_distinct)?;
                 }
                 match walk.end() {
@@ -174,81 +171,40 @@ impl FullLane {
         })
     }
 
-    fn sorted(&self, means: &Means<'_>) -> Result<Sorted> {
-        let spilled = means.store.spill.metrics.clone();
+    fn sorted(&self, means: &Means<'_>) -> Result<SendableRecordBatchStream> {
         if self.rows.row_count() == 0 {
             let schema = Arc::clone(&self.growing.schema);
-            return Ok(Sorted {
-                stream: Box::pin(EmptyRecordBatchStream::new(schema)),
-                sort: None,
-                spilled,
-            });
+            return Ok(Box::pin(EmptyRecordBatchStream::new(schema)));
         }
+        let rows = self.rows.read()?;
         let Some(ordering) = &self.growing.ordering else {
-            return Ok(Sorted {
-                stream: self.rows.read()?,
-                sort: None,
-                spilled,
-            });
+            return Ok(rows);
         };
-        let source = LaneSource {
-            schema: Arc::clone(&self.growing.schema),
-            rows: self.rows.clone(),
+        let sort = SortMeans {
+            context: Arc::clone(means.context),
+            partition: 0,
+            spill_metrics: means.store.spill.metrics.clone(),
+            // The aggregate's own time is what counts.
+            elapsed: Time::new(),
         };
-        let schema = Arc::clone(&source.schema);
-        let source =
-            StreamingTableExec::try_new(schema, vec![Arc::new(source)], None, None, false, None)?;
-        let sort = SortExec::new(ordering.clone(), Arc::new(source));
-        Ok(Sorted {
-            stream: sort.execute(0, Arc::clone(means.context))?,
-            sort: Some(sort),
-            spilled,
-        })
+        sorted(rows, ordering, None, sort)
     }
 }
 
-/// The rows of a lane, sorted.
-struct Sorted {
-    stream: SendableRecordBatchStream,
-    sort: Option<SortExec>,
-    /// Where the sort's own spilling is counted.
-    spilled: SpillMetrics,
-}
-
-impl Sorted {
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        tokio::task::consume_budget().await;
-        self.stream.next().await.transpose()
-    }
-}
-
-impl Drop for Sorted {
-    fn drop(&mut self) {
-        let Some(metrics) = self.sort.as_ref().and_then(ExecutionPlan::metrics) else {
-            return;
-        };
-        let count = |count: fn(&MetricsSet) -> Option<usize>| count(&metrics).unwrap_or(0);
-        self.spilled
-            .spill_file_count
-            .add(count(MetricsSet::spill_count));
-        self.spilled
-            .spilled_bytes
-            .add(count(MetricsSet::spilled_bytes));
-        self.spilled
-            .spilled_rows
-            .add(count(MetricsSet::spilled_rows));
-    }
+async fn next(rows: &mut SendableRecordBatchStream) -> Result<Option<RecordBatch>> {
+    consume_budget().await;
+    rows.next().await.transpose()
 }
 
 /// The values of sorted rows.
 struct Values {
-    sorted: Sorted,
+    sorted: SendableRecordBatchStream,
     distinct: Option<Distinct>,
 }
 
 impl Values {
     async fn next(&mut self) -> Result<Option<ArrayRef>> {
-        let Some(mut rows) = self.sorted.next().await? else {
+        let Some(mut rows) = next(&mut self.sorted).await? else {
             return Ok(None);
         };
         if let Some(distinct) = &mut self.distinct {
@@ -316,32 +272,4 @@ fn too_large(name: &str, error: &DataFusionError) -> DataFusionError {
     DataFusionError::ResourcesExhausted(format!(
         "one result of {name} is larger than the memory there is: {why}"
     ))
-}
-
-/// A lane, for the engine's sort to read.
-struct LaneSource {
-    schema: SchemaRef,
-    rows: SpilledRows,
-}
-
-impl fmt::Debug for LaneSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LaneSource({} rows)", self.rows.row_count())
-    }
-}
-
-impl PartitionStream for LaneSource {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        self.rows.read().unwrap_or_else(|error| {
-            let failed = stream::once(async { Err(error) });
-            Box::pin(RecordBatchStreamAdapter::new(
-                Arc::clone(&self.schema),
-                failed,
-            ))
-        })
-    }
 }

@@ -5,9 +5,9 @@
 
 pub mod cooperative_join;
 pub mod hash_join;
-pub mod large_top_k;
 pub mod nested_loop_join;
 pub mod partitioned_aggregate;
+pub mod sort;
 #[cfg(test)]
 mod tests;
 pub mod window;
@@ -36,9 +36,9 @@ use datafusion::physical_optimizer::window_topn::WindowTopN;
 
 pub use cooperative_join::CooperativeJoinRule;
 pub use hash_join::HashJoinRule;
-pub use large_top_k::LargeTopKRule;
 pub use nested_loop_join::NestedLoopJoinRule;
 pub use partitioned_aggregate::PartitionedAggregateRule;
+pub use sort::SortRule;
 pub use window::WindowRule;
 
 /// The physical rules, in the order in which they run.
@@ -72,14 +72,14 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(TopKRepartition::new()),
         Arc::new(ProjectionPushdown::new()),
         Arc::new(PushdownSort::new()),
-        // Ours. After limits have made top-k sorts, and before those get dynamic filters.
-        Arc::new(LargeTopKRule),
         // Ours. Once projections have been pushed into the joins that it replaces.
         Arc::new(NestedLoopJoinRule),
         // Ours. After limits and orders have found their aggregates.
         Arc::new(PartitionedAggregateRule),
         // Ours. Once sorts and limits around windows are settled.
         Arc::new(WindowRule),
+        // Ours. After those that look for the engine's, and before top-k sorts get dynamic filters.
+        Arc::new(SortRule),
         // Operators yield, so that Ctrl-C works.
         Arc::new(EnsureCooperative::new()),
         // Ours. Joins yield, too.

@@ -22,7 +22,7 @@ const OURS: &[&str] = &[
     "hash_join",
     "partitioned_aggregate",
     "nested_loop_join",
-    "large_top_k",
+    "sort",
     "window",
     "cooperative_join",
 ];

@@ -134,7 +134,7 @@ impl Desk {
     }
 }
 
-/// Tells those who wait that memory has come free, or that somebody has stopped listening.
+/// Tells those who wait that memory has come free, or that somebody listens or does no longer.
 #[derive(Debug, Default)]
 pub(super) struct Freed {
     notify: Notify,

@@ -167,6 +167,8 @@ impl Holding {
         if let Some(line) = &self.line {
             line.desk.pass_over(false);
             line.desk.begin_listening();
+            // Who waits though nobody could be asked asks again.
+            line.budget.freed.tell();
         }
         Listening { holding: self }
     }

@@ -1,4 +1,4 @@
-//! When a top-k becomes a sort.
+//! When a sort is ours.
 
 use arrow::datatypes::{DataType, Field};
 use datafusion::physical_expr::expressions::col;
@@ -11,7 +11,7 @@ use super::*;
 use crate::options::set_memory_limit;
 
 /// The plan of `ORDER BY a LIMIT k` after the rule, with 16 MB a thread.
-fn planned(k: usize, has_partitions: bool) -> String {
+fn planned(k: Option<usize>, has_partitions: bool) -> String {
     let schema = Arc::new(Schema::new(vec![
         Field::new("a", DataType::Int64, true),
         Field::new("b", DataType::Utf8View, true),
@@ -20,26 +20,33 @@ fn planned(k: usize, has_partitions: bool) -> String {
     let input = Arc::new(EmptyExec::new(schema).with_partitions(2));
     let sort = SortExec::new(LexOrdering::new([key]).unwrap(), input)
         .with_preserve_partitioning(has_partitions)
-        .with_fetch(Some(k));
+        .with_fetch(k);
     let mut options = ConfigOptions::new();
     options.execution.target_partitions = 2;
     set_memory_limit(&mut options, ByteCount(32_000_000));
-    let plan = LargeTopKRule.optimize(Arc::new(sort), &options).unwrap();
+    let plan = SortRule.optimize(Arc::new(sort), &options).unwrap();
     displayable(plan.as_ref()).indent(false).to_string()
 }
 
 #[test]
-fn it_does_where_the_rows_are_many() {
+fn it_is_where_the_rows_are_many() {
     // A sixteenth of 16 MB holds 7,352 rows of 8 + 64 + 64 bytes.
-    assert!(planned(7_352, true).starts_with("SortExec: TopK(fetch=7352)"));
-    let sorted = planned(7_353, true);
-    assert!(
-        sorted.starts_with("LocalLimitExec: fetch=7353\n  SortExec: expr="),
-        "{sorted}"
-    );
-    let sorted = planned(7_353, false);
-    assert!(
-        sorted.starts_with("GlobalLimitExec: skip=0, fetch=7353\n  SortExec: expr="),
-        "{sorted}"
-    );
+    assert!(planned(Some(7_352), true).starts_with("SortExec: TopK(fetch=7352)"));
+    for (k, has_partitions, expected) in [
+        (
+            Some(7_353),
+            true,
+            "preserve_partitioning=[true], fetch=7353\n",
+        ),
+        (
+            Some(7_353),
+            false,
+            "preserve_partitioning=[false], fetch=7353\n",
+        ),
+        (None, true, "preserve_partitioning=[true]\n"),
+    ] {
+        let plan = planned(k, has_partitions);
+        let expected = format!("ExternalSortExec: expr=[a@0 ASC], {expected}");
+        assert!(plan.starts_with(&expected), "{plan}");
+    }
 }

@@ -1,8 +1,10 @@
-//! Sorts on disk where the first k rows do not fit into memory.
+//! Puts Sheaf's sort in the place of the engine's, also where the first k rows do not fit into memory.
 //!
-//! `ORDER BY … LIMIT 10 OFFSET 750000` is a top-k of 750,010 rows to the engine, which it keeps in
-//! memory without being able to spill. Where k rows are estimated to take more than their share of
-//! a thread's memory, this rule makes it a sort, which spills, with a limit above it.
+//! The engine's sort counts texts with the buffers that they share, and so ends with an error where
+//! files with texts are sorted in little memory; its merge cannot spill. It is always replaced. Its
+//! top-k keeps its rows in memory, and tells scans below which rows can still matter: it stays, unless
+//! k rows are estimated to take more than their share of a thread's memory, as those of
+//! `ORDER BY … LIMIT 10 OFFSET 750000` do.
 
 #[cfg(test)]
 mod tests;
@@ -15,8 +17,8 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::sorts::sort::SortExec;
+use sheaf_operators::sort::ExternalSortExec;
 
 use crate::options::memory_limit;
 
@@ -31,35 +33,35 @@ const VARIABLE_BYTES: u64 = 64;
 
 /// See the module's text.
 #[derive(Debug, Default)]
-pub struct LargeTopKRule;
+pub struct SortRule;
 
-impl PhysicalOptimizerRule for LargeTopKRule {
+impl PhysicalOptimizerRule for SortRule {
     fn optimize(
         &self,
         plan: Arc<dyn ExecutionPlan>,
         options: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let Some(limit) = memory_limit(options) else {
-            return Ok(plan);
-        };
         let threads = options.execution.target_partitions.max(1) as u64;
-        let bytes_max = limit.0 / threads / TOP_K_PART;
+        let top_k_bytes_max =
+            memory_limit(options).map_or(u64::MAX, |limit| limit.0 / threads / TOP_K_PART);
         plan.transform_up(|plan| {
             let Some(sort) = plan.downcast_ref::<SortExec>() else {
                 return Ok(Transformed::no(plan));
             };
-            Ok(match sort.fetch() {
-                Some(k) if top_k_bytes(k, &sort.schema()) > bytes_max => {
-                    Transformed::yes(sort_and_limit(sort, k))
-                }
-                _ => Transformed::no(plan),
+            let fits = |k: usize| top_k_bytes(k, &sort.schema()) <= top_k_bytes_max;
+            if sort.fetch().is_some_and(fits) {
+                return Ok(Transformed::no(plan));
+            }
+            Ok(match ExternalSortExec::in_place_of(sort)? {
+                Some(ours) => Transformed::yes(Arc::new(ours) as _),
+                None => Transformed::no(plan),
             })
         })
         .data()
     }
 
     fn name(&self) -> &'static str {
-        "large_top_k"
+        "sort"
     }
 
     fn schema_check(&self) -> bool {
@@ -74,13 +76,4 @@ fn top_k_bytes(k: usize, schema: &Schema) -> u64 {
         width.map_or(VARIABLE_BYTES, |width| width as u64)
     });
     (k as u64).saturating_mul(widths.sum::<u64>() + ENTRY_BYTES)
-}
-
-fn sort_and_limit(sort: &SortExec, k: usize) -> Arc<dyn ExecutionPlan> {
-    let whole = sort.with_fetch(None);
-    if sort.preserve_partitioning() {
-        Arc::new(LocalLimitExec::new(Arc::new(whole), k))
-    } else {
-        Arc::new(GlobalLimitExec::new(Arc::new(whole), 0, Some(k)))
-    }
 }

@@ -1,0 +1,88 @@
+//! Sorting inside a memory limit: rows of any number, width and type of key.
+//!
+//! An external merge sort (Knuth, *The Art of Computer Programming* 3, 5.4), in the form that
+//! Graefe describes ("Implementing Sorting in Database Systems", ACM Computing Surveys 2006): keys
+//! that compare as bytes, small runs sorted in the cache, one tree of losers over runs in memory
+//! and on disk alike.
+//!
+//! ```text
+//! batch ─ encode keys ─> Pending ─ sort (a chunk) ─> chunks in memory ─┬─ merge ─> output
+//!                                                        │ no memory   │
+//!                                                        └─ merge ─> runs on disk
+//! ```
+//!
+//! - *Keys* (`keys.rs`): the sort expressions of a row as one string of bytes that orders as they
+//!   do; its first sixteen as a number, with which most comparisons are done.
+//! - *Chunks* (`chunk.rs`): rows are sorted while they are few enough to lie in the cache, and copied
+//!   into blocks in their order (`gather.rs`), so that nothing holds on to the buffers that they came
+//!   in: texts of files share theirs with thousands of other rows.
+//! - *Collecting* (`sorter.rs`): chunks stay in memory until there is no more, or others ask for it;
+//!   then all of them are merged into one run on disk.
+//! - *Merging* (`merge.rs`): an output batch at a time, so that a sort that nobody reads to its end
+//!   does not do all of its work. Where not all runs can be read at once, the smallest are merged
+//!   into one first.
+//! - *Handing out* (`output.rs`): while output is taken, a task answers those who need memory: what
+//!   is still in memory goes to disk, and is read from there.
+//!
+//! With a limit, chunks and runs end at that many rows, and rows that come after the last one of a
+//! full run are dropped as they come.
+//!
+//! Memory: reserved before rows are held. The least it needs: a piece of a batch twice, with its keys;
+//! two blocks for output; two runs' reading. A row has to fit.
+
+mod chunk;
+mod exec;
+mod gather;
+mod keys;
+mod merge;
+mod output;
+mod sorter;
+#[cfg(test)]
+mod tests;
+
+use arrow::datatypes::Schema;
+use datafusion::common::Result;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{StreamExt, TryStreamExt, stream};
+
+pub use exec::ExternalSortExec;
+pub(crate) use sorter::SortMeans;
+
+use keys::KeyEncoder;
+use sorter::Sorter;
+
+/// Who spills, in errors.
+const OPERATOR: &str = "the sort";
+
+/// Whether rows of `schema` can be sorted by `ordering`: all but keys of a few types can.
+pub(crate) fn can_sort(ordering: &LexOrdering, schema: &Schema) -> bool {
+    KeyEncoder::supports(ordering, schema)
+}
+
+/// The rows of `input` in the order `ordering`; only the first `limit`, if that is given.
+///
+/// # Memory
+/// As the [module](self) says.
+/// # Errors
+/// `Unsupported` for keys that [cannot be sorted](can_sort); the stream, `Resource` if not even a
+/// row fits into memory or the disk is spent.
+pub(crate) fn sorted(
+    input: SendableRecordBatchStream,
+    ordering: &LexOrdering,
+    limit: Option<usize>,
+    means: SortMeans,
+) -> Result<SendableRecordBatchStream> {
+    let schema = input.schema();
+    let sorter = Sorter::new(ordering, &schema, limit, means)?;
+    let batches = stream::once(async move {
+        let output = sorter.sort(input).await?;
+        let batches = stream::try_unfold(output, |mut output| async move {
+            Ok(output.next().await?.map(|batch| (batch, output)))
+        });
+        Ok::<_, datafusion::error::DataFusionError>(batches)
+    });
+    let batches = batches.try_flatten().boxed();
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+}

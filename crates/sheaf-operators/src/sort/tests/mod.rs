@@ -1,0 +1,67 @@
+//! The operator beside a sort of plain values, with plenty of memory and with almost none.
+
+mod memory;
+mod order;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::SortOptions;
+use datafusion::catalog::memory::MemorySourceConfig;
+use datafusion::execution::TaskContext;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_expr::expressions::col;
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::prelude::SessionConfig;
+
+use super::ExternalSortExec;
+
+const PLENTY: usize = 1_000_000_000;
+
+fn environment(memory_bytes: usize) -> Arc<RuntimeEnv> {
+    let builder = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0);
+    builder.build_arc().unwrap()
+}
+
+fn context(batch_rows: usize, environment: &Arc<RuntimeEnv>) -> Arc<TaskContext> {
+    let config = SessionConfig::new()
+        .with_batch_size(batch_rows)
+        .with_target_partitions(1);
+    let context = TaskContext::default().with_session_config(config);
+    Arc::new(context.with_runtime(Arc::clone(environment)))
+}
+
+fn ascending(nulls_first: bool) -> SortOptions {
+    SortOptions::new(false, nulls_first)
+}
+
+fn descending(nulls_first: bool) -> SortOptions {
+    SortOptions::new(true, nulls_first)
+}
+
+/// A plan that sorts `batches` by `keys`.
+fn plan(
+    batches: Vec<RecordBatch>,
+    keys: &[(&str, SortOptions)],
+    limit: Option<usize>,
+) -> Arc<dyn ExecutionPlan> {
+    let schema = batches[0].schema();
+    let source = MemorySourceConfig::try_new_exec(&[batches], Arc::clone(&schema), None).unwrap();
+    let keys = keys
+        .iter()
+        .map(|(name, options)| PhysicalSortExpr::new(col(name, &schema).unwrap(), *options));
+    let sort = SortExec::new(LexOrdering::new(keys).unwrap(), source).with_fetch(limit);
+    Arc::new(ExternalSortExec::in_place_of(&sort).unwrap().unwrap())
+}
+
+fn spill_count(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    plan.metrics().unwrap().spill_count().unwrap_or(0)
+}
+
+/// Nothing may be left, in memory or on disk.
+fn assert_nothing_is_left(environment: &RuntimeEnv) {
+    assert_eq!(environment.memory_pool.reserved(), 0);
+    assert_eq!(environment.disk_manager.used_disk_space(), 0);
+}
