@@ -25,7 +25,7 @@ use futures::{StreamExt, TryStreamExt};
 use sheaf_base::{Result, SheafError};
 use tokio::task::JoinSet;
 
-use super::by_partition::sorted_by;
+use super::by_partition::{SortRows, sorted_by};
 use super::encode::Encoding;
 use super::files::{FileSet, FileSpec, OPEN_FILES_MAX, OPEN_UPLOADS_MAX};
 use super::hive::HiveLayout;
@@ -48,6 +48,7 @@ pub(super) struct CopySpec {
     pub(super) target: Target,
     pub(super) existing: Existing,
     pub(super) file_bytes_max: Option<u64>,
+    pub(super) sort: SortRows,
 }
 
 /// Writes its input's rows to a target.
@@ -221,14 +222,13 @@ async fn run(
             &pool,
         )
     };
-    let keys: Arc<[(usize, String)]> = spec.layout.columns().into();
     let mut writers = JoinSet::new();
     for partition in 0..partitions {
         let rows = input.execute(partition, Arc::clone(&task))?;
         writers.spawn(write_partition(
             rows,
             new_set(),
-            keys.clone(),
+            Arc::clone(&spec),
             Arc::clone(&task),
         ));
     }
@@ -270,13 +270,13 @@ impl Written {
 async fn write_partition(
     mut rows: SendableRecordBatchStream,
     mut files: FileSet,
-    keys: Arc<[(usize, String)]>,
+    spec: Arc<CopySpec>,
     task: Arc<TaskContext>,
 ) -> Result<(u64, Vec<String>)> {
     while let Some(batch) = rows.try_next().await? {
         if let Some(batch) = files.write(batch).await? {
             files.begin_sorted().await?;
-            rows = sorted_by(&keys, batch, rows, Arc::clone(&task))?;
+            rows = sorted_by(spec.sort, spec.layout.columns(), batch, rows, &task)?;
         }
     }
     files.finish().await

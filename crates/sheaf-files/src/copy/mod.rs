@@ -33,6 +33,7 @@ use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMerge
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use sheaf_base::Result;
 
+pub use by_partition::SortRows;
 pub use exec::CopyExec;
 pub use options::{COPY_OPTIONS, CopyOptionDecl, Existing, FileOptions};
 
@@ -40,7 +41,7 @@ use self::encode::{Encoding, TextCompression, WriteFormatDecl, write_format};
 use crate::stores::{Location, StoreKind};
 
 /// What a `COPY … TO` statement asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct CopyRequest {
     /// The target. Its store is registered (`stores::ensure_store`).
     pub location: Location,
@@ -50,6 +51,8 @@ pub struct CopyRequest {
     pub partitioned_by: Vec<String>,
     /// Options in the statement's order; names in any case, values as text.
     pub options: Vec<(String, String)>,
+    /// What sorts rows by their partitions where these are more than files may be open.
+    pub sort: SortRows,
 }
 
 /// A plan with one partition and one row, `count UINT64`: when it has run to its end, the rows of
@@ -106,6 +109,7 @@ pub async fn plan_copy(
         target,
         existing: file_options.existing,
         file_bytes_max: file_options.file_bytes_max,
+        sort: request.sort,
     };
     let input = if is_one_writer {
         one_partition(input)

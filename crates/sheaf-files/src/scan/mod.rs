@@ -5,6 +5,7 @@
 //! engine's own source inside [`named::NamedSource`], which puts the file's name on errors. Both
 //! keep the partitions that planning made: the engine does not cut files again.
 
+pub(crate) mod accounted;
 mod arrow;
 mod avro;
 pub(crate) mod bytes;

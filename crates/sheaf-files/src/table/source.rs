@@ -10,6 +10,7 @@ use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
 use datafusion::error::Result as EngineResult;
 
 use super::{FileTable, Reader};
+use crate::scan::accounted::AccountedReaders;
 use crate::scan::csv::CsvFormat;
 use crate::scan::json::JsonFormat;
 use crate::scan::known_columns::CheckedReaders;
@@ -58,6 +59,10 @@ impl FileTable {
         let cache = runtime.cache_manager.get_file_metadata_cache();
         let mut readers: Arc<dyn ParquetFileReaderFactory> =
             Arc::new(CachedParquetFileReaderFactory::new(store, cache));
+        readers = Arc::new(AccountedReaders {
+            inner: readers,
+            pool: Arc::clone(&runtime.memory_pool),
+        });
         if let Some(known) = self.parts.known.clone() {
             readers = Arc::new(CheckedReaders {
                 inner: readers,

@@ -141,10 +141,11 @@ async fn keep(
         }
         let env = context.runtime_env();
         let mut file = SpillWriter::create(&env, &metrics, &schema, OPERATOR)?;
-        for batch in kept.batches.drain(..).chain([batch]) {
+        for batch in std::mem::take(&mut kept.batches) {
             file.append(&batch)?;
+            kept.reservation.shrink(batch_bytes(&batch)?);
         }
-        kept.reservation.free();
+        file.append(&batch)?;
         writer = Some(file);
     }
     kept.spilled = writer.map(SpillWriter::finish).transpose()?.map(Spilled);

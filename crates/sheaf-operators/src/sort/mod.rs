@@ -40,10 +40,13 @@ mod sorter;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use arrow::datatypes::Schema;
 use datafusion::common::Result;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics, Time};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -59,6 +62,27 @@ const OPERATOR: &str = "the sort";
 /// Whether rows of `schema` can be sorted by `ordering`: all but keys of a few types can.
 pub(crate) fn can_sort(ordering: &LexOrdering, schema: &Schema) -> bool {
     KeyEncoder::supports(ordering, schema)
+}
+
+/// The rows of `input` in the order `ordering`, for one that is no operator of a plan.
+///
+/// # Memory
+/// As the [module](self) says, in the pool of `context`.
+/// # Errors
+/// Of keys that have no order as bytes; the stream, `Resource` if not even a row fits into memory or the
+/// disk is spent.
+pub fn sort_rows(
+    input: SendableRecordBatchStream,
+    ordering: &LexOrdering,
+    context: &Arc<TaskContext>,
+) -> Result<SendableRecordBatchStream> {
+    let means = SortMeans {
+        context: Arc::clone(context),
+        partition: 0,
+        spill_metrics: SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0),
+        elapsed: Time::new(),
+    };
+    sorted(input, ordering, None, means)
 }
 
 /// The rows of `input` in the order `ordering`; only the first `limit`, if that is given.

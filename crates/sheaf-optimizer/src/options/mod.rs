@@ -23,26 +23,9 @@ impl ConfigExtension for SheafOptions {
     const PREFIX: &'static str = "sheaf";
 }
 
-/// A sort keeps this share (one in so many) of the memory a thread has for the merge of its runs.
-const SORT_RESERVATION_PART: u64 = 32;
-
-/// The least that a sort keeps for its merge: a few batches' worth.
-const SORT_RESERVATION_BYTES_MIN: u64 = 256 * 1024;
-
-/// The most that a sort keeps for its merge: the engine's default.
-const SORT_RESERVATION_BYTES_MAX: u64 = 10 * 1024 * 1024;
-
 /// The buffer in place of a sort of sorted files takes this share (one in so many) of the memory
 /// a thread has.
 const SORTED_SCAN_BUFFER_PART: u64 = 8;
-
-/// Where a thread has no more memory than this, a sort puts what it holds in one piece before it
-/// sorts it. Else it merges its batches, and to compare their rows takes as many bytes again, which
-/// it may not get and cannot do without.
-const SORT_IN_ONE_PIECE_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// What a sort with more memory puts in one piece: the engine's default.
-const SORT_IN_ONE_PIECE_BYTES: u64 = 1024 * 1024;
 
 /// Memory that a thread has for each row of a batch, in bytes. A sort that merges, a join and an
 /// aggregate hold a dozen batches each, of rows that may take hundreds of bytes: where memory is
@@ -92,17 +75,8 @@ pub fn set_memory_limit(options: &mut ConfigOptions, limit: ByteCount) {
     }
     let threads = options.execution.target_partitions.max(1) as u64;
     let a_thread = limit.0 / threads;
-    let reservation = (a_thread / SORT_RESERVATION_PART)
-        .clamp(SORT_RESERVATION_BYTES_MIN, SORT_RESERVATION_BYTES_MAX);
-    options.execution.sort_spill_reservation_bytes = ByteCount(reservation).as_usize();
     options.execution.sort_pushdown_buffer_capacity =
         ByteCount(a_thread / SORTED_SCAN_BUFFER_PART).as_usize();
-    let in_one_piece = if a_thread <= SORT_IN_ONE_PIECE_BYTES_MAX {
-        a_thread
-    } else {
-        SORT_IN_ONE_PIECE_BYTES
-    };
-    options.execution.sort_in_place_threshold_bytes = ByteCount(in_one_piece).as_usize();
     let rows_max = ByteCount((a_thread / THREAD_BYTES_A_ROW).max(BATCH_ROWS_MIN)).as_usize();
     if let Ok(rows) = ConfigNonZeroUsize::try_new(rows_max)
         && rows.get() < options.execution.batch_size.get()

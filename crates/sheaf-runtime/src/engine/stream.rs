@@ -13,7 +13,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::common::{DataFusionError, Result as EngineResult};
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::spill::get_record_batch_memory_size;
 use datafusion::physical_plan::{
     EmptyRecordBatchStream, ExecutionPlan, RecordBatchStream, SendableRecordBatchStream,
 };
@@ -31,13 +33,19 @@ pub(super) const RESULT_BATCHES_MAX: usize = 4;
 
 pub(super) struct QueryStream {
     schema: SchemaRef,
-    batches: mpsc::Receiver<EngineResult<RecordBatch>>,
+    batches: mpsc::Receiver<Sent>,
     /// Gives whether the plan ran to its end; it does not if the query was told to stop.
     root: JoinHandle<bool>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
     query: Arc<Query>,
     ends_query: bool,
     phase: Phase,
+}
+
+/// What waits for the caller, and is charged to the query until it is taken.
+struct Sent {
+    batch: EngineResult<RecordBatch>,
+    _charge: MemoryReservation,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +90,8 @@ impl QueryStream {
         self.phase = Phase::Ended;
         self.root.abort();
         self.batches.close();
+        // What was not taken is not charged for longer than this.
+        while self.batches.try_recv().is_ok() {}
         if self.ends_query {
             self.query.finish(outcome);
         }
@@ -99,7 +109,7 @@ impl QueryStream {
     }
 
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Option<EngineResult<RecordBatch>>> {
-        match ready!(self.batches.poll_recv(cx)) {
+        match ready!(self.batches.poll_recv(cx)).map(|sent| sent.batch) {
             Some(Ok(batch)) => {
                 self.query.add_rows_out(batch.num_rows());
                 Poll::Ready(Some(Ok(batch)))
@@ -164,21 +174,28 @@ impl Drop for QueryStream {
 }
 
 /// Runs the plan and sends what it gives, until it ends, fails, or nobody listens.
-async fn drive(
-    plan: Arc<dyn ExecutionPlan>,
-    task: Arc<TaskContext>,
-    sender: mpsc::Sender<EngineResult<RecordBatch>>,
-) {
-    let mut stream = match open(plan, task) {
+async fn drive(plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>, sender: mpsc::Sender<Sent>) {
+    // Counted without asking: the batches are there already, and few.
+    let result = MemoryConsumer::new("Result").register(task.memory_pool());
+    let send = async |batch: EngineResult<RecordBatch>| {
+        let charge = result.new_empty();
+        charge.grow(batch.as_ref().map_or(0, get_record_batch_memory_size));
+        let sent = Sent {
+            batch,
+            _charge: charge,
+        };
+        sender.send(sent).await.is_ok()
+    };
+    let mut stream = match open(plan, Arc::clone(&task)) {
         Ok(stream) => stream,
         Err(error) => {
-            let _ = sender.send(Err(error)).await;
+            send(Err(error)).await;
             return;
         }
     };
-    while let Some(result) = stream.next().await {
-        let is_last = result.is_err();
-        if sender.send(result).await.is_err() || is_last {
+    while let Some(batch) = stream.next().await {
+        let is_last = batch.is_err();
+        if !send(batch).await || is_last {
             return;
         }
     }

@@ -34,6 +34,7 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
         format: format.clone(),
         partitioned_by: partitioned_by.clone(),
         options: options.clone(),
+        sort: sheaf_operators::sort::sort_rows,
     };
     let sink = sheaf_files::copy::plan_copy(&request, input, &state).await?;
     running

@@ -16,15 +16,18 @@ use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray, UInt64Array,
 };
+use arrow::compute::concat_batches;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::sorts::sort::sort_batch;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use sheaf_base::{Result, SheafError};
 
 use super::{CopyRequest, plan_copy};
@@ -117,6 +120,25 @@ fn at(text: &str, directory: &Path) -> Location {
     locate(text, directory, &|_| None).unwrap()
 }
 
+/// Sorts in memory: these tests are of files.
+fn sort_in_memory(
+    input: SendableRecordBatchStream,
+    ordering: &LexOrdering,
+    _: &Arc<TaskContext>,
+) -> datafusion::common::Result<SendableRecordBatchStream> {
+    let (schema, ordering) = (input.schema(), ordering.clone());
+    let result_schema = Arc::clone(&schema);
+    let sorted = futures::stream::once(async move {
+        let batches: Vec<RecordBatch> = input.try_collect().await?;
+        let whole = concat_batches(&schema, &batches)?;
+        sort_batch(&whole, &ordering, None)
+    });
+    Ok(Box::pin(RecordBatchStreamAdapter::new(
+        result_schema,
+        sorted,
+    )))
+}
+
 fn request(location: Location, options: &[(&str, &str)]) -> CopyRequest {
     CopyRequest {
         location,
@@ -126,6 +148,7 @@ fn request(location: Location, options: &[(&str, &str)]) -> CopyRequest {
             .iter()
             .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
             .collect(),
+        sort: sort_in_memory,
     }
 }
 
