@@ -13,7 +13,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Accumulator;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_plan::EmptyRecordBatchStream;
-use datafusion::physical_plan::metrics::Time;
+use datafusion::physical_plan::metrics::{Gauge, Time};
 use futures::StreamExt;
 use sheaf_runtime::memory::Holding;
 use tokio::task::coop::consume_budget;
@@ -186,6 +186,7 @@ impl FullLane {
             spill_metrics: means.store.spill.metrics.clone(),
             // The aggregate's own time is what counts.
             elapsed: Time::new(),
+            peak: Gauge::new(),
         };
         sorted(rows, ordering, None, sort)
     }

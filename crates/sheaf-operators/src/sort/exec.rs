@@ -10,7 +10,7 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, SpillMetrics,
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, SpillMetrics,
 };
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
@@ -148,6 +148,7 @@ impl ExecutionPlan for ExternalSortExec {
             partition,
             spill_metrics: SpillMetrics::new(&self.metrics, partition),
             elapsed: metrics.elapsed_compute().clone(),
+            peak: MetricBuilder::new(&self.metrics).peak_memory_usage("mem_used", partition),
         };
         let rows = sorted(input, self.engine.expr(), self.engine.fetch(), means)?;
         Ok(crate::counted(rows, metrics))

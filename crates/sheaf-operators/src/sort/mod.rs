@@ -46,7 +46,7 @@ use arrow::datatypes::Schema;
 use datafusion::common::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::LexOrdering;
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, SpillMetrics, Time};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, Gauge, SpillMetrics, Time};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -81,6 +81,7 @@ pub fn sort_rows(
         partition: 0,
         spill_metrics: SpillMetrics::new(&ExecutionPlanMetricsSet::new(), 0),
         elapsed: Time::new(),
+        peak: Gauge::new(),
     };
     sorted(input, ordering, None, means)
 }

@@ -13,7 +13,7 @@ use datafusion::common::Result;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::LexOrdering;
-use datafusion::physical_plan::metrics::{SpillMetrics, Time};
+use datafusion::physical_plan::metrics::{Gauge, SpillMetrics, Time};
 use futures::StreamExt;
 use sheaf_runtime::memory::{Grant, Holding};
 use tokio::task::coop::consume_budget;
@@ -60,6 +60,8 @@ pub(crate) struct SortMeans {
     pub(crate) partition: usize,
     pub(crate) spill_metrics: SpillMetrics,
     pub(crate) elapsed: Time,
+    /// The most memory that was held.
+    pub(crate) peak: Gauge,
 }
 
 /// What all phases of one sort use.
@@ -110,7 +112,8 @@ impl Work {
             encoder: Arc::new(KeyEncoder::new(ordering, schema)?),
             block,
             chunk_bytes: (thread_bytes / CHUNK_PART).min(CHUNK_BYTES_MAX),
-            holding: Holding::new(format!("Sort[{}]", means.partition), pool),
+            holding: Holding::new(format!("Sort[{}]", means.partition), pool)
+                .with_peak(means.peak.clone()),
             means,
         })
     }

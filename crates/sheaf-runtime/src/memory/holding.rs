@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::Result as EngineResult;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
+use datafusion::physical_plan::metrics::Gauge;
 use tokio::time::{Instant, timeout_at};
 
 use super::arbiter::{Desk, WAIT_MAX};
@@ -22,6 +23,8 @@ use super::{MemoryBudget, QueryPool};
 pub struct Holding {
     reservation: MemoryReservation,
     line: Option<Line>,
+    /// Where the most that was held is shown.
+    peak: Gauge,
 }
 
 /// The connection to the arbiter.
@@ -65,7 +68,18 @@ impl Holding {
                 desk,
             }
         });
-        Self { reservation, line }
+        Self {
+            reservation,
+            line,
+            peak: Gauge::new(),
+        }
+    }
+
+    /// Shows the most that it holds in `peak`, a metric of its operator.
+    #[must_use]
+    pub fn with_peak(mut self, peak: Gauge) -> Self {
+        self.peak = peak;
+        self
     }
 
     /// An empty holding for what outlives queries, as the rows of a table do.
@@ -85,6 +99,7 @@ impl Holding {
         Self {
             reservation,
             line: Some(line),
+            peak: Gauge::new(),
         }
     }
 
@@ -99,6 +114,7 @@ impl Holding {
         match self.reservation.try_grow(bytes) {
             Ok(()) => {
                 self.heard_of();
+                self.peak.set_max(self.bytes());
                 Grant::Granted
             }
             Err(_) => Grant::SpillFirst,
@@ -208,7 +224,10 @@ impl Holding {
 
     fn grow_or_spill(&self, bytes: usize) -> EngineResult<Grant> {
         match self.reservation.try_grow(bytes) {
-            Ok(()) => Ok(Grant::Granted),
+            Ok(()) => {
+                self.peak.set_max(self.bytes());
+                Ok(Grant::Granted)
+            }
             Err(_) if self.bytes() > 0 => Ok(Grant::SpillFirst),
             Err(error) => Err(error),
         }
