@@ -20,7 +20,7 @@ use crate::render::Format;
 #[derive(Debug, Parser)]
 #[command(name = "sheaf", version, disable_help_subcommand = true)]
 #[command(
-    after_help = "Exit codes: 0 fine, 1 an SQL or data error, 2 wrong usage, 130 Ctrl-C.\n\
+    after_help = "Exit codes: 0 fine, 1 an SQL or data error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM.\n\
                         More: sheaf help settings, sheaf help formats, sheaf help sql, and \\? at the prompt."
 )]
 pub(crate) struct Arguments {

@@ -23,12 +23,24 @@ pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
 
 /// Whether the user wants no colours (<https://no-color.org>), or the terminal has none.
 pub(crate) fn no_color() -> bool {
-    variable("NO_COLOR").is_some() || variable("TERM").is_some_and(|term| term == "dumb")
+    variable("NO_COLOR").is_some() || is_terminal_dumb()
+}
+
+/// Whether the terminal is one that only prints.
+pub(crate) fn is_terminal_dumb() -> bool {
+    variable("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// The pager's command line, as the user has chosen it.
 pub(crate) fn pager() -> Option<String> {
     variable("SHEAF_PAGER").or_else(|| variable("PAGER"))
+}
+
+/// What tells `less` that text is UTF-8, which it shows as codes where the locale does not say so;
+/// nothing if the user has told it.
+pub(crate) fn less_charset() -> Option<(&'static str, &'static str)> {
+    const NAME: &str = "LESSCHARSET";
+    variable(NAME).is_none().then_some((NAME, "utf-8"))
 }
 
 /// The editor's command line.

@@ -56,7 +56,7 @@ fn exit_code(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Done | Outcome::Quit | Outcome::Closed => 0,
         Outcome::Failed => EXIT_FAILED,
-        Outcome::Cancelled => interrupt::EXIT_CODE,
+        Outcome::Cancelled(signal) => signal.exit_code(),
     }
 }
 
@@ -70,23 +70,31 @@ fn dispatch(arguments: &Arguments, sources: Vec<Source>) -> Result<Outcome> {
         }
         Some(Subcommands::Help { topic }) => help::show(*topic),
         Some(Subcommands::Demo { directory }) => {
-            demo::run(&mut console(arguments, true)?, directory)
+            demo::run(&mut console(arguments, false)?, directory)
         }
         None if sources.is_empty() && terminal::is_input_terminal() => {
-            let mut console = console(arguments, false)?;
+            let mut console = console(arguments, true)?;
             if arguments.rows.is_none() {
                 console.display.rows_max = repl::BOX_ROWS_DEFAULT;
             }
             repl::run(&mut console)
         }
-        None if sources.is_empty() => run_scripts(&mut console(arguments, true)?, &[Source::Stdin]),
-        None => run_scripts(&mut console(arguments, true)?, &sources),
+        None if sources.is_empty() => {
+            run_scripts(&mut console(arguments, false)?, vec![Source::Stdin])
+        }
+        None => run_scripts(&mut console(arguments, false)?, sources),
     }
 }
 
-fn run_scripts(console: &mut Console, sources: &[Source]) -> Result<Outcome> {
+fn run_scripts(console: &mut Console, sources: Vec<Source>) -> Result<Outcome> {
     for source in sources {
-        let script = script::read(source)?;
+        let script = match console.read_script(source) {
+            Ok(script) => script,
+            Err(error) if error.kind() == ErrorKind::Cancelled => {
+                return Ok(console.failed(&error, None));
+            }
+            Err(error) => return Err(error),
+        };
         let outcome = console.run_script(&script);
         if outcome != Outcome::Done {
             return Ok(outcome);
@@ -95,8 +103,8 @@ fn run_scripts(console: &mut Console, sources: &[Source]) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// A console as the command line asks for it. `exits`: whether Ctrl-C ends the process.
-fn console(arguments: &Arguments, exits: bool) -> Result<Console> {
+/// A console as the command line asks for it. `has_prompt`: Ctrl-C does not end the process.
+fn console(arguments: &Arguments, has_prompt: bool) -> Result<Console> {
     let session = session(arguments)?;
     let output = match &arguments.output {
         Some(path) => Output::create(path)?,
@@ -114,12 +122,13 @@ fn console(arguments: &Arguments, exits: bool) -> Result<Console> {
         // Times would make the output of a script differ from run to run.
         timing: output.is_terminal(),
     };
-    let progress = !arguments.no_progress && terminal::is_error_terminal();
+    let progress =
+        !arguments.no_progress && terminal::is_error_terminal() && !environment::is_terminal_dumb();
     let mut console = Console::new(
         session,
         display,
         output,
-        Interrupt::listen(exits)?,
+        Interrupt::listen(has_prompt)?,
         progress,
     )?;
     for (name, value) in &arguments.variables {

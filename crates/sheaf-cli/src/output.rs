@@ -19,6 +19,7 @@ use crate::terminal;
 pub(crate) struct Output(Arc<Shared>);
 
 struct Shared {
+    name: String,
     sink: Mutex<Box<dyn Write + Send>>,
     closed: AtomicBool,
     is_terminal: bool,
@@ -27,7 +28,8 @@ struct Shared {
 impl Output {
     /// Standard output.
     pub(crate) fn stdout() -> Self {
-        Self::new(Box::new(io::stdout()), terminal::is_output_terminal())
+        let is_terminal = terminal::is_output_terminal();
+        Self::new("standard output", Box::new(io::stdout()), is_terminal)
     }
 
     /// The file `path`, made anew.
@@ -35,14 +37,16 @@ impl Output {
     /// # Errors
     /// `Data` or `UserInput` if the file cannot be made; the message names it.
     pub(crate) fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path)
-            .map_err(|error| SheafError::from(error).with_context(path.display()))?;
-        Ok(Self::new(Box::new(BufWriter::new(file)), false))
+        let name = path.display().to_string();
+        let file =
+            File::create(path).map_err(|error| SheafError::from(error).with_context(&name))?;
+        Ok(Self::new(&name, Box::new(BufWriter::new(file)), false))
     }
 
-    /// Any stream.
-    pub(crate) fn new(sink: Box<dyn Write + Send>, is_terminal: bool) -> Self {
+    /// Any stream; errors call it `name`.
+    pub(crate) fn new(name: &str, sink: Box<dyn Write + Send>, is_terminal: bool) -> Self {
         Self(Arc::new(Shared {
+            name: name.to_owned(),
             sink: Mutex::new(sink),
             closed: AtomicBool::new(false),
             is_terminal,
@@ -63,24 +67,24 @@ impl Output {
         self.0.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn noted<T>(&self, result: io::Result<T>) -> io::Result<T> {
-        if let Err(error) = &result
-            && error.kind() == io::ErrorKind::BrokenPipe
-        {
+    /// The error with this output's name in it.
+    fn named(&self, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        if kind == io::ErrorKind::BrokenPipe {
             self.0.closed.store(true, Ordering::Relaxed);
         }
-        result
+        io::Error::new(kind, SheafError::from(error).with_context(&self.0.name))
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let result = self.sink().write(bytes);
-        self.noted(result)
+        result.map_err(|error| self.named(error))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         let result = self.sink().flush();
-        self.noted(result)
+        result.map_err(|error| self.named(error))
     }
 }

@@ -55,6 +55,7 @@ fn page(text: &str, pager: &Pager) -> Option<()> {
     let mut child = Command::new("sh")
         .arg("-c")
         .arg(&pager.command)
+        .envs(environment::less_charset())
         .stdin(Stdio::piped())
         .spawn()
         .ok()?;

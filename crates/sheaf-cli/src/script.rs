@@ -14,6 +14,9 @@ use crate::arguments::Source;
 /// Bytes of a script that are read at most; a longer one is more likely data than SQL.
 const SCRIPT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Some editors put it before a text.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A script with the name that errors call it by.
 #[derive(Debug)]
 pub(crate) struct Script {
@@ -45,8 +48,12 @@ pub(crate) fn read(source: &Source) -> Result<Script> {
     let (name, text) = match source {
         Source::Text(text) => (None, text.clone()),
         Source::Data(path) => {
-            let path = path.display().to_string().replace('\'', "''");
-            (None, format!("FROM '{path}'"))
+            let shown = path.display();
+            let name = path.to_str().ok_or_else(|| {
+                SheafError::user(format!("the name {shown} is not valid UTF-8, as SQL is"))
+                    .with_hint("rename the file")
+            })?;
+            (None, format!("FROM '{}'", name.replace('\'', "''")))
         }
         Source::Stdin => (
             Some("stdin".to_owned()),
@@ -71,6 +78,9 @@ fn read_text(name: &str, reader: impl Read) -> Result<String> {
         .map_err(|error| SheafError::from(error).with_context(name))?;
     if bytes as u64 > SCRIPT_BYTES_MAX {
         return Err(SheafError::user(format!("{name} is too long for a script")));
+    }
+    if text.starts_with(BYTE_ORDER_MARK) {
+        text.remove(0);
     }
     Ok(text)
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -284,34 +286,6 @@ fn output_streams_and_a_reader_may_leave() {
 }
 
 #[test]
-fn ctrl_c_cancels_a_script() {
-    let long = "SELECT count(*) FROM range(10000000) a, range(10000000) b";
-    let mut child = sheaf()
-        .args(["--format", "csv", "-c", "SELECT 1 AS ready", "-c", long])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "ready");
-    let pressed = Instant::now();
-    let status = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let output = child.wait_with_output().unwrap();
-    assert!(
-        pressed.elapsed() < Duration::from_secs(3),
-        "{:?}",
-        pressed.elapsed()
-    );
-    assert_eq!(output.status.code(), Some(130));
-    assert_eq!(stderr(&output), "error: cancelled by Ctrl-C\n");
-}
-
-#[test]
 fn a_data_file_is_shown() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("it's.csv");
@@ -319,6 +293,52 @@ fn a_data_file_is_shown() {
     assert_eq!(
         answer(&["--format", "csv", path.to_str().unwrap()]),
         "a,b\n1,x\n"
+    );
+}
+
+#[test]
+fn a_name_that_sql_cannot_hold_is_said_to_be_one() {
+    let output = sheaf()
+        .arg(OsStr::from_bytes(b"\xff.csv"))
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(
+        stderr(&output),
+        "error: the name \u{fffd}.csv is not valid UTF-8, as SQL is\nhint: rename the file\n"
+    );
+}
+
+#[test]
+fn scripts_of_other_systems_run() {
+    let script = "\u{feff}SELECT 1 AS one;\r\n\\pset format csv\r\nSELECT 2 AS two;\r\n";
+    let output = run_with_input(&["--format", "csv"], script);
+    assert_eq!((stdout(&output), stderr(&output)), ("one\n1\ntwo\n2\n", ""));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn an_output_that_cannot_be_written_is_named() {
+    let arguments = ["--format", "csv", "-c", "SELECT 1", "-o", "/dev/full"];
+    let output = run(&arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("error: /dev/full: no space left"),
+        "{}",
+        stderr(&output)
+    );
+    let output = sheaf()
+        .args(&arguments[..4])
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("error: standard output: no space left"),
+        "{}",
+        stderr(&output)
     );
 }
 

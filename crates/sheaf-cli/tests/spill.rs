@@ -176,17 +176,16 @@ fn a_directory_that_vanishes_is_named() {
 }
 
 #[test]
-fn an_interrupted_process_leaves_nothing() {
-    let temp = tempfile::tempdir().unwrap();
-    let child = spilling(temp.path());
-    signal(&child, "INT");
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(130));
-    assert!(
-        entries(temp.path()).is_empty(),
-        "{:?}",
-        entries(temp.path())
-    );
+fn a_process_that_is_told_to_end_leaves_nothing() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let temp = tempfile::tempdir().unwrap();
+        let child = spilling(temp.path());
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code));
+        let left = entries(temp.path());
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[test]

@@ -37,8 +37,12 @@ fn spawn(home: &Path, arguments: &[&str]) -> PtySession {
 
 fn spawn_with(home: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> PtySession {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sheaf"));
+    command.args(arguments);
+    spawn_command_with(command, home, variables)
+}
+
+fn spawn_command_with(mut command: Command, home: &Path, variables: &[(&str, &str)]) -> PtySession {
     command
-        .args(arguments)
         .current_dir(home)
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
@@ -265,4 +269,33 @@ fn watch_repeats_until_ctrl_c() {
         "{shown}"
     );
     terminal.leave();
+}
+
+#[test]
+fn long_results_go_to_the_pager_as_utf_8() {
+    let home = tempfile::tempdir().unwrap();
+    let pager = "cat >/dev/null; echo paged as $LESSCHARSET";
+    // The library's terminals have no size, and hence no pager.
+    let mut command = Command::new("sh");
+    let script = "stty rows 24 cols 80; exec \"$0\"";
+    command.args(["-c", script, env!("CARGO_BIN_EXE_sheaf")]);
+    let session = spawn_command_with(command, home.path(), &[("PAGER", pager)]);
+    let mut terminal = Terminal { session, home };
+    terminal.expect(PROMPT);
+    let shown = terminal.enter("SELECT value FROM range(100);");
+    assert!(shown.contains("paged as utf-8"), "{shown}");
+    assert!(!shown.contains("bigint"), "{shown}");
+    terminal.leave();
+}
+
+#[test]
+fn a_terminal_that_only_prints_gets_no_escapes() {
+    let home = tempfile::tempdir().unwrap();
+    let long = "SELECT count(*) FROM range(10000000) a, range(10000000) b";
+    // Longer than the progress bar waits.
+    let arguments = ["--statement-timeout", "1s", "-c", long];
+    let mut session = spawn_with(home.path(), &arguments, &[("TERM", "dumb")]);
+    let shown = session.exp_eof().unwrap();
+    assert!(shown.starts_with("error: "), "{shown:?}");
+    assert!(!shown.contains('\x1b'), "{shown:?}");
 }

@@ -92,7 +92,7 @@ impl Story {
         }
         let is_terminal = terminal::is_error_terminal();
         Self {
-            output: Output::new(Box::new(std::io::stderr()), is_terminal),
+            output: Output::new("standard error", Box::new(std::io::stderr()), is_terminal),
             paint: Paint::of_terminal(is_terminal),
             is_with_answers,
         }

@@ -44,7 +44,7 @@ fn display(format: Format) -> Display {
 
 fn written(display: &Display, batches: &[RecordBatch], width: Option<usize>) -> Vec<u8> {
     let bytes = Bytes::default();
-    let output = Output::new(Box::new(bytes.clone()), false);
+    let output = Output::new("the test", Box::new(bytes.clone()), false);
     let target = Target {
         output,
         pager: None,

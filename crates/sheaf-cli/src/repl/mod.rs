@@ -1,7 +1,7 @@
 //! The prompt: reads a statement or a backslash command, runs it, and asks for the next.
 //!
 //! A statement may span lines; it is complete at its semicolon. While it is typed, Ctrl-C clears
-//! it; while it runs, Ctrl-C cancels it; Ctrl-D on an empty line leaves.
+//! it; while it runs, Ctrl-C cancels it; Ctrl-D on an empty line leaves, as does a SIGTERM.
 
 pub(crate) mod commands;
 mod complete;
@@ -32,6 +32,9 @@ pub(crate) fn run(console: &mut Console) -> Result<Outcome> {
     let mut editor = editor::Editor::new(console.session.clone())?;
     greet(console)?;
     loop {
+        if let Some(signal) = console.ending() {
+            return Ok(Outcome::Cancelled(signal));
+        }
         let initial = console.edited.take().unwrap_or_default();
         match editor.read(&prompt(), &initial) {
             Ok(text) if text.trim().is_empty() => {}
@@ -41,7 +44,7 @@ pub(crate) fn run(console: &mut Console) -> Result<Outcome> {
                     return Ok(Outcome::Done);
                 }
             }
-            Err(ReadlineError::Interrupted) => {}
+            Err(ReadlineError::Interrupted | ReadlineError::Signal(_)) => {}
             Err(ReadlineError::Eof) => return Ok(Outcome::Done),
             Err(error) => return Err(SheafError::data(error.to_string()).with_context("terminal")),
         }

@@ -11,6 +11,7 @@ use sheaf::{Result, SheafError};
 use super::words::words;
 use crate::console::{Console, Outcome};
 use crate::environment;
+use crate::interrupt::Signal;
 use crate::output::Output;
 
 /// What `\watch` waits between two runs, unless told.
@@ -105,7 +106,7 @@ pub(super) fn watch(console: &mut Console, arguments: &str) -> Result<Outcome> {
         match console.run_sql(&sql, None, 1) {
             Outcome::Done => {}
             // Ctrl-C is the way to end a watch, not a failure.
-            Outcome::Cancelled => return Ok(Outcome::Done),
+            Outcome::Cancelled(Signal::Interrupt) => return Ok(Outcome::Done),
             other => return Ok(other),
         }
         if !console.sleep(pause) {

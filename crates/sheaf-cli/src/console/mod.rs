@@ -5,25 +5,27 @@
 //! runtime, and their batches are pulled from here, so that a slow reader slows the query down.
 //! The console knows nothing of plans or files.
 
+mod run;
+
 use std::io::Write;
 use std::path::Path;
-use std::pin::pin;
 use std::time::Instant;
 
 use sheaf::arrow::array::RecordBatch;
 use sheaf::sql::StatementKind;
-use sheaf::{ByteCount, ErrorKind, QueryResult, Result, Session, SheafError, Statement};
+use sheaf::{ErrorKind, Result, Session, SheafError, Statement};
 use tokio::runtime::Runtime;
-use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use self::run::{Gave, Run};
+use crate::arguments;
 use crate::error_report::{self, Source};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Signal};
 use crate::output::Output;
 use crate::pager::Pager;
-use crate::progress::{self, ProgressBar};
-use crate::render::{self, Column, DateTimeStyle, Display, Format, ResultWriter, Summary, Target};
+use crate::progress::ProgressBar;
+use crate::render::{self, Display, Summary, Target};
 use crate::repl::commands;
-use crate::script::{Piece, Script, pieces};
+use crate::script::{self, Piece, Script, pieces};
 use crate::terminal::{self, Paint};
 use crate::variables::Variables;
 
@@ -39,8 +41,8 @@ pub(crate) enum Outcome {
     Quit,
     /// At an error, which has been reported.
     Failed,
-    /// By Ctrl-C, which has been reported.
-    Cancelled,
+    /// By a signal, which has been reported.
+    Cancelled(Signal),
     /// Since nobody reads the output any more.
     Closed,
 }
@@ -107,6 +109,9 @@ impl Console {
     /// Runs a whole script; stops at its first error.
     pub(crate) fn run_script(&mut self, script: &Script) -> Outcome {
         for piece in pieces(&script.text) {
+            if let Some(signal) = self.ending() {
+                return Outcome::Cancelled(signal);
+            }
             let outcome = match piece {
                 Piece::Command(line) => self.run_command(line),
                 Piece::Sql { text, line_first } => {
@@ -130,7 +135,7 @@ impl Console {
                 "scripts include each other more than {INCLUDE_DEPTH_MAX} deep"
             )));
         }
-        let script = crate::script::read(&crate::arguments::Source::File(path.to_owned()))?;
+        let script = self.read_script(arguments::Source::File(path.to_owned()))?;
         self.include_depth += 1;
         let outcome = self.run_script(&script);
         self.include_depth -= 1;
@@ -184,10 +189,9 @@ impl Console {
             return Outcome::Closed;
         }
         print_error(error, source);
-        if error.kind() == ErrorKind::Cancelled && self.interrupt.is_raised() {
-            Outcome::Cancelled
-        } else {
-            Outcome::Failed
+        match self.interrupt.raised() {
+            Some(signal) if error.kind() == ErrorKind::Cancelled => Outcome::Cancelled(signal),
+            _ => Outcome::Failed,
         }
     }
 
@@ -227,13 +231,42 @@ impl Console {
         &self.output
     }
 
-    /// Waits; `false` if Ctrl-C ended the wait.
+    /// Reads the script that `source` names. It may be a pipe or the terminal, where reading takes
+    /// as long as somebody likes to write: a thread of its own does it, so that a signal ends it.
+    ///
+    /// # Errors
+    /// As for [`crate::script::read`]; `Cancelled` by a signal.
+    pub(crate) fn read_script(&mut self, source: arguments::Source) -> Result<Script> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("sheaf-script".to_owned())
+            .spawn(move || {
+                let _ = sender.send(script::read(&source)); // a signal may have come first
+            })?;
+        let mut interrupt = self.interrupt.clone();
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = interrupt.wait() => Err(interrupt.error()),
+                script = receiver => script.unwrap_or_else(|_| {
+                    Err(SheafError::internal("the thread that reads a script ended"))
+                }),
+            }
+        })
+    }
+
+    /// The signal that ends the process, if there was one.
+    pub(crate) fn ending(&self) -> Option<Signal> {
+        self.interrupt.ending()
+    }
+
+    /// Waits; `false` if a signal ended the wait.
     pub(crate) fn sleep(&mut self, time: std::time::Duration) -> bool {
         let mut interrupt = self.interrupt.clone();
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = interrupt.raised() => false,
+                () = interrupt.wait() => false,
                 () = tokio::time::sleep(time) => true,
             }
         })
@@ -332,156 +365,4 @@ fn gives_rows(kind: &StatementKind) -> bool {
             | StatementKind::Summarize(_)
             | StatementKind::Execute { .. }
     )
-}
-
-/// What a statement gave.
-enum Gave {
-    /// Rows, which have been shown.
-    Rows,
-    /// Only a tag.
-    Tag(String),
-}
-
-/// One statement under way.
-struct Run<'a> {
-    statement: &'a Statement,
-    display: &'a Display,
-    target: Target,
-    interrupt: Interrupt,
-    bar: ProgressBar,
-    progress: bool,
-    session: &'a Session,
-    started: Instant,
-}
-
-impl Run<'_> {
-    async fn run(mut self) -> Result<Gave> {
-        let mut ticks = interval(progress::INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut result = self.start(&mut ticks).await?;
-        if !result.is_rows() {
-            return Ok(Gave::Tag(result.tag()));
-        }
-        let is_plan = matches!(self.statement.kind, StatementKind::Explain { .. })
-            && matches!(self.display.format, Format::Box | Format::Markdown);
-        if is_plan {
-            let mut plan = PlanText(String::new());
-            let summary = self.pull(&mut result, &mut plan, &mut ticks, true).await?;
-            self.bar.finish();
-            let text = if summary.rows == 0 {
-                String::new()
-            } else {
-                plan.0
-            };
-            crate::pager::show(&text, self.target.pager.as_ref(), &self.target.output)?;
-            return Ok(Gave::Rows);
-        }
-        let target = Target {
-            output: self.target.output.clone(),
-            pager: self.target.pager.take(),
-            ..self.target
-        };
-        let holds_back = self.display.format == Format::Box;
-        let mut writer = render::writer(self.display, &result.schema(), target)?;
-        let summary = self
-            .pull(&mut result, writer.as_mut(), &mut ticks, holds_back)
-            .await?;
-        self.bar.finish();
-        writer.finish(&summary)?;
-        Ok(Gave::Rows)
-    }
-
-    /// Starts the statement; what gives no rows (COPY, say) has then ended already.
-    async fn start(&mut self, ticks: &mut Interval) -> Result<QueryResult> {
-        let session = self.session;
-        let mut running = pin!(session.run(self.statement));
-        loop {
-            tokio::select! {
-                biased;
-                () = self.interrupt.raised() => return Err(Interrupt::error()),
-                result = &mut running => return result,
-                _ = ticks.tick(), if self.progress => {
-                    if let Some(progress) = running_progress(session) {
-                        self.bar.draw(&progress);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes the result's batches as they come. `holds_back`: the writer writes nothing before the
-    /// end, so that the bar may stay on the screen until then.
-    async fn pull(
-        &mut self,
-        result: &mut QueryResult,
-        writer: &mut dyn ResultWriter,
-        ticks: &mut Interval,
-        holds_back: bool,
-    ) -> Result<Summary> {
-        let mut rows = 0;
-        let to_terminal = self.target.output.is_terminal();
-        loop {
-            tokio::select! {
-                biased;
-                () = self.interrupt.raised() => {
-                    result.query().cancel();
-                    return Err(Interrupt::error());
-                }
-                batch = result.next_batch() => {
-                    let Some(batch) = batch else { break };
-                    let batch = batch?;
-                    rows += batch.num_rows() as u64;
-                    if to_terminal && !holds_back {
-                        self.bar.finish();
-                    }
-                    writer.write_batch(&batch)?;
-                }
-                _ = ticks.tick(), if self.progress => {
-                    let progress = result.query().progress();
-                    self.bar.draw(&progress);
-                }
-            }
-        }
-        let progress = result.query().progress();
-        Ok(Summary {
-            rows,
-            elapsed: self.started.elapsed(),
-            memory_peak: Some(ByteCount(progress.memory_peak_bytes)),
-        })
-    }
-}
-
-/// The progress of the statement that the session is running (a console runs one at a time).
-fn running_progress(session: &Session) -> Option<sheaf::Progress> {
-    session
-        .engine()
-        .registry()
-        .list()
-        .into_iter()
-        .rev()
-        .map(|q| q.progress)
-        .find(|p| !p.state.has_ended())
-}
-
-/// Plans are text with line breaks of their own: they are shown as they are, without a box.
-struct PlanText(String);
-
-impl ResultWriter for PlanText {
-    fn write_batch(&mut self, batch: &RecordBatch) -> Result<()> {
-        let Some(last) = batch.columns().last() else {
-            return Ok(());
-        };
-        let column = Column::new(last.as_ref(), DateTimeStyle::Sql);
-        for row in 0..batch.num_rows() {
-            column.write(row, &mut self.0);
-            if !self.0.ends_with('\n') {
-                self.0.push('\n');
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>, _summary: &Summary) -> Result<()> {
-        Ok(())
-    }
 }
