@@ -31,6 +31,7 @@ use crate::console::{Console, Outcome, print_error};
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::render::{Display, Expanded, Format};
+use crate::script::Script;
 
 /// An SQL or data error.
 const EXIT_FAILED: u8 = 1;
@@ -88,14 +89,7 @@ fn dispatch(arguments: &Arguments, sources: Vec<Source>) -> Result<Outcome> {
 
 fn run_scripts(console: &mut Console, sources: Vec<Source>) -> Result<Outcome> {
     for source in sources {
-        let script = match console.read_script(source) {
-            Ok(script) => script,
-            Err(error) if error.kind() == ErrorKind::Cancelled => {
-                return Ok(console.failed(&error, None));
-            }
-            Err(error) => return Err(error),
-        };
-        let outcome = console.run_script(&script);
+        let outcome = console.run_script(Script::open(source)?);
         if outcome != Outcome::Done {
             return Ok(outcome);
         }

@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Lines, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 fn sheaf() -> Command {
@@ -282,6 +282,56 @@ fn output_streams_and_a_reader_may_leave() {
         started.elapsed() < Duration::from_secs(20),
         "{:?}",
         started.elapsed()
+    );
+}
+
+/// Sheaf as the other end of a conversation: statements go in, answers come out.
+fn conversation() -> (Child, ChildStdin, Lines<BufReader<ChildStdout>>) {
+    let mut child = sheaf()
+        .args(["--format", "csv"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = child.stdin.take().unwrap();
+    let answers = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, input, answers)
+}
+
+#[test]
+fn statements_run_as_they_are_read() {
+    let (child, mut input, mut answers) = conversation();
+    let mut next = || answers.next().unwrap().unwrap();
+    // Each answer comes before the next statement is written; the last one began before it.
+    input.write_all(b"SELECT 1 AS a;\n").unwrap();
+    assert_eq!((next(), next()), ("a".to_owned(), "1".to_owned()));
+    input.write_all(b"SELECT\n  2 AS b; SELECT 3\n").unwrap();
+    assert_eq!((next(), next()), ("b".to_owned(), "2".to_owned()));
+    input.write_all(b"AS c;\nSELECT nosuch;\n").unwrap();
+    assert_eq!((next(), next()), ("c".to_owned(), "3".to_owned()));
+    // A script stops at its first error, whatever may follow.
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("stdin:5"), "{}", stderr(&output));
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_a_script() {
+    let (mut child, mut input, mut answers) = conversation();
+    input.write_all(b"SELECT 1 AS a;\n").unwrap();
+    assert_eq!(answers.by_ref().take(2).count(), 2);
+    let pressed = Instant::now();
+    let status = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(
+        pressed.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        pressed.elapsed()
     );
 }
 

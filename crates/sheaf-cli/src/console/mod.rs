@@ -17,7 +17,6 @@ use sheaf::{ErrorKind, Result, Session, SheafError, Statement};
 use tokio::runtime::Runtime;
 
 use self::run::{Gave, Run};
-use crate::arguments;
 use crate::error_report::{self, Source};
 use crate::interrupt::{Interrupt, Signal};
 use crate::output::Output;
@@ -25,7 +24,7 @@ use crate::pager::Pager;
 use crate::progress::ProgressBar;
 use crate::render::{self, Display, Summary, Target};
 use crate::repl::commands;
-use crate::script::{self, Piece, Script, pieces};
+use crate::script::{Piece, Script};
 use crate::terminal::{self, Paint};
 use crate::variables::Variables;
 
@@ -106,23 +105,29 @@ impl Console {
         })
     }
 
-    /// Runs a whole script; stops at its first error.
-    pub(crate) fn run_script(&mut self, script: &Script) -> Outcome {
-        for piece in pieces(&script.text) {
+    /// Runs a whole script as it is read; stops at its first error.
+    pub(crate) fn run_script(&mut self, mut script: Script) -> Outcome {
+        let name = script.name.clone();
+        loop {
             if let Some(signal) = self.ending() {
                 return Outcome::Cancelled(signal);
             }
-            let outcome = match piece {
-                Piece::Command(line) => self.run_command(line),
-                Piece::Sql { text, line_first } => {
-                    self.run_sql(text, script.name.as_deref(), line_first)
+            let piece = match self.next_piece(script) {
+                Ok((_, None)) => return Outcome::Done,
+                Ok((rest, Some(piece))) => {
+                    script = rest;
+                    piece
                 }
+                Err(error) => return self.failed(&error, None),
+            };
+            let outcome = match piece {
+                Piece::Command(line) => self.run_command(&line),
+                Piece::Sql { text, line_first } => self.run_sql(&text, name.as_deref(), line_first),
             };
             if outcome != Outcome::Done {
                 return outcome;
             }
         }
-        Outcome::Done
     }
 
     /// Runs the script `path` from within another (`\i`).
@@ -135,9 +140,9 @@ impl Console {
                 "scripts include each other more than {INCLUDE_DEPTH_MAX} deep"
             )));
         }
-        let script = self.read_script(arguments::Source::File(path.to_owned()))?;
+        let script = Script::open(crate::arguments::Source::File(path.to_owned()))?;
         self.include_depth += 1;
-        let outcome = self.run_script(&script);
+        let outcome = self.run_script(script);
         self.include_depth -= 1;
         Ok(outcome)
     }
@@ -231,24 +236,24 @@ impl Console {
         &self.output
     }
 
-    /// Reads the script that `source` names. It may be a pipe or the terminal, where reading takes
-    /// as long as somebody likes to write: a thread of its own does it, so that a signal ends it.
+    /// Reads the next piece of `script` on a thread of its own, so that signals end the wait for it.
     ///
     /// # Errors
-    /// As for [`crate::script::read`]; `Cancelled` by a signal.
-    pub(crate) fn read_script(&mut self, source: arguments::Source) -> Result<Script> {
+    /// As for [`Script::next_piece`]; `Cancelled` by a signal.
+    fn next_piece(&mut self, mut script: Script) -> Result<(Script, Option<Piece>)> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("sheaf-script".to_owned())
             .spawn(move || {
-                let _ = sender.send(script::read(&source)); // a signal may have come first
+                let piece = script.next_piece();
+                let _ = sender.send(piece.map(|piece| (script, piece))); // a signal may have come first
             })?;
         let mut interrupt = self.interrupt.clone();
         self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = interrupt.wait() => Err(interrupt.error()),
-                script = receiver => script.unwrap_or_else(|_| {
+                read = receiver => read.unwrap_or_else(|_| {
                     Err(SheafError::internal("the thread that reads a script ended"))
                 }),
             }

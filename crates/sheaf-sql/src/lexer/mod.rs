@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 pub use complete::{Completion, CompletionPlace, completion_place};
 pub use highlight::{TokenClass, highlight};
 pub use keywords::{KEYWORDS, is_keyword};
-use scan::{LexemeKind, scan};
+use scan::{LexemeKind, scan, scan_from};
 
 /// The byte ranges of a script's statements, without their semicolons, ascending; comments and
 /// white space before a statement belong to it. Empty statements are left out.
@@ -61,6 +61,33 @@ pub fn is_complete(text: &str) -> bool {
         }
     }
     is_complete
+}
+
+/// Where statements end in a text that grows line by line. Each look begins where the last one
+/// ended, so that reading a long statement takes time in proportion to its length.
+#[derive(Debug, Default)]
+pub struct StatementEnds {
+    /// Where the next look begins.
+    at: usize,
+}
+
+impl StatementEnds {
+    /// The end of the last statement that has become complete: the byte behind its semicolon.
+    /// `text` is that of the last call with whole lines behind it.
+    pub fn last_end(&mut self, text: &str) -> Option<usize> {
+        let mut end = None;
+        for lexeme in scan_from(text, self.at) {
+            if !lexeme.is_closed {
+                self.at = lexeme.range.start;
+                return end;
+            }
+            if lexeme.kind == LexemeKind::Semicolon {
+                end = Some(lexeme.range.end);
+            }
+            self.at = lexeme.range.end;
+        }
+        end
+    }
 }
 
 /// Whether a token of the engine's is the unquoted word `wanted`, in any case.

@@ -41,7 +41,11 @@ pub(super) struct Lexeme {
 
 /// All lexemes of `text`, in order, without gaps.
 pub(super) fn scan(text: &str) -> impl Iterator<Item = Lexeme> {
-    let mut at = 0;
+    scan_from(text, 0)
+}
+
+/// The lexemes of `text` from byte `at` on, where one starts.
+pub(super) fn scan_from(text: &str, mut at: usize) -> impl Iterator<Item = Lexeme> {
     std::iter::from_fn(move || {
         let rest = &text[at..];
         let first = rest.chars().next()?;
