@@ -190,7 +190,9 @@ pub(crate) static SQL_TOPICS: &[SqlTopic] = &[
         about: "ask a question",
         syntax: "    [WITH name AS (query), …]
     SELECT [DISTINCT [ON (…)]] expression [AS name], … | * [EXCLUDE | REPLACE | RENAME (…)]
-    FROM table | 'path' | read_csv('path', option => value) [JOIN … ON … | ASOF JOIN …]
+        | expression of COLUMNS(* | 'regex' | lambda name: …) [AS '\\0_name']
+    FROM table | 'path' | read_csv('path', option => value)
+    [JOIN … ON … | ASOF JOIN … ON … | POSITIONAL JOIN …]
     [WHERE …] [GROUP BY … | ALL] [HAVING …] [QUALIFY …]
     [ORDER BY … | ALL] [LIMIT n [OFFSET m]] [USING SAMPLE …]",
     },
@@ -202,7 +204,9 @@ pub(crate) static SQL_TOPICS: &[SqlTopic] = &[
     SqlTopic {
         name: "PIVOT",
         about: "turn values into columns, or (UNPIVOT) columns into rows",
-        syntax: "    FROM table PIVOT (aggregate FOR column IN (value, …))
+        syntax:
+            "    PIVOT table ON column, … [IN (value, …)] [USING aggregate, …] [GROUP BY column, …]
+    FROM table PIVOT (aggregate FOR column IN (value, … | ANY))
     FROM table UNPIVOT (value FOR name IN (column, …))",
     },
     SqlTopic {
@@ -232,6 +236,12 @@ pub(crate) static SQL_TOPICS: &[SqlTopic] = &[
         name: "CREATE VIEW",
         about: "give a query a name",
         syntax: "    CREATE [OR REPLACE] [TEMP] VIEW name AS query",
+    },
+    SqlTopic {
+        name: "PERSIST",
+        about: "keep a view's rows, in memory or on disk; again to refresh; UNPERSIST ends it",
+        syntax: "    PERSIST view | name AS query
+    UNPERSIST view",
     },
     SqlTopic {
         name: "CREATE EXTERNAL TABLE",

@@ -9,6 +9,8 @@
 //! | `a // b` | `a / b`: integers are divided without a rest |
 //! | `a ^@ b` | `starts_with(a, b)` |
 //! | `list && list` | `array_has_any` |
+//! | `'5' + 1` | `5 + 1`: a text constant is read as what stands beside it |
+//! | `[1.5] \|\| 2`, `[1] \|\| [1.5]` | lists of a type that holds both sides |
 //! | `row_number()`, `rank()`, … `OVER`, `approx_distinct(x)` | BIGINT, for which minus has a meaning, not UBIGINT |
 //! | `geomean(x)`, … | expressions of other aggregates |
 //!
@@ -17,14 +19,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, TimeUnit};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::string::expr_fn::starts_with;
-use datafusion::functions_nested::expr_fn::array_has_any;
+use datafusion::functions_nested::expr_fn::{
+    array_append, array_concat, array_has_any, array_prepend,
+};
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawAggregateExpr, RawBinaryExpr, RawWindowExpr,
 };
+use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, Operator, WindowFunctionDefinition, cast, lit,
 };
@@ -151,21 +156,107 @@ fn plan(
             let (text, prefix) = sides();
             Some(starts_with(text, prefix))
         }
+        Op::StringConcat => concat_lists(expr, left, right),
         Op::PGOverlap if is_list(left) || is_list(right) => {
             let (left, right) = sides();
             Some(array_has_any(left, right))
         }
-        op => {
-            let op = comparison(op)?;
-            let (left, right) = match (is_date(left), is_date(right)) {
-                (true, false) => (expr.left.clone(), as_date(&expr.right, schema)?),
-                (false, true) => (as_date(&expr.left, schema)?, expr.right.clone()),
-                (false, false) => (as_date(&expr.left, schema)?, as_date(&expr.right, schema)?),
-                (true, true) => return None,
-            };
-            Some(binary(left, op, right))
-        }
+        op => match arithmetic(op) {
+            Some(op) => with_text(expr, op, left, right),
+            None => compare_dates(expr, comparison(op)?, left, right, schema),
+        },
     }
+}
+
+/// A number beside a text constant.
+fn with_text(
+    expr: &RawBinaryExpr,
+    op: Operator,
+    left: &DataType,
+    right: &DataType,
+) -> Option<Expr> {
+    let (left_side, right_side) = match (left.is_numeric(), right.is_numeric()) {
+        (true, false) => (expr.left.clone(), number(&expr.right, left)?),
+        (false, true) => (number(&expr.left, right)?, expr.right.clone()),
+        _ => return None,
+    };
+    Some(binary(left_side, op, right_side))
+}
+
+fn compare_dates(
+    expr: &RawBinaryExpr,
+    op: Operator,
+    left: &DataType,
+    right: &DataType,
+    schema: &DFSchema,
+) -> Option<Expr> {
+    let (left, right) = match (is_date(left), is_date(right)) {
+        (true, false) => (expr.left.clone(), as_date(&expr.right, schema)?),
+        (false, true) => (as_date(&expr.left, schema)?, expr.right.clone()),
+        (false, false) => (as_date(&expr.left, schema)?, as_date(&expr.right, schema)?),
+        (true, true) => return None,
+    };
+    Some(binary(left, op, right))
+}
+
+fn arithmetic(op: &BinaryOperator) -> Option<Operator> {
+    Some(match op {
+        BinaryOperator::Plus => Operator::Plus,
+        BinaryOperator::Minus => Operator::Minus,
+        BinaryOperator::Multiply => Operator::Multiply,
+        BinaryOperator::Divide => Operator::Divide,
+        BinaryOperator::Modulo => Operator::Modulo,
+        _ => return None,
+    })
+}
+
+/// A text constant as the number that it is beside a number of type `beside`: of the same type, as
+/// PostgreSQL has it, where a decimal keeps all of its digits.
+fn number(constant: &Expr, beside: &DataType) -> Option<Expr> {
+    let Expr::Literal(value, _) = constant else {
+        return None;
+    };
+    let text = value.try_as_str()??;
+    let data_type = match beside {
+        DataType::Decimal128(..) | DataType::Decimal256(..) => decimal_of(text),
+        _ => None,
+    };
+    let data_type = data_type.unwrap_or_else(|| beside.clone());
+    Some(cast(constant.clone(), data_type))
+}
+
+/// The decimal type that has just the digits of `text`.
+fn decimal_of(text: &str) -> Option<DataType> {
+    let digits = text.trim().trim_start_matches(['+', '-']);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let mut bytes = whole.bytes().chain(fraction.bytes());
+    let digit_count = whole.len() + fraction.len();
+    let is_decimal = bytes.all(|byte| byte.is_ascii_digit())
+        && (1..=usize::from(DECIMAL128_MAX_PRECISION)).contains(&digit_count);
+    let precision = u8::try_from(digit_count).ok()?;
+    let scale = i8::try_from(fraction.len()).ok()?;
+    is_decimal.then_some(DataType::Decimal128(precision, scale))
+}
+
+/// Lists of numbers put together, or a list and a number, of different types.
+fn concat_lists(expr: &RawBinaryExpr, left: &DataType, right: &DataType) -> Option<Expr> {
+    let item = |data_type: &DataType| match data_type {
+        DataType::List(item) | DataType::LargeList(item) => item.data_type().clone(),
+        other => other.clone(),
+    };
+    let (left_item, right_item) = (item(left), item(right));
+    if left_item == right_item || !left_item.is_numeric() || !right_item.is_numeric() {
+        return None;
+    }
+    let common = type_union_resolution(&[left_item, right_item])?;
+    let list = DataType::List(Arc::new(Field::new_list_field(common.clone(), true)));
+    let (left_side, right_side) = (expr.left.clone(), expr.right.clone());
+    Some(match (is_list(left), is_list(right)) {
+        (true, true) => array_concat(vec![cast(left_side, list.clone()), cast(right_side, list)]),
+        (true, false) => array_append(cast(left_side, list), cast(right_side, common)),
+        (false, true) => array_prepend(cast(left_side, common), cast(right_side, list)),
+        (false, false) => return None,
+    })
 }
 
 fn comparison(op: &BinaryOperator) -> Option<Operator> {

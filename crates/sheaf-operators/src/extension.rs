@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode};
+use datafusion::logical_expr::{LogicalPlan, UserDefinedLogicalNode, UserDefinedLogicalNodeCore};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 
 use crate::asof::{AsofJoinExec, AsofJoinNode};
+use crate::positional::{PositionalJoinExec, PositionalJoinNode};
 use crate::sample::{SampleExec, SampleNode};
 use crate::shared::{SharedExec, SharedNode};
 
@@ -49,6 +50,18 @@ impl ExtensionPlanner for SheafExtensionPlanner {
             let exec = SharedExec::new(Arc::clone(input), shared.run());
             return Ok(Some(Arc::new(exec)));
         }
+        if let Some(join) = node.as_any().downcast_ref::<PositionalJoinNode>() {
+            let [left, right] = physical_inputs else {
+                return internal_err!("a positional join has two inputs");
+            };
+            let schema = UserDefinedLogicalNodeCore::schema(join).inner();
+            let exec = PositionalJoinExec::try_new(
+                Arc::clone(left),
+                Arc::clone(right),
+                Arc::clone(schema),
+            )?;
+            return Ok(Some(Arc::new(exec)));
+        }
         if let Some(join) = node.as_any().downcast_ref::<AsofJoinNode>() {
             let ([left, right], [left_plan, right_plan]) = (physical_inputs, logical_inputs) else {
                 return internal_err!("an ASOF join has two inputs");
@@ -72,9 +85,7 @@ impl ExtensionPlanner for SheafExtensionPlanner {
                 pair(join.at())?,
                 join.direction(),
                 join.kind(),
-                Arc::clone(
-                    datafusion::logical_expr::UserDefinedLogicalNodeCore::schema(join).inner(),
-                ),
+                Arc::clone(UserDefinedLogicalNodeCore::schema(join).inner()),
             )?;
             return Ok(Some(Arc::new(exec)));
         }

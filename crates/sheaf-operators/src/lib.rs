@@ -4,7 +4,7 @@
 //! - [`rewrite()`] turns syntax trees the planner would refuse (`SELECT * RENAME`, `ASOF JOIN` in a
 //!   chain of joins, `ORDER BY ALL` over expressions) into trees it passes on to …
 //! - … [`relation_planners`], which plan relations of a FROM clause into logical plans: PIVOT,
-//!   UNPIVOT, samples, ASOF joins, `UNNEST … WITH ORDINALITY`;
+//!   UNPIVOT, samples, ASOF and positional joins, `UNNEST … WITH ORDINALITY`;
 //! - [`extension_planners`] turn the logical nodes of ours ([`sample::SampleNode`],
 //!   [`asof::AsofJoinNode`], [`shared::SharedNode`]) into physical operators.
 //!
@@ -21,6 +21,7 @@ mod extension;
 pub mod hash_join;
 pub mod nested_loop_join;
 pub mod planners;
+pub mod positional;
 pub mod rewrite;
 pub mod sample;
 pub mod shared;
@@ -34,4 +35,4 @@ pub mod window;
 pub(crate) use counted::counted;
 pub use extension::{SheafExtensionPlanner, extension_planners};
 pub use planners::relation_planners;
-pub use rewrite::rewrite;
+pub use rewrite::{is_positional_marker, rewrite};

@@ -12,6 +12,7 @@ mod catalog;
 mod explain;
 mod held_table;
 mod names;
+mod persisted;
 mod planner;
 mod result;
 mod session;

@@ -28,7 +28,7 @@ pub use datafusion::sql::sqlparser::ast;
 pub use dialect::SheafDialect;
 pub use parse::{parse, parse_expression};
 pub use relation::{AsofJoin, AsofKeys, asof_join, path_of};
-pub use rewrite::{ASOF_INNER, ASOF_LEFT};
+pub use rewrite::{ASOF_INNER, ASOF_LEFT, PIVOT_KEYS, POSITIONAL};
 pub use statement::{
     CopySource, Described, DropKind, ExplainFormat, ExternalTable, PartitionColumn, Statement,
     StatementKind,

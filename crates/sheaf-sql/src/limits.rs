@@ -11,6 +11,8 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 use sheaf_base::error::Position;
 use sheaf_base::{Result, SheafError};
 
+use crate::rewrite::positional;
+
 /// The longest statement. Its tokens need about a hundred times that in the worst case.
 pub const STATEMENT_BYTES_MAX: usize = 4 << 20;
 
@@ -195,6 +197,7 @@ impl Level {
             | Keyword::NOT => self.depth += 1,
             // Of `FROM t PIVOT (…) PIVOT (…)`, each holds what stands before it.
             Keyword::PIVOT | Keyword::UNPIVOT => self.depth += QUERY_LEVELS,
+            _ if positional::is_start(tokens, index) => self.nested_relations += 1,
             _ => {}
         }
     }
@@ -220,7 +223,7 @@ impl Level {
             (
                 self.nested_relations,
                 NESTED_RELATIONS_MAX,
-                "set operations or ASOF joins in a row",
+                "set operations, ASOF or positional joins in a row",
             ),
         ];
         match limits.iter().find(|(found, max, _)| found > max) {

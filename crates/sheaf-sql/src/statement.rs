@@ -76,6 +76,18 @@ pub enum StatementKind {
         /// Gone with the session.
         temporary: bool,
     },
+    /// `PERSIST view`, or `PERSIST name AS query`, which makes the view too.
+    Persist {
+        /// The view's name.
+        name: ObjectName,
+        /// What a new view stands for.
+        query: Option<Box<Query>>,
+    },
+    /// `UNPERSIST view`.
+    Unpersist {
+        /// The view's name.
+        name: ObjectName,
+    },
     /// `DROP TABLE|VIEW …`.
     Drop {
         /// Tables or views.

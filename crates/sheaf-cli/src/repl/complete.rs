@@ -30,6 +30,8 @@ const STATEMENT_WORDS: &[&str] = &[
     "COPY",
     "CREATE",
     "DROP",
+    "PERSIST",
+    "UNPERSIST",
     "EXPLAIN",
     "SET",
     "RESET",

@@ -9,6 +9,7 @@ mod cte;
 mod order_by_all;
 mod ordinality;
 mod pivot;
+mod positional;
 mod rename;
 mod sample;
 mod series;
@@ -25,12 +26,15 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{TableAlias, TableFactor};
 use sheaf_base::SheafError;
 
+pub use pivot::PIVOT_COLUMNS_MAX;
+
 /// The relation planners, in the order in which they are asked.
 #[must_use]
 pub fn relation_planners() -> Vec<Arc<dyn RelationPlanner>> {
     vec![
         Arc::new(sample::SamplePlanner),
         Arc::new(asof::AsofPlanner),
+        Arc::new(positional::PositionalPlanner),
         Arc::new(pivot::PivotPlanner),
         Arc::new(unpivot::UnpivotPlanner),
         Arc::new(series::SeriesPlanner),

@@ -1,9 +1,10 @@
 //! `PIVOT (aggregate [AS a], … FOR column IN (value [AS name], …))`: rows become columns.
 //!
 //! Each aggregate is computed once for each value, with `FILTER (WHERE column = value)`, grouped by
-//! all columns which neither the aggregates nor FOR mention: one pass over the input, and memory
-//! for the groups only. Names follow DuckDB: `value`, or `value_a` if there are several aggregates
-//! or the one has an alias. Values must be listed: a plan's columns are known before it runs.
+//! the columns of GROUP BY, or else by all which neither the aggregates nor FOR mention: one pass
+//! over the input, and memory for the groups only. Names follow DuckDB: `value`, or `value_a` if
+//! there are several aggregates or the one has an alias. Values must be listed by now: a plan's
+//! columns are known before it runs.
 
 use std::collections::HashSet;
 
@@ -13,13 +14,17 @@ use datafusion::logical_expr::planner::{
     RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::sql::sqlparser::ast::{self, ExprWithAlias, PivotValueSource, TableFactor, Value};
+use datafusion::sql::sqlparser::ast::{
+    self, ExprWithAlias, FunctionArg, FunctionArgExpr, PivotValueSource, TableFactor, Value,
+};
 use sheaf_base::SheafError;
+use sheaf_sql::PIVOT_KEYS;
 
 use super::{pass, planned, wrong, wrong_with_hint};
+use crate::rewrite::is_called;
 
 /// More pivoted columns than anybody reads; a bound for the size of plans.
-const PIVOT_COLUMNS_MAX: usize = 10_000;
+pub const PIVOT_COLUMNS_MAX: usize = 10_000;
 
 /// Plans PIVOT.
 #[derive(Debug)]
@@ -33,7 +38,7 @@ impl RelationPlanner for PivotPlanner {
     ) -> Result<RelationPlanning> {
         let TableFactor::Pivot {
             table,
-            aggregate_functions,
+            mut aggregate_functions,
             value_column,
             value_source,
             default_on_null,
@@ -48,6 +53,12 @@ impl RelationPlanner for PivotPlanner {
             .into_iter()
             .map(|column| context.sql_to_expr(column, input.schema()))
             .collect::<Result<Vec<_>>>()?;
+        let groups = take_groups(&mut aggregate_functions)
+            .map(|groups| {
+                let plan = |group| context.sql_to_expr(group, input.schema());
+                groups.into_iter().map(plan).collect::<Result<Vec<_>>>()
+            })
+            .transpose()?;
         let aggregates = plan_aggregates(aggregate_functions, input.schema(), context)?;
         let values = values
             .into_iter()
@@ -56,7 +67,8 @@ impl RelationPlanner for PivotPlanner {
         let default = default_on_null
             .map(|default| context.sql_to_expr(default, &DFSchema::empty()))
             .transpose()?;
-        let plan = pivot(input, &keys, &aggregates, &values, default.as_ref())?;
+        let groups = groups.unwrap_or_else(|| other_columns(&input, &keys, &aggregates));
+        let plan = pivot(input, groups, &aggregates, &values, default.as_ref())?;
         Ok(planned(plan, alias))
     }
 }
@@ -83,6 +95,41 @@ fn listed(source: PivotValueSource) -> Result<Vec<ExprWithAlias>> {
                 .into())
         }
     }
+}
+
+/// The columns of GROUP BY, which stand among the aggregates.
+fn take_groups(aggregates: &mut Vec<ExprWithAlias>) -> Option<Vec<ast::Expr>> {
+    let position = aggregates
+        .iter()
+        .position(|aggregate| match &aggregate.expr {
+            ast::Expr::Function(function) => is_called(&function.name, PIVOT_KEYS),
+            _ => false,
+        })?;
+    let ast::Expr::Function(function) = aggregates.remove(position).expr else {
+        return None;
+    };
+    let ast::FunctionArguments::List(list) = function.args else {
+        return None;
+    };
+    let keys = list.args.into_iter().filter_map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    });
+    let keys: Vec<ast::Expr> = keys.collect();
+    // GROUP BY ALL is what is done without it.
+    (!keys.is_empty()).then_some(keys)
+}
+
+/// The columns which neither the aggregates nor FOR mention.
+fn other_columns(input: &LogicalPlan, keys: &[Expr], aggregates: &[Aggregate]) -> Vec<Expr> {
+    let used: HashSet<Column> = keys
+        .iter()
+        .chain(aggregates.iter().map(|aggregate| &aggregate.expr))
+        .flat_map(|expr| expr.column_refs().into_iter().cloned())
+        .collect();
+    let columns = input.schema().columns().into_iter();
+    let others = columns.filter(|column| !used.contains(column));
+    others.map(Expr::Column).collect()
 }
 
 fn plan_aggregates(
@@ -174,7 +221,7 @@ fn value_name(expr: &ast::Expr) -> String {
 
 fn pivot(
     input: LogicalPlan,
-    keys: &[Expr],
+    groups: Vec<Expr>,
     aggregates: &[Aggregate],
     values: &[PivotValue],
     default: Option<&Expr>,
@@ -184,18 +231,9 @@ fn pivot(
             "PIVOT makes more than {PIVOT_COLUMNS_MAX} columns"
         )));
     }
-    let used: HashSet<Column> = keys
-        .iter()
-        .chain(aggregates.iter().map(|aggregate| &aggregate.expr))
-        .flat_map(|expr| expr.column_refs().into_iter().cloned())
-        .collect();
-    let groups: Vec<Expr> = input
-        .schema()
-        .columns()
-        .into_iter()
-        .filter(|column| !used.contains(column))
-        .map(Expr::Column)
-        .collect();
+    if groups.is_empty() && (aggregates.is_empty() || values.is_empty()) {
+        return Err(wrong("PIVOT finds no values and no columns to group by"));
+    }
     let mut names = HashSet::new();
     let mut pivoted = Vec::new();
     let mut pivoted_names = Vec::new();

@@ -15,6 +15,7 @@ mod cte;
 mod lateral;
 mod named_windows;
 mod order_by_all;
+mod positional;
 mod rename;
 pub(crate) mod reserved;
 mod row_subqueries;
@@ -31,6 +32,8 @@ use sheaf_base::{Result, SheafError};
 
 pub(crate) use asof::is_asof;
 pub(crate) use lateral::is_called;
+pub(crate) use positional::is_positional;
+pub use positional::is_positional_marker;
 
 /// Rewrites every query inside `node` (a statement, a query, an expression, a relation).
 ///
@@ -69,6 +72,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        select.from.iter_mut().for_each(positional::nest);
         control(lateral::mark(&mut select.from))?;
         for relation in &mut select.from {
             small_forms::name_the_side(relation);
@@ -89,6 +93,7 @@ impl VisitorMut for Rewriter {
             table_with_joins, ..
         } = factor
         {
+            positional::nest(table_with_joins);
             control(lateral::mark_joins(&mut table_with_joins.joins))?;
             small_forms::name_the_side(table_with_joins);
             asof::nest(table_with_joins);

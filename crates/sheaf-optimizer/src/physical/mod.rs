@@ -8,6 +8,7 @@ pub mod hash_join;
 pub mod nested_loop_join;
 pub mod partitioned_aggregate;
 pub mod sort;
+pub mod source_order;
 #[cfg(test)]
 mod tests;
 pub mod window;
@@ -39,6 +40,7 @@ pub use hash_join::HashJoinRule;
 pub use nested_loop_join::NestedLoopJoinRule;
 pub use partitioned_aggregate::PartitionedAggregateRule;
 pub use sort::SortRule;
+pub use source_order::SourceOrderRule;
 pub use window::WindowRule;
 
 /// The physical rules, in the order in which they run.
@@ -60,6 +62,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(WindowTopN::new()),
         // Adds the sorts and repartitions that operators require.
         Arc::new(EnsureRequirements::new()),
+        // Ours. Takes repartitions away below positional joins, once they are all there.
+        Arc::new(SourceOrderRule),
         Arc::new(CombinePartialFinalAggregate::new()),
         Arc::new(OptimizeAggregateOrder::new()),
         Arc::new(ProjectionPushdown::new()),

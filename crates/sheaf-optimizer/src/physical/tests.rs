@@ -24,6 +24,7 @@ const OURS: &[&str] = &[
     "nested_loop_join",
     "sort",
     "window",
+    "source_order",
     "cooperative_join",
 ];
 

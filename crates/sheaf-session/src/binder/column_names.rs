@@ -12,6 +12,8 @@ use datafusion::sql::sqlparser::ast::{
     VisitMut, VisitorMut,
 };
 
+use super::columns;
+
 /// Names the computed columns of every SELECT in `statement`.
 pub(super) fn name_computed(statement: &mut ast::Statement) {
     let _ = statement.visit(&mut Namer);
@@ -88,6 +90,9 @@ fn name_items(select: &mut Select) {
 
 /// Expressions that stand for several columns, or bring names of their own.
 fn names_itself(expr: &Expr) -> bool {
+    if columns::is_in(expr) {
+        return true;
+    }
     match expr {
         Expr::Wildcard(_) | Expr::QualifiedWildcard(..) => true,
         // UNNEST of a struct gives a column a field.

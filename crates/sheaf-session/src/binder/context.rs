@@ -32,7 +32,8 @@ use crate::catalog::{Catalog, PUBLIC_SCHEMA};
 pub(super) struct BoundContext<'a> {
     state: &'a SessionState,
     catalog: &'a Catalog,
-    tables: HashMap<String, Arc<dyn TableSource>>,
+    options: Arc<ConfigOptions>,
+    tables: &'a HashMap<String, Arc<dyn TableSource>>,
     relation_planners: Vec<Arc<dyn RelationPlanner>>,
 }
 
@@ -43,14 +44,22 @@ pub(super) fn table_key(reference: &TableReference) -> String {
 }
 
 impl<'a> BoundContext<'a> {
-    pub(super) fn new(state: &'a SessionState, catalog: &'a Catalog, bound: Bound) -> Self {
+    pub(super) fn new(state: &'a SessionState, catalog: &'a Catalog, bound: &'a Bound) -> Self {
+        let calls = Arc::clone(&bound.calls);
         let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
-            vec![Arc::new(CallPlanner { calls: bound.calls })];
+            vec![Arc::new(CallPlanner { calls })];
         relation_planners.extend(state.relation_planners().iter().cloned());
+        let mut options = Arc::clone(state.config_options());
+        if bound.keeps_order {
+            Arc::make_mut(&mut options)
+                .sql_parser
+                .enable_subquery_sort_elimination = false;
+        }
         Self {
             state,
             catalog,
-            tables: bound.tables,
+            options,
+            tables: &bound.tables,
             relation_planners,
         }
     }
@@ -58,7 +67,7 @@ impl<'a> BoundContext<'a> {
 
 /// Plans `read_*` calls from what the binder has opened.
 struct CallPlanner {
-    calls: HashMap<String, Arc<dyn TableSource>>,
+    calls: Arc<HashMap<String, Arc<dyn TableSource>>>,
 }
 
 impl std::fmt::Debug for CallPlanner {
@@ -175,7 +184,7 @@ impl ContextProvider for BoundContext<'_> {
     }
 
     fn options(&self) -> &ConfigOptions {
-        self.state.config_options()
+        &self.options
     }
 
     fn udf_names(&self) -> Vec<String> {

@@ -21,7 +21,8 @@ impl Binder<'_> {
         if columns.is_empty() {
             return Ok(None);
         }
-        let context = BoundContext::new(self.state, self.catalog, Bound::default());
+        let nothing = Bound::default();
+        let context = BoundContext::new(self.state, self.catalog, &nothing);
         let options = ParserOptions::from(&self.state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
         Ok(Some(Arc::new(planner.build_schema(columns.to_vec())?)))

@@ -7,22 +7,28 @@
 //! know of execution.
 
 mod arguments;
+mod build;
 mod column_names;
+mod columns;
 mod context;
 mod declared;
 mod literals;
 mod merged_columns;
 mod misplaced;
+mod outer_aggregates;
+mod pivots;
 mod references;
+mod scope;
 mod virtual_columns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
-use datafusion::common::TableReference;
+use datafusion::common::{DFSchemaRef, TableReference};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, cast, lit};
@@ -33,15 +39,18 @@ use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_files::{FileTable, ReadRequest};
+use sheaf_operators::is_positional_marker;
 use sheaf_optimizer::Numbers;
 use tokio::runtime::Handle;
 
+use self::build::select_all;
 use self::context::BoundContext;
 use self::references::{Reference, call_key, references};
 use self::virtual_columns::Wanted;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA, Relation, View};
 
 pub(crate) use self::declared::without_partition_columns;
+pub(crate) use self::pivots::refuse_unlisted as refuse_unlisted_pivots;
 pub(crate) use self::references::is_path;
 
 /// Views within views: deeper ones are refused, which also ends a view that reads itself.
@@ -55,7 +64,17 @@ pub(crate) struct Binder<'a> {
     partition_size: Option<ByteCount>,
     environment: &'a [(String, String)],
     io: &'a Handle,
+    reader: Option<&'a dyn ReadRows>,
     view_depth: usize,
+}
+
+/// Runs plans while a statement is bound: a PIVOT has to know its values.
+pub(crate) trait ReadRows: Send + Sync {
+    /// The rows of `plan`.
+    ///
+    /// # Errors
+    /// Those of running it.
+    fn read(&self, plan: LogicalPlan) -> BoxFuture<'_, Result<Vec<RecordBatch>>>;
 }
 
 /// A table that was opened.
@@ -85,8 +104,10 @@ pub(crate) struct Bound {
     hidden: HashMap<String, Vec<&'static str>>,
     /// By resolved table reference.
     tables: HashMap<String, Arc<dyn TableSource>>,
+    /// Whether the order of rows in sub-queries says what a positional join gives.
+    keeps_order: bool,
     /// By the text of the call.
-    calls: HashMap<String, Arc<dyn TableSource>>,
+    calls: Arc<HashMap<String, Arc<dyn TableSource>>>,
 }
 
 impl<'a> Binder<'a> {
@@ -103,29 +124,32 @@ impl<'a> Binder<'a> {
             partition_size,
             environment,
             io,
+            reader: None,
             view_depth: 0,
+        }
+    }
+
+    /// The binder of a statement that may read rows before it runs.
+    pub(crate) fn with_reader(self, reader: &'a dyn ReadRows) -> Self {
+        Self {
+            reader: Some(reader),
+            ..self
         }
     }
 
     /// Plans any statement that the engine's planner knows.
     pub(crate) fn plan(self, mut statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
         async move {
-            misplaced::check(&statement, self.state)?;
+            pivots::list_values(&mut statement, self).await?;
             column_names::name_computed(&mut statement);
+            outer_aggregates::lift(&mut statement, self.state)?;
+            misplaced::check(&statement, self.state)?;
             literals::mark_approximate(&mut statement);
             sheaf_operators::rewrite(&mut statement)?;
             let wanted = virtual_columns::mentioned(&statement);
             let bound = self.open_all(&statement, wanted).await?;
-            if wanted.any() {
-                virtual_columns::hide_from_wildcards(&mut statement, &|factor| {
-                    self.hidden_columns(factor, &bound)
-                });
-            }
-            merged_columns::merge(&mut statement, &|factor| self.columns_of(factor, &bound))?;
-            let context = BoundContext::new(self.state, self.catalog, bound);
-            let options = ParserOptions::from(&self.state.config_options().sql_parser);
-            let planner = SqlToRel::new_with_options(&context, options);
-            let plan = planner.sql_statement_to_plan(statement)?;
+            columns::expand(&mut statement, self, &bound)?;
+            let plan = self.plan_bound(statement, &bound)?;
             // Here already, so that whoever asks for the types of a plan gets the right ones; but
             // the types of parameters are those of their values.
             match plan.get_parameter_names()?.is_empty() {
@@ -134,6 +158,37 @@ impl<'a> Binder<'a> {
             }
         }
         .boxed()
+    }
+
+    /// Plans a statement whose tables are open and whose COLUMNS are expanded.
+    fn plan_bound(self, mut statement: ast::Statement, bound: &Bound) -> Result<LogicalPlan> {
+        if bound.hidden.values().any(|hidden| !hidden.is_empty()) {
+            virtual_columns::hide_from_wildcards(&mut statement, &|factor| {
+                self.hidden_columns(factor, bound)
+            });
+        }
+        merged_columns::merge(&mut statement, &|factor| self.columns_of(factor, bound))?;
+        let context = BoundContext::new(self.state, self.catalog, bound);
+        let options = ParserOptions::from(&self.state.config_options().sql_parser);
+        let planner = SqlToRel::new_with_options(&context, options);
+        Ok(planner.sql_statement_to_plan(statement)?)
+    }
+
+    /// The columns of a part of a statement whose tables are open.
+    fn schema_of(self, query: ast::Query, bound: &Bound) -> Result<DFSchemaRef> {
+        let statement = ast::Statement::Query(Box::new(query));
+        let plan = self.plan_bound(statement, bound)?;
+        Ok(Arc::clone(plan.schema()))
+    }
+
+    /// Reads what a plan gives before the statement runs.
+    async fn read(self, plan: LogicalPlan) -> Result<Vec<RecordBatch>> {
+        match self.reader {
+            Some(reader) => reader.read(plan).await,
+            None => Err(SheafError::unsupported(
+                "PIVOT needs its values listed where nothing may be read",
+            )),
+        }
     }
 
     /// Plans a query.
@@ -163,7 +218,8 @@ impl<'a> Binder<'a> {
     /// Turns a bare expression (a parameter of EXECUTE, an option) into an engine expression.
     pub(crate) fn plan_expression(self, mut expression: ast::Expr) -> Result<Expr> {
         literals::mark_approximate(&mut expression);
-        let context = BoundContext::new(self.state, self.catalog, Bound::default());
+        let nothing = Bound::default();
+        let context = BoundContext::new(self.state, self.catalog, &nothing);
         let options = ParserOptions::from(&self.state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
         let schema = datafusion::common::DFSchema::empty();
@@ -176,8 +232,12 @@ impl<'a> Binder<'a> {
 
     async fn open_all(self, statement: &ast::Statement, wanted: Wanted) -> Result<Bound> {
         let mut bound = Bound::default();
+        let mut calls = HashMap::new();
         for reference in references(statement) {
             match reference {
+                Reference::Name(name) if is_positional_marker(&name) => {
+                    bound.keeps_order = true;
+                }
                 Reference::Name(name) => {
                     let key = self.key_of(&name)?;
                     if bound.tables.contains_key(&key) {
@@ -193,18 +253,19 @@ impl<'a> Binder<'a> {
                     name,
                     arguments,
                 } => {
-                    if bound.calls.contains_key(&key) {
+                    if calls.contains_key(&key) {
                         continue;
                     }
                     if let Some(mut request) = arguments::read_request(&name, &arguments)? {
                         wanted.ask(&mut request);
                         let opened = Opened::files(self.open(&request).await?);
                         bound.hidden.insert(key.clone(), opened.hidden);
-                        bound.calls.insert(key, opened.source);
+                        calls.insert(key, opened.source);
                     }
                 }
             }
         }
+        bound.calls = Arc::new(calls);
         Ok(bound)
     }
 
@@ -238,6 +299,9 @@ impl<'a> Binder<'a> {
                 wanted.ask(&mut request);
                 return Ok(Some(Opened::files(self.open(&request).await?)));
             }
+            Some(Relation::View(View {
+                rows: Some(rows), ..
+            })) => rows,
             Some(Relation::View(view)) => self.open_view(reference.table(), view).await?,
         };
         Ok(Some(Opened::other(provider_as_source(provider))))
@@ -270,14 +334,17 @@ impl<'a> Binder<'a> {
             view_depth: self.view_depth + 1,
             ..self
         };
-        let plan = deeper
-            .plan_view(*view.query, &view.columns)
-            .await
-            .map_err(|e| {
-                e.with_context(format!("view \"{name}\""))
-                    .without_position()
-            })?;
+        let plan = deeper.plan_existing_view(name, &view).await?;
         Ok(Arc::new(ViewTable::new(plan, Some(view.text))))
+    }
+
+    /// Plans what a view stands for, whether or not its rows are kept.
+    pub(crate) async fn plan_existing_view(self, name: &str, view: &View) -> Result<LogicalPlan> {
+        let query = ast::Query::clone(&view.query);
+        self.plan_view(query, &view.columns).await.map_err(|e| {
+            e.with_context(format!("view \"{name}\""))
+                .without_position()
+        })
     }
 
     /// Plans the query of a view, with its columns renamed.
@@ -424,51 +491,4 @@ pub(crate) fn rename_columns(plan: LogicalPlan, columns: &[String]) -> Result<Lo
     Ok(LogicalPlanBuilder::from(plan)
         .project(renamed.collect::<Vec<_>>())?
         .build()?)
-}
-
-fn select_all(relation: ast::TableFactor) -> ast::Query {
-    use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
-    let select = ast::Select {
-        select_token: AttachedToken::empty(),
-        optimizer_hints: vec![],
-        distinct: None,
-        select_modifiers: None,
-        top: None,
-        top_before_distinct: false,
-        projection: vec![ast::SelectItem::Wildcard(
-            ast::WildcardAdditionalOptions::default(),
-        )],
-        exclude: None,
-        into: None,
-        from: vec![ast::TableWithJoins {
-            relation,
-            joins: vec![],
-        }],
-        lateral_views: vec![],
-        prewhere: None,
-        selection: None,
-        connect_by: vec![],
-        group_by: ast::GroupByExpr::Expressions(vec![], vec![]),
-        cluster_by: vec![],
-        distribute_by: vec![],
-        sort_by: vec![],
-        having: None,
-        named_window: vec![],
-        qualify: None,
-        window_before_qualify: false,
-        value_table_mode: None,
-        flavor: ast::SelectFlavor::Standard,
-    };
-    ast::Query {
-        with: None,
-        body: Box::new(ast::SetExpr::Select(Box::new(select))),
-        order_by: None,
-        limit_clause: None,
-        fetch: None,
-        locks: vec![],
-        for_clause: None,
-        settings: None,
-        format_clause: None,
-        pipe_operators: vec![],
-    }
 }

@@ -30,11 +30,6 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Whether any is mentioned.
-    pub(super) fn any(self) -> bool {
-        self.files || self.lines
-    }
-
     /// Asks for the columns.
     pub(super) fn ask(self, request: &mut ReadRequest) {
         request.virtual_columns = self.files;

@@ -3,7 +3,8 @@
 //! Paths need no catalogue; it holds views, external tables and registered tables, each under one
 //! name in the schema `public`, and shows them to the engine's `information_schema`. System tables
 //! live in the schema `sheaf` ([`crate::system`]). Knows nothing of statements or planning: a view
-//! is kept as a syntax tree and planned by the binder whenever it is read, so it sees new files.
+//! is kept as a syntax tree and planned by the binder whenever it is read, so it sees new files,
+//! unless it is persisted.
 
 mod provider;
 
@@ -18,6 +19,8 @@ use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::ReadRequest;
+
+use crate::persisted::PersistedRows;
 
 pub(crate) use provider::{CATALOG_NAME, PUBLIC_SCHEMA, catalog_list};
 
@@ -41,11 +44,13 @@ pub(crate) struct View {
     /// The statement that created it, for people.
     pub(crate) text: String,
     /// The query itself.
-    pub(crate) query: Box<ast::Query>,
+    pub(crate) query: Arc<ast::Query>,
     /// New names of its columns; empty means the query's own.
     pub(crate) columns: Vec<String>,
     /// Its columns when it was created, for `information_schema` and completion.
     pub(crate) schema: SchemaRef,
+    /// Its rows, if it is persisted; what reads it reads them then.
+    pub(crate) rows: Option<Arc<PersistedRows>>,
 }
 
 /// A named set of files.
@@ -61,6 +66,7 @@ impl Relation {
     /// What kind of relation it is, in `SHOW TABLES`'s words.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Self::View(View { rows: Some(_), .. }) => "persisted view",
             Self::View(_) => "view",
             Self::Files(_) => "external table",
             Self::Table(_) => "table",
@@ -70,6 +76,9 @@ impl Relation {
     /// Its columns, without reading anything.
     pub(crate) fn schema(&self) -> SchemaRef {
         match self {
+            Self::View(View {
+                rows: Some(rows), ..
+            }) => rows.schema(),
             Self::View(view) => Arc::clone(&view.schema),
             Self::Files(files) => Arc::clone(&files.schema),
             Self::Table(table) => table.schema(),
@@ -124,6 +133,27 @@ impl Catalog {
         }
         relations.insert(name.to_owned(), relation);
         Ok(true)
+    }
+
+    /// Gives rows to `view`, which is called `name`, or takes them away.
+    ///
+    /// # Errors
+    /// `UserInput` if the name stands for something else by now.
+    pub(crate) fn persist(
+        &self,
+        name: &str,
+        view: &View,
+        rows: Option<Arc<PersistedRows>>,
+    ) -> Result<()> {
+        match self.relations.write().get_mut(name) {
+            Some(Relation::View(current)) if Arc::ptr_eq(&current.query, &view.query) => {
+                current.rows = rows;
+                Ok(())
+            }
+            _ => Err(SheafError::user(format!(
+                "view \"{name}\" was dropped or replaced meanwhile"
+            ))),
+        }
     }
 
     /// Takes `name` away, if it is of the wanted kind.

@@ -92,12 +92,13 @@ impl SchemaProvider for PublicSchema {
         let Some(relation) = self.catalog.get(name) else {
             return Ok(None);
         };
+        let schema = relation.schema();
         let provider: Arc<dyn TableProvider> = match relation {
             Relation::Table(table) => table,
-            Relation::Files(files) => Arc::new(EmptyTable::new(files.schema)),
+            Relation::Files(_) => Arc::new(EmptyTable::new(schema)),
             // Only its columns and its text are asked for here.
             Relation::View(view) => {
-                let columns = Arc::new(EmptyTable::new(view.schema)) as Arc<dyn TableProvider>;
+                let columns = Arc::new(EmptyTable::new(schema)) as Arc<dyn TableProvider>;
                 let source = datafusion::datasource::provider_as_source(columns);
                 let plan = LogicalPlanBuilder::scan(name, source, None)?.build()?;
                 Arc::new(ViewTable::new(plan, Some(view.text)))

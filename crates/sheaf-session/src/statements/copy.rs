@@ -21,7 +21,7 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
         return Err(SheafError::internal("not a COPY"));
     };
     let state = running.session.state_for(running.query);
-    let binder = running.session.binder(&state);
+    let binder = running.binder(&state);
     let plan: LogicalPlan = match source {
         CopySource::Query(query) => binder.plan_query((**query).clone()).await?,
         CopySource::Table(name) => binder.plan_relation(table_factor(name.clone())).await?,

@@ -13,7 +13,9 @@ use sheaf_operators::stored::{StoredRows, StoredRowsWriter};
 use sheaf_sql::{DropKind, ExternalTable, StatementKind};
 
 use super::{Running, plan_with_parameters};
-use crate::binder::{normalize, table_reference, without_partition_columns};
+use crate::binder::{
+    normalize, refuse_unlisted_pivots, table_reference, without_partition_columns,
+};
 use crate::catalog::{ExternalFiles, IfExists, PUBLIC_SCHEMA, Relation, View};
 use crate::held_table::{HeldTable, holder_name};
 use crate::result::QueryResult;
@@ -32,23 +34,7 @@ pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<Q
     };
     let name = new_name(name)?;
     let columns: Vec<String> = columns.iter().map(normalize).collect();
-    let state = running.session.state_for(running.query);
-    let plan = running
-        .session
-        .binder(&state)
-        .plan_view((**query).clone(), &columns)
-        .await?;
-    if let Some(parameter) = plan.get_parameter_names()?.into_iter().min() {
-        return Err(SheafError::user(format!(
-            "a view cannot have a parameter ({parameter})"
-        )));
-    }
-    let view = View {
-        text: running.query.text().to_owned(),
-        query: query.clone(),
-        columns,
-        schema: Arc::new(plan.schema().as_arrow().clone()),
-    };
+    let (view, _) = new_view(&running, query, columns).await?;
     let if_exists = if_exists(*or_replace, *if_not_exists);
     running
         .session
@@ -56,6 +42,34 @@ pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<Q
         .catalog
         .put(&name, Relation::View(view), if_exists)?;
     Ok(running.done("CREATE VIEW"))
+}
+
+/// A view of `query`, planned once to see that it can be, and its plan.
+///
+/// # Errors
+/// Those of planning; `UserInput` if it has a parameter.
+pub(super) async fn new_view(
+    running: &Running<'_>,
+    query: &ast::Query,
+    columns: Vec<String>,
+) -> Result<(View, LogicalPlan)> {
+    refuse_unlisted_pivots(query)?;
+    let state = running.session.state_for(running.query);
+    let binder = running.binder(&state);
+    let plan = binder.plan_view(query.clone(), &columns).await?;
+    if let Some(parameter) = plan.get_parameter_names()?.into_iter().min() {
+        return Err(SheafError::user(format!(
+            "a view cannot have a parameter ({parameter})"
+        )));
+    }
+    let view = View {
+        text: running.query.text().to_owned(),
+        query: Arc::new(query.clone()),
+        columns,
+        schema: Arc::new(plan.schema().as_arrow().clone()),
+        rows: None,
+    };
+    Ok((view, plan))
 }
 
 pub(super) async fn external(running: Running<'_>, table: &ExternalTable) -> Result<QueryResult> {
@@ -72,7 +86,7 @@ pub(super) async fn external(running: Running<'_>, table: &ExternalTable) -> Res
         request.format = Some(decl);
     }
     let state = running.session.state_for(running.query);
-    let binder = running.session.binder(&state);
+    let binder = running.binder(&state);
     let declared = binder.declared_columns(&table.columns)?;
     let partitions = binder.partition_columns(&table.partitioned_by, declared.as_deref())?;
     request.schema = declared
@@ -119,27 +133,29 @@ pub(super) async fn table_as(running: Running<'_>, kind: &StatementKind) -> Resu
         return Ok(running.done("CREATE TABLE AS"));
     }
     let state = running.session.state_for(running.query);
-    let plan = running
-        .session
-        .binder(&state)
-        .plan_query((**query).clone())
-        .await?;
+    let plan = running.binder(&state).plan_query((**query).clone()).await?;
     let plan = plan_with_parameters(plan, running.parameters.clone())?;
-    let table = hold(&running, plan, &name).await?;
+    let rows = hold(&running, plan, holder_name(&name)).await?;
+    let table = HeldTable::new(&name, rows, running.session.engine());
     catalog.put(&name, Relation::Table(Arc::new(table)), if_exists)?;
     Ok(running.done("CREATE TABLE AS"))
 }
 
-/// Runs `plan` and keeps its rows; on an error, or when the query is told to stop, none stay.
-async fn hold(running: &Running<'_>, plan: LogicalPlan, name: &str) -> Result<HeldTable> {
+/// Runs `plan` and keeps its rows as those of `holder`; on an error, or when the query is told to
+/// stop, none stay.
+pub(super) async fn hold(
+    running: &Running<'_>,
+    plan: LogicalPlan,
+    holder: String,
+) -> Result<StoredRows> {
     let state = running.session.state_for(running.query);
     let engine = running.session.engine();
     let mut result = running.session.execute(plan, &state, running.query).await?;
-    let mut writer = StoredRowsWriter::new(holder_name(name), result.schema(), engine);
+    let mut writer = StoredRowsWriter::new(holder, result.schema(), engine);
     while let Some(batch) = result.next().await {
         writer.append(&batch?).await?;
     }
-    Ok(HeldTable::new(name, writer.finish().await?, engine))
+    Ok(writer.finish().await?)
 }
 
 /// An empty table with declared columns, for INSERT.
@@ -147,7 +163,6 @@ pub(super) fn empty_table(running: &Running<'_>, table: &ast::CreateTable) -> Re
     let name = new_name(&table.name)?;
     let state = running.session.state_for(running.query);
     let schema = running
-        .session
         .binder(&state)
         .declared_columns(&table.columns)?
         .ok_or_else(|| SheafError::user(format!("table \"{name}\" needs columns")))?;
@@ -182,7 +197,7 @@ pub(super) fn drop(
 }
 
 /// The name under which the catalogue keeps `name`.
-fn new_name(name: &ast::ObjectName) -> Result<String> {
+pub(super) fn new_name(name: &ast::ObjectName) -> Result<String> {
     let reference = table_reference(name)?;
     match reference.schema() {
         None | Some(PUBLIC_SCHEMA) => Ok(reference.table().to_owned()),

@@ -16,11 +16,7 @@ pub(super) async fn run(running: Running<'_>, described: &Described) -> Result<Q
         Described::Relation(factor) => relation(running, factor).await,
         Described::Query(query) => {
             let state = running.session.state_for(running.query);
-            let plan = running
-                .session
-                .binder(&state)
-                .plan_query((**query).clone())
-                .await?;
+            let plan = running.binder(&state).plan_query((**query).clone()).await?;
             columns(&running, plan.schema())
         }
     }
@@ -32,7 +28,6 @@ pub(super) async fn relation(
 ) -> Result<QueryResult> {
     let state = running.session.state_for(running.query);
     let plan = running
-        .session
         .binder(&state)
         .plan_relation(relation.clone())
         .await?;

@@ -65,7 +65,7 @@ async fn logical_plan(
     statement: &Statement,
     state: &SessionState,
 ) -> Result<LogicalPlan> {
-    let binder = running.session.binder(state);
+    let binder = running.binder(state);
     match &statement.kind {
         StatementKind::Query(query) => binder.plan_query((**query).clone()).await,
         StatementKind::Native(native) => binder.plan((**native).clone()).await,

@@ -5,6 +5,7 @@ mod create;
 mod describe;
 mod explain;
 mod native;
+mod persist;
 mod prepare;
 mod query;
 mod settings;
@@ -13,13 +14,18 @@ mod summarize;
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
+use futures::TryStreamExt;
 use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 use sheaf_runtime::Query;
 use sheaf_sql::{Statement, StatementKind};
 
+use crate::binder::{Binder, ReadRows};
 use crate::result::QueryResult;
 use crate::session::Session;
 
@@ -33,8 +39,28 @@ pub(crate) struct Running<'a> {
 }
 
 impl Running<'_> {
+    /// The binder of this statement.
+    fn binder<'a>(&'a self, state: &'a SessionState) -> Binder<'a> {
+        self.session.binder(state).with_reader(self)
+    }
+
     fn done(&self, tag: impl Into<String>) -> QueryResult {
         QueryResult::done(tag, Arc::clone(self.query))
+    }
+}
+
+impl ReadRows for Running<'_> {
+    fn read(&self, plan: LogicalPlan) -> BoxFuture<'_, Result<Vec<RecordBatch>>> {
+        async move {
+            let plan = plan_with_parameters(plan, self.parameters.clone())?;
+            let state = self.session.state_for(self.query);
+            let plan = state.create_physical_plan(&plan).await?;
+            let query = Arc::clone(self.query);
+            let engine = self.session.engine();
+            let rows = engine.execute_part(plan, state.task_ctx(), query)?;
+            Ok(rows.try_collect().await?)
+        }
+        .boxed()
     }
 }
 
@@ -64,6 +90,10 @@ async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryRe
         StatementKind::CreateView { .. } => create::view(running, &statement.kind).await,
         StatementKind::CreateExternalTable(table) => create::external(running, table).await,
         StatementKind::CreateTableAs { .. } => create::table_as(running, &statement.kind).await,
+        StatementKind::Persist { name, query } => {
+            persist::persist(running, name, query.as_deref()).await
+        }
+        StatementKind::Unpersist { name } => persist::unpersist(&running, name),
         StatementKind::Drop {
             what,
             names,

@@ -18,7 +18,7 @@ pub(super) async fn run(running: Running<'_>, statement: ast::Statement) -> Resu
     }
     let text = statement.to_string();
     let state = running.session.state_for(running.query);
-    let plan = running.session.binder(&state).plan(statement).await?;
+    let plan = running.binder(&state).plan(statement).await?;
     let plan = plan_with_parameters(plan, running.parameters)?;
     let verb = match &plan {
         LogicalPlan::Dml(dml) => match dml.op {

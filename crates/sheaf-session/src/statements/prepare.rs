@@ -64,7 +64,7 @@ pub(super) async fn execute(running: Running<'_>, kind: &StatementKind) -> Resul
         .with_config_options(std::sync::Arc::clone(state.config_options()))
         .build();
     let simplifier = ExprSimplifier::new(context);
-    let binder = running.session.binder(&state);
+    let binder = running.binder(&state);
     let values = parameters
         .iter()
         .map(|parameter| {

@@ -11,7 +11,7 @@ use crate::result::QueryResult;
 
 pub(super) async fn run(running: Running<'_>, query: ast::Query) -> Result<QueryResult> {
     let state = running.session.state_for(running.query);
-    let plan = running.session.binder(&state).plan_query(query).await?;
+    let plan = running.binder(&state).plan_query(query).await?;
     let plan = plan_with_parameters(plan, running.parameters)?;
     running.session.execute(plan, &state, running.query).await
 }

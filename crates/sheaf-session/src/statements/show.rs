@@ -49,7 +49,6 @@ pub(super) async fn partitions(
 ) -> Result<QueryResult> {
     let state = running.session.state_for(running.query);
     let table = running
-        .session
         .binder(&state)
         .open_files(relation)
         .await?

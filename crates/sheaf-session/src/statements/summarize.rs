@@ -42,7 +42,7 @@ const STATISTICS: [(Statistic, &str); 9] = [
 
 pub(super) async fn run(running: Running<'_>, described: &Described) -> Result<QueryResult> {
     let state = running.session.state_for(running.query);
-    let binder = running.session.binder(&state);
+    let binder = running.binder(&state);
     let input = match described {
         Described::Relation(relation) => binder.plan_relation((**relation).clone()).await?,
         Described::Query(query) => binder.plan_query((**query).clone()).await?,

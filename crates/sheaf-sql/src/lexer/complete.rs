@@ -49,6 +49,8 @@ const RELATION_WORDS: &[&str] = &[
     "INTO",
     "COPY",
     "VIEW",
+    "PERSIST",
+    "UNPERSIST",
     "UPDATE",
 ];
 

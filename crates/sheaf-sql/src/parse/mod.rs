@@ -7,6 +7,7 @@ mod copy;
 mod create;
 mod explain;
 mod failure;
+mod persist;
 mod prepare;
 mod relations;
 mod settings;
@@ -49,6 +50,8 @@ const STATEMENTS: &[(&str, ReadStatement)] = &[
     ("DESC", relations::read_describe),
     ("SUMMARIZE", relations::read_summarize),
     ("CANCEL", settings::read_cancel),
+    ("PERSIST", persist::read_persist),
+    ("UNPERSIST", persist::read_unpersist),
     ("PREPARE", prepare::read_prepare),
     ("EXECUTE", prepare::read_execute),
     ("DEALLOCATE", prepare::read_deallocate),

@@ -9,7 +9,8 @@
 //! - `PIVOT t ON …` and `UNPIVOT t ON …` as statements → table factors of a SELECT;
 //! - any sample's quantity gets its unit: `ROWS` or `PERCENT`;
 //! - `ASOF [LEFT] JOIN t ON|USING …` → the engine's `ASOF JOIN t MATCH_CONDITION (marker) ON …`,
-//!   read back by [`crate::asof_join`].
+//!   read back by [`crate::asof_join`];
+//! - `POSITIONAL JOIN t` → two joins, of a marker and of `t`.
 //!
 //! After parsing, on the tree ([`tree()`]):
 //!
@@ -23,6 +24,7 @@ mod balance;
 mod clauses;
 mod edits;
 mod pivot;
+pub(crate) mod positional;
 mod sample;
 mod tree;
 
@@ -30,6 +32,8 @@ use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use sheaf_base::Result;
 
 pub use asof::{ASOF_INNER, ASOF_LEFT};
+pub use pivot::PIVOT_KEYS;
+pub use positional::POSITIONAL;
 pub(crate) use tree::tree;
 
 /// Rewrites one statement's tokens.
@@ -39,5 +43,6 @@ pub(crate) use tree::tree;
 pub(crate) fn tokens(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     let tokens = pivot::rewrite(tokens);
     let tokens = asof::rewrite(tokens);
+    let tokens = positional::rewrite(tokens);
     clauses::rewrite(tokens)
 }

@@ -2,17 +2,21 @@
 //!
 //! | written | passed on |
 //! |---|---|
-//! | `PIVOT t ON c IN (v, …) USING a` | `SELECT * FROM t PIVOT (a FOR c IN (v, …))` |
-//! | `PIVOT t ON c IN (v, …) USING a GROUP BY k` | `SELECT k, a FILTER (WHERE c IS NOT DISTINCT FROM v) AS "v", … FROM t GROUP BY k` |
+//! | `PIVOT t ON c IN (v, …) USING a` | `SELECT * FROM t PIVOT (a FOR (c) IN (v, …))` |
+//! | `PIVOT t ON c, d` | `SELECT * FROM t PIVOT (count(*) FOR (c, d) IN (ANY))` |
+//! | `PIVOT t ON c USING a GROUP BY k` | `SELECT * FROM t PIVOT (a, __sheaf_pivot_keys(k) FOR (c) IN (ANY))` |
 //! | `UNPIVOT t ON a, b INTO NAME n VALUE v` | `SELECT * FROM t UNPIVOT (v FOR n IN (a, b))` |
 //!
-//! Without a list of values, `ANY` is passed on, whose planner says that the list is needed.
+//! For `ANY`, the session reads the values and lists them.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
+use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
 use super::edits::{keyword, word};
 use crate::lexer::is_word_token;
+
+/// The function whose arguments are the columns that a PIVOT groups by.
+pub const PIVOT_KEYS: &str = "__sheaf_pivot_keys";
 
 pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let Some(start) = (0..tokens.len()).find(|index| is_start(&tokens, *index)) else {
@@ -39,13 +43,22 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
 /// Whether a statement or a sub-query starts here with PIVOT or UNPIVOT.
 fn is_start(tokens: &[TokenWithSpan], index: usize) -> bool {
     let is_verb = matches!(keyword(tokens, index), Keyword::PIVOT | Keyword::UNPIVOT);
-    let is_first = index == 0
-        || tokens[index - 1].token == Token::LParen
-        || matches!(
-            keyword(tokens, index - 1),
-            Keyword::AS | Keyword::EXPLAIN | Keyword::ANALYZE
-        );
-    is_verb && is_first
+    if !is_verb {
+        return false;
+    }
+    let Some(before) = index.checked_sub(1) else {
+        return true;
+    };
+    match &tokens[before].token {
+        Token::LParen => true,
+        // Behind a table, what is written in FROM goes on with a parenthesis.
+        Token::RParen => tokens
+            .get(index + 1)
+            .is_some_and(|next| next.token != Token::LParen),
+        token => ["AS", "EXPLAIN", "ANALYZE", "DESCRIBE", "DESC", "SUMMARIZE"]
+            .iter()
+            .any(|word| is_word_token(token, word)),
+    }
 }
 
 fn depth_after(token: &Token, depth: usize) -> Option<usize> {
@@ -126,64 +139,21 @@ impl Statement<'_> {
             Some(within) => &self.tokens[within + 1..columns_end],
             None => &any,
         };
-        let mut all = match (group, within) {
-            (Some(group), Some(_)) => {
-                let keys = &self.tokens[group + 2..tail];
-                self.grouped(table, column, values, aggregates, keys)?
-            }
-            _ => {
-                let mut all = self.tokens_of([word("SELECT"), Token::Mul, word("FROM")]);
-                all.extend_from_slice(table);
-                all.extend(self.tokens_of([word("PIVOT"), Token::LParen]));
-                all.extend_from_slice(aggregates);
-                all.extend(self.tokens_of([word("FOR")]));
-                all.extend_from_slice(column);
-                all.extend(self.tokens_of([word("IN")]));
-                all.extend_from_slice(values);
-                all.extend(self.tokens_of([Token::RParen]));
-                all
-            }
-        };
-        all.extend_from_slice(&self.tokens[tail..]);
-        Some(all)
-    }
-
-    fn grouped(
-        &self,
-        table: &[TokenWithSpan],
-        column: &[TokenWithSpan],
-        values: &[TokenWithSpan],
-        aggregates: &[TokenWithSpan],
-        keys: &[TokenWithSpan],
-    ) -> Option<Vec<TokenWithSpan>> {
-        let values = values.get(1..values.len().checked_sub(1)?)?;
-        let aggregates: Vec<_> = items(aggregates).into_iter().map(aliased).collect();
-        let mut all = self.tokens_of([word("SELECT")]);
-        all.extend_from_slice(keys);
-        for (value, value_name) in items(values).into_iter().map(aliased) {
-            let value_name = value_name.unwrap_or_else(|| text(value));
-            for (aggregate, alias) in &aggregates {
-                let suffix = match alias {
-                    Some(alias) => Some(alias.clone()),
-                    None => (aggregates.len() > 1).then(|| text(aggregate)),
-                };
-                let name = match suffix {
-                    Some(suffix) => format!("{value_name}_{suffix}"),
-                    None => value_name.clone(),
-                };
-                all.extend(self.tokens_of([Token::Comma]));
-                all.extend_from_slice(aggregate);
-                all.extend(self.tokens_of([word("FILTER"), Token::LParen, word("WHERE")]));
-                all.extend_from_slice(column);
-                all.extend(self.tokens_of(["IS", "NOT", "DISTINCT", "FROM"].map(word)));
-                all.extend_from_slice(value);
-                all.extend(self.tokens_of([Token::RParen, word("AS"), quoted(name)]));
-            }
-        }
-        all.extend(self.tokens_of([word("FROM")]));
+        let mut all = self.tokens_of([word("SELECT"), Token::Mul, word("FROM")]);
         all.extend_from_slice(table);
-        all.extend(self.tokens_of([word("GROUP"), word("BY")]));
-        all.extend_from_slice(keys);
+        all.extend(self.tokens_of([word("PIVOT"), Token::LParen]));
+        all.extend_from_slice(aggregates);
+        if let Some(group) = group {
+            all.extend(self.tokens_of([Token::Comma, word(PIVOT_KEYS), Token::LParen]));
+            all.extend_from_slice(self.tokens.get(group + 2..tail)?);
+            all.extend(self.tokens_of([Token::RParen]));
+        }
+        all.extend(self.tokens_of([word("FOR"), Token::LParen]));
+        all.extend_from_slice(column);
+        all.extend(self.tokens_of([Token::RParen, word("IN")]));
+        all.extend_from_slice(values);
+        all.extend(self.tokens_of([Token::RParen]));
+        all.extend_from_slice(&self.tokens[tail..]);
         Some(all)
     }
 
@@ -217,42 +187,4 @@ impl Statement<'_> {
             .map(|token| TokenWithSpan::new(token, span))
             .collect()
     }
-}
-
-/// The parts between commas.
-fn items(tokens: &[TokenWithSpan]) -> Vec<&[TokenWithSpan]> {
-    let mut depth = 0;
-    tokens
-        .split(|token| {
-            depth = depth_after(&token.token, depth).unwrap_or(0);
-            depth == 0 && token.token == Token::Comma
-        })
-        .collect()
-}
-
-/// An item and its name, if it has one: `x AS name`.
-fn aliased(item: &[TokenWithSpan]) -> (&[TokenWithSpan], Option<String>) {
-    match item {
-        [value @ .., before, name] if is_word_token(&before.token, "AS") => {
-            (value, Some(text(std::slice::from_ref(name))))
-        }
-        _ => (item, None),
-    }
-}
-
-fn text(tokens: &[TokenWithSpan]) -> String {
-    let text = |token: &TokenWithSpan| match &token.token {
-        Token::SingleQuotedString(text) => text.clone(),
-        Token::Word(word) => word.value.clone(),
-        other => other.to_string(),
-    };
-    tokens.iter().map(text).collect()
-}
-
-fn quoted(name: String) -> Token {
-    Token::Word(Word {
-        value: name,
-        quote_style: Some('"'),
-        keyword: Keyword::NoKeyword,
-    })
 }

@@ -39,12 +39,12 @@ fn is_path(argument: &str) -> bool {
 
 /// `\dt [pattern]`.
 pub(super) fn tables(console: &mut Console, arguments: &str) -> Result<Outcome> {
-    list(console, arguments, |kind| kind != "view")
+    list(console, arguments, |kind| !kind.ends_with("view"))
 }
 
 /// `\dv [pattern]`.
 pub(super) fn views(console: &mut Console, arguments: &str) -> Result<Outcome> {
-    list(console, arguments, |kind| kind == "view")
+    list(console, arguments, |kind| kind.ends_with("view"))
 }
 
 fn list(console: &mut Console, arguments: &str, wanted: fn(&str) -> bool) -> Result<Outcome> {

@@ -6,6 +6,8 @@ use datafusion::sql::sqlparser::ast::{
     TableFactor, TableWithJoins,
 };
 
+use sheaf_operators::is_positional_marker;
+
 use super::{ColumnsOf, item_name, replace};
 use crate::binder::normalize;
 use crate::binder::virtual_columns::{merges_columns, visible_name};
@@ -199,6 +201,10 @@ impl Scope {
             self.relations.push(relation);
         }
         for join in &mut chain.joins {
+            if matches!(&join.relation, TableFactor::Table { name, .. } if is_positional_marker(name))
+            {
+                continue;
+            }
             let number = self.relations.len();
             let mut right = Relation::of(&mut join.relation, known, number)?;
             right.is_visible = !is_filter(&join.join_operator);
