@@ -9,7 +9,7 @@
 //!   [`asof::AsofJoinNode`], [`shared::SharedNode`]) into physical operators.
 //!
 //! Operators that replace the engine's, by physical rules of `sheaf-optimizer`, are here too
-//! ([`nested_loop_join`], [`sort`], [`window`]), and what they spill with ([`spill`]). The rows of created
+//! ([`filter`], [`nested_loop_join`], [`sort`], [`window`]), and what they spill with ([`spill`]). The rows of created
 //! tables are kept, and scanned, in [`stored`].
 //!
 //! This crate must not know of catalogues, files, sessions or settings.
@@ -18,6 +18,7 @@ pub mod aggregate;
 pub mod asof;
 mod counted;
 mod extension;
+pub mod filter;
 pub mod hash_join;
 pub mod nested_loop_join;
 pub mod planners;

@@ -4,6 +4,7 @@
 //! engine's own when that is upgraded.
 
 pub mod cooperative_join;
+pub mod filter;
 pub mod hash_join;
 pub mod nested_loop_join;
 pub mod partitioned_aggregate;
@@ -36,6 +37,7 @@ use datafusion::physical_optimizer::update_aggr_exprs::OptimizeAggregateOrder;
 use datafusion::physical_optimizer::window_topn::WindowTopN;
 
 pub use cooperative_join::CooperativeJoinRule;
+pub use filter::FilterRule;
 pub use hash_join::HashJoinRule;
 pub use nested_loop_join::NestedLoopJoinRule;
 pub use partitioned_aggregate::PartitionedAggregateRule;
@@ -84,6 +86,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(WindowRule),
         // Ours. After those that look for the engine's, and before top-k sorts get dynamic filters.
         Arc::new(SortRule),
+        // Ours. When projections and limits have been pushed into the filters that it replaces.
+        Arc::new(FilterRule),
         // Operators yield, so that Ctrl-C works.
         Arc::new(EnsureCooperative::new()),
         // Ours. Joins yield, too.

@@ -25,6 +25,7 @@ const OURS: &[&str] = &[
     "sort",
     "window",
     "source_order",
+    "filter",
     "cooperative_join",
 ];
 
