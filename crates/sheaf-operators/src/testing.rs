@@ -10,17 +10,21 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use datafusion::catalog::{MemTable, Session};
 use datafusion::common::Result;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::TaskContext;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::optimizer::Analyzer;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use sheaf_base::SheafError;
 use sheaf_sql::StatementKind;
+
+use crate::window::{WindowCallsRule, exclusion_marker};
 
 /// A session as tests need it.
 pub(crate) struct TestSession {
@@ -76,13 +80,15 @@ impl TestSession {
             .with_batch_size(batch_rows)
             .set_usize("datafusion.execution.sort_spill_reservation_bytes", 1024);
         let runtime = RuntimeEnvBuilder::new().with_memory_limit(memory_bytes, 1.0);
-        let state = SessionStateBuilder::new()
+        let mut state = SessionStateBuilder::new()
             .with_default_features()
             .with_config(config)
             .with_runtime_env(runtime.build_arc().unwrap())
             .with_query_planner(Arc::new(TestPlanner))
             .with_relation_planners(crate::relation_planners())
+            .with_analyzer_rule(Arc::new(WindowCallsRule))
             .build();
+        state.register_udf(exclusion_marker()).unwrap();
         Self { state }
     }
 
@@ -123,6 +129,14 @@ impl TestSession {
         schema
             .register_table(name.to_owned(), Arc::new(table))
             .unwrap();
+    }
+
+    /// The engine's own plan, without what our analyzer's rules make of it.
+    pub(crate) async fn plan_of_the_engine(&self, sql: &str) -> Arc<dyn ExecutionPlan> {
+        let state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_analyzer_rules(Analyzer::new().rules)
+            .build();
+        Self { state }.plan(sql).await.unwrap()
     }
 
     pub(crate) async fn plan(&self, sql: &str) -> Result<Arc<dyn ExecutionPlan>, SheafError> {

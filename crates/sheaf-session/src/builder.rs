@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::object_store::DefaultObjectStoreRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -168,5 +169,6 @@ fn session_state(
 /// Adds Sheaf's functions to the engine's, and carries the settings into the state.
 fn complete(state: &mut SessionState, settings: &Settings, engine: &EngineRuntime) -> Result<()> {
     sheaf_functions::register(state)?;
+    state.register_udf(sheaf_operators::window::exclusion_marker())?;
     apply_settings(settings, engine, state)
 }

@@ -7,7 +7,7 @@
 //! 2. each piece is tokenised by the engine's tokenizer, its places shifted so that they count
 //!    from the start of the script, and checked against the [`limits`];
 //! 3. `rewrite::tokens` turns forms which the engine's grammar lacks into ones it has (`FROM t`
-//!    alone, `USING SAMPLE`, DuckDB's `ASOF JOIN`);
+//!    alone, `USING SAMPLE`, DuckDB's `ASOF JOIN`, `EXCLUDE` in window frames);
 //! 4. `parse` reads Sheaf's own statements and hands expressions and queries to the engine's
 //!    parser with [`SheafDialect`];
 //! 5. `rewrite::tree` puts the result in the shape the session plans from.
@@ -28,7 +28,7 @@ pub use datafusion::sql::sqlparser::ast;
 pub use dialect::SheafDialect;
 pub use parse::{parse, parse_expression};
 pub use relation::{AsofJoin, AsofKeys, asof_join, path_of};
-pub use rewrite::{ASOF_INNER, ASOF_LEFT, PIVOT_KEYS, POSITIONAL};
+pub use rewrite::{ASOF_INNER, ASOF_LEFT, FRAME_EXCLUSION, PIVOT_KEYS, POSITIONAL};
 pub use statement::{
     CopySource, Described, DropKind, ExplainFormat, ExternalTable, PartitionColumn, Statement,
     StatementKind,

@@ -19,6 +19,8 @@ states! {
     DATA_EXCEPTION = "22000", "A value or a file is not what it should be.";
     DIVISION_BY_ZERO = "22012", "Division by zero.";
     NUMERIC_VALUE_OUT_OF_RANGE = "22003", "An arithmetic result does not fit its type.";
+    INVALID_FRAME_OFFSET = "22013", "A window frame whose offset is NULL or less than 0.";
+    INVALID_ARGUMENT_FOR_NTH_VALUE = "22016", "There is no row 0 in a window frame.";
     DATETIME_OVERFLOW = "22008", "A date, time or interval outside its range.";
     INVALID_ESCAPE_SEQUENCE = "22025", "A pattern whose escape character escapes nothing.";
     INVALID_TEXT_REPRESENTATION = "22P02", "A text is no value of the type it is cast to.";

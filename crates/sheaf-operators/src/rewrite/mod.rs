@@ -12,6 +12,7 @@ mod asof;
 mod build;
 mod calls;
 mod cte;
+mod frame_offsets;
 mod lateral;
 mod named_windows;
 mod order_by_all;
@@ -82,6 +83,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
+        control(frame_offsets::check(expr))?;
         small_forms::complete_access(expr);
         calls::call_functions(expr);
         control(row_subqueries::rewrite_expr(expr))?;

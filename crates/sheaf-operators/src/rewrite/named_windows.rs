@@ -9,6 +9,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
+use sheaf_sql::FRAME_EXCLUSION;
+
+use super::frame_offsets::check_window;
 
 /// Definitions refer to each other at most this deep; a circle is deeper.
 const DEPTH_MAX: usize = 32;
@@ -21,6 +24,11 @@ pub(super) fn define(query: &mut Query) -> Result<()> {
     let windows = std::mem::take(&mut select.named_window);
     if windows.is_empty() {
         return Ok(());
+    }
+    for window in &windows {
+        if let NamedWindowExpr::WindowSpec(spec) = &window.1 {
+            check_window(spec)?;
+        }
     }
     let Select {
         projection,
@@ -85,24 +93,39 @@ fn definition(name: &Ident, windows: &[NamedWindowDefinition], depth: usize) -> 
     }
 }
 
-/// What `spec` takes from the window it names: partitions, and the order if it has none.
+/// What `spec` takes from the window it names: partitions, the order if it has none, and the frame
+/// with what that leaves out.
 fn complete(spec: &mut WindowSpec, windows: &[NamedWindowDefinition], depth: usize) -> Result<()> {
     let Some(name) = spec.window_name.take() else {
         return Ok(());
     };
-    let base = definition(&name, windows, depth)?;
+    let mut base = definition(&name, windows, depth)?;
+    let exclusion = take_exclusion(&mut spec.partition_by);
     if !spec.partition_by.is_empty() || !(spec.order_by.is_empty() || base.order_by.is_empty()) {
         return Err(SheafError::user(format!(
             "what window {name} says of PARTITION BY and ORDER BY cannot be said anew"
         ))
         .with_state(SqlState::WINDOWING_ERROR));
     }
-    spec.partition_by = base.partition_by;
     if spec.order_by.is_empty() {
         spec.order_by = base.order_by;
     }
     if spec.window_frame.is_none() {
         spec.window_frame = base.window_frame;
+    } else {
+        take_exclusion(&mut base.partition_by);
     }
+    spec.partition_by = base.partition_by;
+    spec.partition_by.extend(exclusion);
     Ok(())
+}
+
+/// The mark that a frame leaves rows out; it goes.
+fn take_exclusion(partition_by: &mut Vec<Expr>) -> Option<Expr> {
+    let is_mark = |expr: &Expr| match expr {
+        Expr::Function(function) => function.name.to_string() == FRAME_EXCLUSION,
+        _ => false,
+    };
+    let place = partition_by.iter().position(is_mark)?;
+    Some(partition_by.remove(place))
 }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, UInt64Array, new_empty_array};
+use arrow::array::{Array, ArrayRef, RecordBatch, UInt64Array, new_empty_array};
 use arrow::compute::{concat, take};
-use datafusion::common::{Result, internal_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::EmitTo;
 use datafusion::physical_expr::window::WindowExpr;
 
-use super::function::{Function, Need, Sorting};
+use super::function::{Aggregate, Function, Need, Sorting};
 use super::keys::KeyReader;
 use super::numbering::{Place, Stretch};
 
@@ -29,13 +29,11 @@ pub(super) fn evaluate_chunk(
     };
     let mut columns = Vec::with_capacity(functions.len());
     for function in functions {
-        columns.push(match function.need {
-            Need::Numbering(number) => Place::default().numbers(number, &stretches),
-            Need::Whole => match aggregate_all(function, rows, lengths)? {
-                Some(column) => column,
-                None => one_by_one(function.expr.as_ref(), rows, lengths)?,
-            },
-            _ => one_by_one(function.expr.as_ref(), rows, lengths)?,
+        let expr = function.expr.as_ref();
+        columns.push(match &function.need {
+            Need::Numbering(number) => Place::default().numbers(*number, &stretches),
+            Need::Whole(aggregate) => whole(aggregate, &expr.evaluate_args(rows)?, lengths)?,
+            _ => one_by_one(expr, rows, lengths)?,
         });
     }
     Ok(columns)
@@ -82,27 +80,41 @@ fn stretches(
     Ok(stretches)
 }
 
-/// An aggregate over each partition as over groups; `None` if it cannot be computed so.
-fn aggregate_all(
-    function: &Function,
-    rows: &RecordBatch,
-    lengths: &[usize],
-) -> Result<Option<ArrayRef>> {
-    let Some(aggregate) = function.aggregate().filter(|aggregate| {
-        aggregate.groups_accumulator_supported() && aggregate.order_bys().is_empty()
-    }) else {
-        return Ok(None);
+/// An aggregate over each partition, whose rows have `values`.
+fn whole(aggregate: &Aggregate, values: &[ArrayRef], lengths: &[usize]) -> Result<ArrayRef> {
+    let function = &aggregate.expr;
+    let values_of_partitions = if function.groups_accumulator_supported() {
+        let groups: Vec<usize> = groups(lengths).collect();
+        let (args, mask) = aggregate.split(values);
+        let mut accumulator = function.create_groups_accumulator()?;
+        accumulator.update_batch(args, &groups, mask.as_ref(), lengths.len())?;
+        accumulator.evaluate(EmitTo::All)?
+    } else {
+        let mut begin = 0;
+        let totals = lengths.iter().map(|length| {
+            let slice = |array: &ArrayRef| array.slice(begin, *length);
+            let rows: Vec<ArrayRef> = values.iter().map(slice).collect();
+            begin += length;
+            let mut accumulator = function.create_accumulator()?;
+            if let Some(args) = aggregate.counted(&rows)? {
+                accumulator.update_batch(&args)?;
+            }
+            accumulator.evaluate()
+        });
+        let totals = totals.collect::<Result<Vec<_>>>()?;
+        match totals.is_empty() {
+            true => new_empty_array(function.field().data_type()),
+            false => ScalarValue::iter_to_array(totals)?,
+        }
     };
-    let mut groups = Vec::with_capacity(rows.num_rows());
-    for (group, length) in lengths.iter().enumerate() {
-        groups.extend(std::iter::repeat_n(group, *length));
-    }
-    let args = function.expr.evaluate_args(rows)?;
-    let mut accumulator = aggregate.create_groups_accumulator()?;
-    accumulator.update_batch(&args, &groups, None, lengths.len())?;
-    let values = accumulator.evaluate(EmitTo::All)?;
-    let groups = UInt64Array::from_iter_values(groups.into_iter().map(|group| group as u64));
-    Ok(Some(take(&values, &groups, None)?))
+    let partitions = UInt64Array::from_iter_values(groups(lengths).map(|group| group as u64));
+    Ok(take(&values_of_partitions, &partitions, None)?)
+}
+
+/// The number of each row's partition.
+fn groups(lengths: &[usize]) -> impl Iterator<Item = usize> + '_ {
+    let groups = lengths.iter().enumerate();
+    groups.flat_map(|(group, length)| std::iter::repeat_n(group, *length))
 }
 
 /// The engine's evaluation of each partition.

@@ -24,7 +24,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, stream};
 
 use super::frames::FramesRun;
-use super::function::{Function, Need, Sorting};
+use super::function::{Function, Sorting};
 use super::run::{RunParts, WindowRun};
 
 /// Adds the columns of window functions to rows sorted by their PARTITION BY and ORDER BY.
@@ -40,7 +40,7 @@ pub struct WindowExec {
 
 impl WindowExec {
     /// An operator in the place of `engine`; `None` if that is no window operator, or one that
-    /// streams functions this one does not: with FILTER, with IGNORE NULLS.
+    /// streams functions this one does not know.
     #[must_use]
     pub fn in_place_of(engine: &Arc<dyn ExecutionPlan>) -> Option<Self> {
         if let Some(window) = engine.downcast_ref::<WindowAggExec>() {
@@ -49,16 +49,18 @@ impl WindowExec {
         let window = engine.downcast_ref::<BoundedWindowAggExec>()?;
         let is_sorted = matches!(window.input_order_mode, InputOrderMode::Sorted);
         let ours = Self::new(engine, window.window_expr())?;
-        let is_ours = ours.functions.iter().all(|f| f.need != Need::Partition);
+        let is_ours = ours.functions.iter().all(|f| !f.is_the_engines());
         (is_sorted && window.state_observer().is_none() && is_ours).then_some(ours)
     }
 
     fn new(engine: &Arc<dyn ExecutionPlan>, exprs: &[Arc<dyn WindowExpr>]) -> Option<Self> {
         let properties = PlanProperties::clone(engine.properties())
             .with_scheduling_type(SchedulingType::Cooperative);
+        let input = engine.children().first()?.schema();
+        let function = |expr| Function::new(expr, &input);
         Some(Self {
             engine: Arc::clone(engine),
-            functions: exprs.iter().map(Function::new).collect(),
+            functions: exprs.iter().map(function).collect(),
             sorting: Sorting::of(exprs.first()?.as_ref()),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -69,7 +71,7 @@ impl WindowExec {
         let all = |is_so: fn(&Function) -> bool| self.functions.iter().all(is_so);
         if all(Function::looks_back) {
             Mode::Streaming
-        } else if all(|f| !f.needs_rows()) || !all(|f| f.need != Need::Partition) {
+        } else if all(|f| !f.needs_rows()) || !all(|f| !f.is_the_engines()) {
             Mode::ByPartition
         } else {
             Mode::Frames

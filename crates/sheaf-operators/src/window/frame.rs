@@ -1,7 +1,8 @@
 //! Where the frame of a row begins and ends.
 //!
 //! Both ends only ever go forward as rows do, so each is found by a reader that goes along the
-//! partition once, or by counting.
+//! partition once, or by counting. What EXCLUDE leaves out lies between two ends of the same kind:
+//! it cuts the frame into pieces, each of which goes forward like a frame of its own.
 
 use arrow::array::ArrayRef;
 use arrow::compute::SortOptions;
@@ -10,6 +11,7 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
 use datafusion::physical_expr::window::WindowExpr;
 
+use super::exclude::Exclusion;
 use super::function::Sorting;
 use super::reader::Reader;
 use super::spool::Spool;
@@ -25,9 +27,29 @@ pub(super) struct CurrentRow<'a> {
     pub(super) index: usize,
 }
 
+/// Rows that are one after another: the first, and the one after the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Span {
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+/// The pieces of a frame: the rows before what is left out of it, the current one if that stays
+/// alone, and those after. Without EXCLUDE all are in the first.
+pub(super) type Pieces = [Span; 3];
+
 /// The frames of the rows of one partition.
 pub(super) struct Frame {
     start: Bound,
+    end: Bound,
+    exclusion: Exclusion,
+    /// The peers of the current row, if some are left out.
+    peers: Peers,
+}
+
+struct Peers {
+    group: u64,
+    begin: u64,
     end: Bound,
 }
 
@@ -61,16 +83,39 @@ enum Rule {
     },
 }
 
+impl Span {
+    pub(super) fn len(self) -> u64 {
+        self.end - self.start
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
 impl Frame {
     /// The frame of `expr`, over a partition sorted by `sorting`; `None` if a bound is none that
     /// is known here.
-    pub(super) fn of(expr: &dyn WindowExpr, sorting: &Sorting) -> Option<Self> {
+    pub(super) fn of(
+        expr: &dyn WindowExpr,
+        exclusion: Exclusion,
+        sorting: &Sorting,
+    ) -> Option<Self> {
         let frame = expr.get_window_frame();
         let options: Vec<SortOptions> = expr.order_by().iter().map(|key| key.options).collect();
         let bound = |bound, is_end| Bound::of(frame, bound, is_end, sorting, &options);
         Some(Self {
             start: bound(&frame.start_bound, false)?,
             end: bound(&frame.end_bound, true)?,
+            exclusion,
+            peers: Peers {
+                group: 0,
+                begin: 0,
+                end: match exclusion {
+                    Exclusion::Group | Exclusion::Ties => Bound::peers_end(sorting),
+                    Exclusion::NoOthers | Exclusion::CurrentRow => Bound::First,
+                },
+            },
         })
     }
 
@@ -79,25 +124,90 @@ impl Frame {
         matches!(self.start, Bound::First)
     }
 
-    /// The frame of `current`: its first row, and the row after its last, not less. `None` if that
-    /// cannot be told before more rows have come.
+    /// How many pieces there are at most.
+    pub(super) fn piece_count(&self) -> usize {
+        match self.exclusion {
+            Exclusion::NoOthers => 1,
+            _ => Pieces::default().len(),
+        }
+    }
+
+    /// The frame of `current`, each piece of which never goes back. `None` if it cannot be told
+    /// before more rows have come.
     pub(super) async fn of_row(
         &mut self,
         current: &CurrentRow<'_>,
         spool: &Spool,
-    ) -> Result<Option<(u64, u64)>> {
+    ) -> Result<Option<Pieces>> {
         let Some(end) = self.end.position(current, spool, true).await? else {
             return Ok(None);
         };
         let Some(start) = self.start.position(current, spool, false).await? else {
             return Ok(None);
         };
-        Ok(Some((start, end.max(start))))
+        let end = end.max(start);
+        let left_out = self.left_out(current, end, spool).await?;
+        Ok(left_out.map(|left_out| self.pieces(current.row, Span { start, end }, left_out)))
+    }
+
+    /// The rows around `current` that are left out, as far as they reach into a frame up to `end`.
+    async fn left_out(
+        &mut self,
+        current: &CurrentRow<'_>,
+        end: u64,
+        spool: &Spool,
+    ) -> Result<Option<Span>> {
+        let row = Span {
+            start: current.row,
+            end: current.row + 1,
+        };
+        if matches!(self.exclusion, Exclusion::NoOthers | Exclusion::CurrentRow) {
+            return Ok(Some(row));
+        }
+        if self.peers.group != current.group {
+            self.peers.group = current.group;
+            self.peers.begin = current.row;
+        }
+        let peers_end = match end <= row.end {
+            true => Some(row.end),
+            false => self.peers.end.position(current, spool, true).await?,
+        };
+        Ok(peers_end.map(|end| Span {
+            start: self.peers.begin,
+            end,
+        }))
+    }
+
+    fn pieces(&self, row: u64, frame: Span, left_out: Span) -> Pieces {
+        let Span { start, end } = frame;
+        if self.exclusion == Exclusion::NoOthers {
+            return [frame, Span::default(), Span::default()];
+        }
+        let (alone, is_kept) = match self.exclusion {
+            Exclusion::Ties => (row, (start..end).contains(&row)),
+            _ => (left_out.start, false),
+        };
+        let after = left_out.end.max(start);
+        [
+            Span {
+                start,
+                end: left_out.start.min(end).max(start),
+            },
+            Span {
+                start: alone,
+                end: alone + u64::from(is_kept),
+            },
+            Span {
+                start: after,
+                end: end.max(after),
+            },
+        ]
     }
 
     /// Rows before this one are not needed any more.
     pub(super) fn needed_from(&self) -> u64 {
-        self.start.needed_from().min(self.end.needed_from())
+        let ends = self.start.needed_from().min(self.end.needed_from());
+        ends.min(self.peers.end.needed_from())
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::{Result, ScalarValue};
@@ -14,7 +14,7 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::metrics::Time;
 use futures::StreamExt;
 use futures::stream::Fuse;
-use sheaf_runtime::memory::Holding;
+use sheaf_runtime::memory::{Grant, Holding};
 use tokio::task::coop::consume_budget;
 
 use super::frame::CurrentRow;
@@ -24,6 +24,9 @@ use super::keys::KeyReader;
 use super::reader::Reader;
 use super::run::RunParts;
 use super::spool::{Spool, SpoolMeans};
+
+/// Bytes of one function's values that wait for those of others, or to be put out; one value more.
+const VALUES_BYTES_MAX: usize = 1024 * 1024;
 
 /// A running window node.
 pub(super) struct FramesRun {
@@ -40,6 +43,8 @@ pub(super) struct FramesRun {
     partition: Option<Partition>,
     ready: Vec<RecordBatch>,
     ready_rows: usize,
+    /// Bytes of the columns added to them.
+    ready_bytes: usize,
     /// Rows being put out, and where the next batch of them begins.
     output: Option<(RecordBatch, usize)>,
     is_done: bool,
@@ -67,6 +72,7 @@ impl FramesRun {
             partition: None,
             ready: Vec::new(),
             ready_rows: 0,
+            ready_bytes: 0,
             output: None,
             is_done: false,
         }
@@ -80,7 +86,7 @@ impl FramesRun {
             }
             consume_budget().await;
             if self.advance().await? {
-                if self.ready_rows >= self.batch_rows {
+                if self.ready_rows >= self.batch_rows || self.ready_bytes >= VALUES_BYTES_MAX {
                     self.put_out()?;
                 }
                 continue;
@@ -169,6 +175,8 @@ impl FramesRun {
         let elapsed = self.elapsed.clone();
         let _timer = elapsed.timer();
         if let Some((rows, columns)) = partition.advance(&self.functions).await? {
+            let added = columns.iter().map(|column| column.get_array_memory_size());
+            self.ready_bytes += added.sum::<usize>();
             let mut arrays = rows.columns().to_vec();
             arrays.extend(columns);
             let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
@@ -187,7 +195,7 @@ impl FramesRun {
 
     fn put_out(&mut self) -> Result<()> {
         let ready = std::mem::take(&mut self.ready);
-        self.ready_rows = 0;
+        (self.ready_rows, self.ready_bytes) = (0, 0);
         let batch = match ready.as_slice() {
             [one] => one.clone(),
             many => concat_batches(&self.schema, many)?,
@@ -230,7 +238,7 @@ impl Partition {
         Ok(Self {
             spool: Spool::new(run.means.clone()),
             current: Reader::new(run.sorting.order_by.clone(), sorting),
-            functions: begin(&run.functions, &run.sorting)?,
+            functions: begin(&run.functions, &run.sorting, &run.means.holding)?,
             row: 0,
             values: vec![Vec::new(); run.functions.len()],
             holding: Arc::clone(&run.means.holding),
@@ -251,7 +259,8 @@ impl Partition {
         };
         let left = loaded.rows.num_rows() - loaded.index(self.row);
         for (function, values) in self.functions.iter_mut().zip(&mut self.values) {
-            while values.len() < left {
+            let mut bytes: usize = values.iter().map(ScalarValue::size).sum();
+            while values.len() < left && bytes < VALUES_BYTES_MAX {
                 let row = self.row + values.len() as u64;
                 let current = CurrentRow {
                     row,
@@ -260,7 +269,10 @@ impl Partition {
                     index: loaded.index(row),
                 };
                 match function.value(&current, &self.spool).await? {
-                    Some(value) => values.push(value),
+                    Some(value) => {
+                        bytes += value.size();
+                        values.push(value);
+                    }
                     None => break,
                 }
             }
@@ -280,12 +292,13 @@ impl Partition {
             .map(|(function, values)| column(function, values));
         let columns = columns.collect::<Result<Vec<_>>>()?;
         self.row += count as u64;
-        self.settle()?;
+        self.settle().await?;
         Ok(Some((rows, columns)))
     }
 
-    /// Forgets rows that are not needed any more, and reserves what states take.
-    fn settle(&mut self) -> Result<()> {
+    /// Forgets rows that are not needed any more, and reserves what states take: where memory is
+    /// refused for those, the rows go to disk.
+    async fn settle(&mut self) -> Result<()> {
         let needed = self.functions.iter().map(Framed::needed_from);
         let needed = needed
             .min()
@@ -293,15 +306,22 @@ impl Partition {
             .min(self.current.needed_from());
         self.spool.forget(needed);
         let bytes = state_bytes(&self.functions);
-        if bytes > self.state_bytes {
-            self.holding
-                .reservation()
-                .try_grow(bytes - self.state_bytes)?;
-        } else {
+        if bytes <= self.state_bytes {
             self.holding.shrink(self.state_bytes - bytes);
+        } else if self.holding.try_grow(bytes - self.state_bytes) == Grant::SpillFirst {
+            self.spool.give_back()?;
+            grow(&self.holding, bytes - self.state_bytes).await?;
         }
         self.state_bytes = bytes;
         Ok(())
+    }
+}
+
+/// Takes memory that others may have to give back first.
+async fn grow(holding: &Holding, bytes: usize) -> Result<()> {
+    match holding.grow(bytes).await? {
+        Grant::Granted => Ok(()),
+        Grant::SpillFirst => holding.reservation().try_grow(bytes),
     }
 }
 

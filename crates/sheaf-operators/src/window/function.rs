@@ -1,45 +1,63 @@
 //! What a window function needs to know of its partition.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{filter, prep_null_mask_filter};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits};
+use datafusion::logical_expr::{WindowFrame, WindowFrameBound, WindowFrameUnits, WindowUDFImpl};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::window::{
-    PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr,
-    StandardWindowFunctionExpr, WindowExpr,
+    StandardWindowExpr, StandardWindowFunctionExpr, WindowExpr,
 };
 use datafusion::physical_plan::windows::WindowUDFExpr;
 
+use super::call::WindowCall;
+use super::exclude::Exclusion;
 use super::frame::Frame;
-use super::numbering::Number;
+use super::numbering::{Number, number};
 
 /// One column that a window node adds.
 #[derive(Debug, Clone)]
 pub(super) struct Function {
     pub(super) expr: Arc<dyn WindowExpr>,
     pub(super) need: Need,
+    pub(super) exclusion: Exclusion,
 }
 
 /// What must be known before a row's value is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(super) enum Need {
     /// Places of rows and peers.
     Numbering(Number),
     /// An aggregate over all rows of the partition, the same for each.
-    Whole,
+    Whole(Aggregate),
     /// An aggregate over the rows of a frame.
-    Frame,
+    Frame(Aggregate),
     /// The value of one row of a frame.
-    Value(ValuePlace),
+    Value(ValueOf),
     /// The value of a row some rows away.
     Shift(ShiftBy),
     /// The partition, in memory: the engine evaluates it.
     Partition,
+}
+
+/// An aggregate, and whether a filter comes after its arguments.
+#[derive(Debug, Clone)]
+pub(super) struct Aggregate {
+    pub(super) expr: Arc<AggregateFunctionExpr>,
+    pub(super) has_filter: bool,
+}
+
+/// Which row of a frame has the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ValueOf {
+    pub(super) place: ValuePlace,
+    /// Whether rows whose value is NULL do not count.
+    pub(super) ignores_nulls: bool,
 }
 
 /// A row of a frame.
@@ -57,21 +75,29 @@ pub(super) struct ShiftBy {
     /// Rows back; less than 0 for rows to come.
     pub(super) back: i64,
     pub(super) default: ScalarValue,
+    /// Whether rows whose value is NULL do not count.
+    pub(super) ignores_nulls: bool,
 }
 
 impl Function {
-    pub(super) fn new(expr: &Arc<dyn WindowExpr>) -> Self {
-        let need = standard(expr.as_ref()).or_else(|| over_rows(expr.as_ref()));
+    /// `expr` over rows of `schema`.
+    pub(super) fn new(expr: &Arc<dyn WindowExpr>, schema: &SchemaRef) -> Self {
+        let call = called(expr.as_ref()).and_then(|f| f.fun().inner().downcast_ref::<WindowCall>());
         Self {
             expr: Arc::clone(expr),
-            need: need.unwrap_or(Need::Partition),
+            need: need(expr.as_ref(), schema).unwrap_or(Need::Partition),
+            exclusion: call.map_or(Exclusion::NoOthers, |call| call.exclusion),
         }
     }
 
-    /// Whether the engine evaluates it over the rows of a partition, if it is evaluated by
-    /// partitions.
+    /// Whether the engine evaluates it.
+    pub(super) fn is_the_engines(&self) -> bool {
+        matches!(self.need, Need::Partition)
+    }
+
+    /// Whether it looks at the rows of frames, or the engine does.
     pub(super) fn needs_rows(&self) -> bool {
-        !matches!(self.need, Need::Numbering(_) | Need::Whole)
+        !matches!(self.need, Need::Numbering(_) | Need::Whole(_))
     }
 
     /// Whether values depend on rows already seen only.
@@ -79,16 +105,45 @@ impl Function {
         matches!(self.need, Need::Numbering(number) if number.looks_back())
     }
 
-    /// The aggregate that it is.
-    pub(super) fn aggregate(&self) -> Option<&AggregateFunctionExpr> {
-        let sliding = || {
-            self.expr
-                .as_any()
-                .downcast_ref::<SlidingAggregateWindowExpr>()
-        };
-        plain(self.expr.as_ref())
-            .map(PlainAggregateWindowExpr::get_aggregate_expr)
-            .or_else(|| sliding().map(SlidingAggregateWindowExpr::get_aggregate_expr))
+    /// The frame of its rows, if its bounds are known here.
+    pub(super) fn frame(&self, sorting: &Sorting) -> Option<Frame> {
+        Frame::of(self.expr.as_ref(), self.exclusion, sorting)
+    }
+}
+
+impl Aggregate {
+    /// The arguments among `values`, and the rows that count, if not all do.
+    pub(super) fn split<'a>(
+        &self,
+        values: &'a [ArrayRef],
+    ) -> (&'a [ArrayRef], Option<BooleanArray>) {
+        match values.split_last() {
+            Some((last, args)) if self.has_filter => {
+                let mask = last.as_boolean();
+                let mask = match mask.null_count() {
+                    0 => mask.clone(),
+                    _ => prep_null_mask_filter(mask),
+                };
+                (args, Some(mask))
+            }
+            _ => (values, None),
+        }
+    }
+
+    /// The arguments of the rows that count; `None` if none does.
+    ///
+    /// # Errors
+    /// `Internal` for types that cannot be filtered.
+    pub(super) fn counted(&self, values: &[ArrayRef]) -> Result<Option<Vec<ArrayRef>>> {
+        let (args, mask) = self.split(values);
+        match mask.as_ref().map(|mask| (mask, mask.true_count())) {
+            Some((_, 0)) => Ok(None),
+            Some((mask, count)) if count < mask.len() => {
+                let args = args.iter().map(|array| filter(array, mask));
+                Ok(Some(args.collect::<std::result::Result<_, _>>()?))
+            }
+            _ => Ok(Some(args.to_vec())),
+        }
     }
 }
 
@@ -112,112 +167,88 @@ impl Sorting {
     }
 }
 
-/// A function of the engine's that is no aggregate.
-fn standard(expr: &dyn WindowExpr) -> Option<Need> {
+/// The function that is called, unless it is an aggregate the engine evaluates.
+fn called(expr: &dyn WindowExpr) -> Option<&WindowUDFExpr> {
     let standard = expr.as_any().downcast_ref::<StandardWindowExpr>()?;
     let function = standard.get_standard_func_expr().as_any();
-    let function = function.downcast_ref::<WindowUDFExpr>()?;
-    if let Some(number) = number(function) {
-        return Some(Need::Numbering(number));
+    function.downcast_ref::<WindowUDFExpr>()
+}
+
+fn need(expr: &dyn WindowExpr, schema: &SchemaRef) -> Option<Need> {
+    let function = called(expr)?;
+    let Some(call) = function.fun().inner().downcast_ref::<WindowCall>() else {
+        return number(function).map(Need::Numbering);
+    };
+    if matches!(call.name(), "lag" | "lead") {
+        return shift(call, function).map(Need::Shift);
     }
-    let is_reversed = is_reversed(function)?;
-    let is_known = Frame::of(expr, &Sorting::of(expr)).is_some();
-    let sign = if is_reversed { -1 } else { 1 };
-    Some(match function.fun().name() {
-        "lag" => Need::Shift(shift(function, sign)?),
-        "lead" => Need::Shift(shift(function, -sign)?),
-        "first_value" if is_known => Need::Value(ValuePlace::FromStart(0)),
-        "last_value" if is_known => Need::Value(ValuePlace::FromEnd(1)),
-        "nth_value" if is_known => {
-            let n = whole_number(function.args().get(1)?)?.checked_mul(sign)?;
-            Need::Value(match n {
-                1.. => ValuePlace::FromStart(n.unsigned_abs() - 1),
-                0 => return None,
-                _ => ValuePlace::FromEnd(n.unsigned_abs()),
-            })
-        }
+    // Asked for here, so that it is known to be there.
+    Frame::of(expr, call.exclusion, &Sorting::of(expr))?;
+    if let Some(aggregate) = call.aggregate(function.args(), Arc::clone(schema), function.name()) {
+        let aggregate = Aggregate {
+            expr: Arc::new(aggregate.ok()?),
+            has_filter: call.has_filter,
+        };
+        let has_order = !expr.order_by().is_empty();
+        let is_whole = call.exclusion == Exclusion::NoOthers
+            && is_all_rows(expr.get_window_frame(), has_order);
+        return Some(match is_whole {
+            true => Need::Whole(aggregate),
+            false => Need::Frame(aggregate),
+        });
+    }
+    let place = match call.name() {
+        "first_value" => ValuePlace::FromStart(0),
+        "last_value" => ValuePlace::FromEnd(1),
+        "nth_value" => match whole_number(function.args().get(1)?)? {
+            // No row: there is none so far on.
+            None => ValuePlace::FromStart(u64::MAX),
+            Some(n) => match n.saturating_mul(sign(call)) {
+                n @ 1.. => ValuePlace::FromStart(n.unsigned_abs() - 1),
+                n => ValuePlace::FromEnd(n.unsigned_abs()),
+            },
+        },
         _ => return None,
-    })
+    };
+    Some(Need::Value(ValueOf {
+        place,
+        ignores_nulls: call.ignores_nulls,
+    }))
 }
 
-/// Whether a function was turned round to suit the order of the input; `None` if it is to ignore
-/// NULLs. The engine tells neither but in this text, at its end. Should that become another, the
-/// function is the engine's to evaluate.
-fn is_reversed(function: &WindowUDFExpr) -> Option<bool> {
-    let text = format!("{function:?}");
-    let end = text.strip_suffix(", ignore_nulls: false }")?;
-    match (
-        end.ends_with("is_reversed: true"),
-        end.ends_with("is_reversed: false"),
-    ) {
-        (true, _) => Some(true),
-        (_, true) => Some(false),
-        _ => None,
-    }
+fn sign(call: &WindowCall) -> i64 {
+    if call.is_reversed { -1 } else { 1 }
 }
 
-/// How far `lag` goes back, or, with a `sign` of -1, `lead` ahead.
-fn shift(function: &WindowUDFExpr, sign: i64) -> Option<ShiftBy> {
-    let args = function.args();
-    let count = args.get(1).map_or(Some(1), whole_number)?;
+/// How far `lag` or `lead` goes back; less than 0 for rows to come. Inside, nothing for NULL.
+pub(super) fn shift_back(call: &WindowCall, args: &[Arc<dyn PhysicalExpr>]) -> Option<Option<i64>> {
+    let count = args.get(1).map_or(Some(Some(1)), whole_number)?;
+    let direction = if call.name() == "lag" { 1 } else { -1 };
+    Some(count.map(|count| count.saturating_mul(sign(call) * direction)))
+}
+
+fn shift(call: &WindowCall, function: &WindowUDFExpr) -> Option<ShiftBy> {
+    let back = shift_back(call, function.args())?;
+    let default = match function.args().get(2) {
+        // So far away as NULL there is no row, nor is there a default.
+        Some(default) if back.is_some() => default.downcast_ref::<Literal>()?.value().clone(),
+        _ => ScalarValue::Null,
+    };
     let field = function.field().ok()?;
-    let default = match args.get(2) {
-        Some(default) => default.downcast_ref::<Literal>()?.value().clone(),
-        None => ScalarValue::Null,
-    };
     Some(ShiftBy {
-        back: count.checked_mul(sign)?,
+        back: back.unwrap_or(i64::MAX),
         default: default.cast_to(field.data_type()).ok()?,
+        ignores_nulls: call.ignores_nulls,
     })
 }
 
-fn whole_number(expr: &Arc<dyn PhysicalExpr>) -> Option<i64> {
+/// The number that a literal is, which may be NULL.
+pub(super) fn whole_number(expr: &Arc<dyn PhysicalExpr>) -> Option<Option<i64>> {
     let literal = expr.downcast_ref::<Literal>()?;
-    match literal.value().cast_to(&arrow::datatypes::DataType::Int64) {
-        Ok(ScalarValue::Int64(number)) => number,
+    match literal.value().cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(number)) => Some(number),
         _ => None,
     }
-}
-
-fn number(function: &WindowUDFExpr) -> Option<Number> {
-    Some(match function.fun().name() {
-        "row_number" => Number::Row,
-        "rank" => Number::Rank,
-        "dense_rank" => Number::DenseRank,
-        "percent_rank" => Number::PercentRank,
-        "cume_dist" => Number::CumeDist,
-        "ntile" => Number::Ntile(bucket_count(function.args())?),
-        _ => return None,
-    })
-}
-
-/// The argument of `ntile`; `None` where the engine would complain, which is then left to it.
-fn bucket_count(args: &[Arc<dyn PhysicalExpr>]) -> Option<u64> {
-    let literal = args.first()?.downcast_ref::<Literal>()?;
-    match literal.value().cast_to(&arrow::datatypes::DataType::UInt64) {
-        Ok(ScalarValue::UInt64(Some(count))) if count > 0 => Some(count),
-        _ => None,
-    }
-}
-
-fn plain(expr: &dyn WindowExpr) -> Option<&PlainAggregateWindowExpr> {
-    expr.as_any().downcast_ref::<PlainAggregateWindowExpr>()
-}
-
-/// An aggregate without FILTER: over all rows of a partition, or over frames.
-fn over_rows(expr: &dyn WindowExpr) -> Option<Need> {
-    let has_order = !expr.order_by().is_empty();
-    if let Some(aggregate) = plain(expr)
-        && is_all_rows(expr.get_window_frame(), has_order)
-    {
-        return (!has_filter(aggregate)).then_some(Need::Whole);
-    }
-    let has_filter = match plain(expr) {
-        Some(aggregate) => has_filter(aggregate),
-        None => has_filter(expr.as_any().downcast_ref::<SlidingAggregateWindowExpr>()?),
-    };
-    let is_known = Frame::of(expr, &Sorting::of(expr)).is_some();
-    (is_known && !has_filter).then_some(Need::Frame)
 }
 
 /// Whether the frame is the partition.
@@ -229,17 +260,11 @@ fn is_all_rows(frame: &WindowFrame, has_order: bool) -> bool {
     reaches_all(&frame.start_bound) && reaches_all(&frame.end_bound)
 }
 
-/// The engine does not tell whether there is a FILTER but in this text: `filter` is the last field.
-/// Should it become another, every aggregate seems to have one, and is the engine's to evaluate.
-fn has_filter(aggregate: &dyn Debug) -> bool {
-    !format!("{aggregate:?}").ends_with("filter: None }")
-}
-
 /// The values of `exprs` for `batch`.
 pub(super) fn evaluate(
     exprs: &[Arc<dyn PhysicalExpr>],
     batch: &RecordBatch,
-) -> Result<Vec<arrow::array::ArrayRef>> {
+) -> Result<Vec<ArrayRef>> {
     exprs
         .iter()
         .map(|expr| expr.evaluate(batch)?.into_array(batch.num_rows()))

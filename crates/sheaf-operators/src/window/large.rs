@@ -33,9 +33,9 @@ impl LargePartition {
     ) -> Result<Self> {
         let mut accumulators = Vec::with_capacity(functions.len());
         for function in functions.iter() {
-            accumulators.push(match (&function.need, function.aggregate()) {
-                (Need::Whole, Some(aggregate)) => Some(aggregate.create_accumulator()?),
-                (Need::Numbering(_), _) => None,
+            accumulators.push(match &function.need {
+                Need::Whole(aggregate) => Some(aggregate.expr.create_accumulator()?),
+                Need::Numbering(_) => None,
                 _ => return internal_err!("{} needs its rows", function.expr.name()),
             });
         }
@@ -49,8 +49,10 @@ impl LargePartition {
 
     pub(super) fn append(&mut self, rows: &RecordBatch) -> Result<()> {
         for (function, accumulator) in self.functions.iter().zip(&mut self.accumulators) {
-            if let Some(accumulator) = accumulator {
-                accumulator.update_batch(&function.expr.evaluate_args(rows)?)?;
+            if let (Need::Whole(aggregate), Some(accumulator)) = (&function.need, accumulator)
+                && let Some(args) = aggregate.counted(&function.expr.evaluate_args(rows)?)?
+            {
+                accumulator.update_batch(&args)?;
             }
         }
         let state_bytes = self.accumulators.iter().flatten().map(|a| a.size()).sum();

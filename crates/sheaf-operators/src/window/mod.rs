@@ -18,15 +18,24 @@
 //!   itself (`reader.rs`). Rows that all have passed are dropped, and go on as soon as they have
 //!   their values; where the rest does not fit, it goes to disk.
 //!
-//! A function with FILTER or IGNORE NULLS whose rows have to be held is evaluated by the engine, a
-//! partition at a time, which must fit into memory; so must the state of an aggregate.
+//!   An aggregate takes rows in and out (`aggregate.rs`), the least and greatest value keep what may
+//!   still be it (`extreme.rs`), others find a row (`value.rs`). EXCLUDE (`exclude.rs`) cuts a frame
+//!   into pieces that each go along like one.
+//!
+//! What a call says besides its function — FILTER, IGNORE NULLS, EXCLUDE — is part of a function that
+//! stands for it in the plan (`call.rs`). The state of an aggregate must fit into memory; so must a
+//! partition for window functions that are not SQL's.
 //!
 //! Memory: reserved before rows are held, by partition with as much again for the columns to come; a
 //! batch of output more. While streaming, a batch; on disk, a batch a reader. While rows are waited
 //! for, others who want memory get that of the open partition.
 
+mod aggregate;
+mod call;
 mod chunk;
+mod exclude;
 mod exec;
+mod extreme;
 mod frame;
 mod framed;
 mod frames;
@@ -39,7 +48,9 @@ mod run;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod value;
 
+pub use exclude::{WindowCallsRule, exclusion_marker};
 pub use exec::WindowExec;
 
 /// Who spills, in errors.

@@ -3,6 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, UInt64Array};
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_plan::windows::WindowUDFExpr;
 
 /// Which number a row gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +19,36 @@ pub(super) enum Number {
     CumeDist,
     /// Into so many buckets, more than none.
     Ntile(u64),
+}
+
+/// Whether a window function of this name numbers rows.
+pub(super) fn is_numbering(name: &str) -> bool {
+    matches!(
+        name,
+        "row_number" | "rank" | "dense_rank" | "percent_rank" | "cume_dist" | "ntile"
+    )
+}
+
+/// The number that `function` gives, if it numbers rows.
+pub(super) fn number(function: &WindowUDFExpr) -> Option<Number> {
+    Some(match function.fun().name() {
+        "row_number" => Number::Row,
+        "rank" => Number::Rank,
+        "dense_rank" => Number::DenseRank,
+        "percent_rank" => Number::PercentRank,
+        "cume_dist" => Number::CumeDist,
+        "ntile" => Number::Ntile(bucket_count(function.args())?),
+        _ => return None,
+    })
+}
+
+/// The argument of `ntile`; `None` where the engine would complain, which is then left to it.
+fn bucket_count(args: &[Arc<dyn PhysicalExpr>]) -> Option<u64> {
+    let literal = args.first()?.downcast_ref::<Literal>()?;
+    match literal.value().cast_to(&DataType::UInt64) {
+        Ok(ScalarValue::UInt64(Some(count))) if count > 0 => Some(count),
+        _ => None,
+    }
 }
 
 impl Number {

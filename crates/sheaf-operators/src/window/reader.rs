@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use datafusion::common::{Result, internal_err};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::buffer::NullBuffer;
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::function::{Sorting, evaluate};
@@ -25,6 +26,8 @@ pub(super) struct Loaded {
     pub(super) begin: u64,
     /// The values of the reader's expressions.
     pub(super) values: Vec<ArrayRef>,
+    /// Which values of the first expression are NULL.
+    nulls: Option<NullBuffer>,
     /// For each row, how many runs of peers are before its own; empty if that is not asked for.
     groups: Vec<u64>,
 }
@@ -44,6 +47,48 @@ impl Loaded {
     /// Where row `row` is in this batch.
     pub(super) fn index(&self, row: u64) -> usize {
         usize::try_from(row.saturating_sub(self.begin)).unwrap_or(usize::MAX)
+    }
+
+    /// The values of the rows from `begin` to before `end`.
+    pub(super) fn slices(&self, begin: u64, end: u64) -> Vec<ArrayRef> {
+        let (begin, end) = (self.index(begin), self.index(end));
+        let slice = |array: &ArrayRef| array.slice(begin, end - begin);
+        self.values.iter().map(slice).collect()
+    }
+
+    /// The value of row `row`.
+    ///
+    /// # Errors
+    /// `Internal` if the reader has no expression.
+    pub(super) fn value(&self, row: u64) -> Result<ScalarValue> {
+        match self.values.first() {
+            Some(values) => ScalarValue::try_from_array(values, self.index(row)),
+            None => internal_err!("a window function has no argument"),
+        }
+    }
+
+    /// How many of the rows from `begin` to before `end` have a value.
+    pub(super) fn valid_count(&self, begin: u64, end: u64) -> u64 {
+        let count = end - begin;
+        match &self.nulls {
+            Some(nulls) => {
+                let slice = nulls.slice(self.index(begin), self.index(end) - self.index(begin));
+                count - slice.null_count() as u64
+            }
+            None => count,
+        }
+    }
+
+    /// The row from `begin` on that has a value and `skipped` such rows before it.
+    pub(super) fn valid_row(&self, begin: u64, skipped: u64) -> u64 {
+        let Some(nulls) = &self.nulls else {
+            return begin + skipped;
+        };
+        let index = self.index(begin);
+        let rest = nulls.slice(index, nulls.len() - index);
+        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let found = rest.valid_indices().nth(skipped);
+        found.map_or(self.end(), |place| begin + place as u64)
     }
 
     /// The run of peers of row `row`, from 0.
@@ -83,6 +128,14 @@ impl Reader {
         self.bookmark.skip_to(row);
     }
 
+    /// Goes on from `row`, which may be one it has passed but that the spool still has. Of no use
+    /// where peers are numbered.
+    pub(super) fn restart(&mut self, row: u64) {
+        self.bookmark = Bookmark::default();
+        self.bookmark.skip_to(row);
+        self.loaded = None;
+    }
+
     /// The batch with row `row`, which must not be before the batch it was at; `None` if the row is
     /// not there, or not yet.
     pub(super) async fn at(&mut self, spool: &Spool, row: u64) -> Result<Option<&Loaded>> {
@@ -102,6 +155,19 @@ impl Reader {
         }
     }
 
+    /// As [`at`](Self::at), also for a row that the reader has passed.
+    pub(super) async fn seek(&mut self, spool: &Spool, row: u64) -> Result<Option<&Loaded>> {
+        let is_passed = match &self.loaded {
+            Some(loaded) => row < loaded.begin,
+            None => row < self.bookmark.next_row(),
+        };
+        match is_passed {
+            true => self.restart(row),
+            false => self.skip_to(row),
+        }
+        self.at(spool, row).await
+    }
+
     fn load(&mut self, rows: RecordBatch, begin: u64) -> Result<()> {
         let mut groups = Vec::new();
         if let Some(peers) = &mut self.peers {
@@ -114,8 +180,10 @@ impl Reader {
                 groups.extend(run.clone().map(|_| peers.run_count - 1));
             }
         }
+        let values = evaluate(&self.exprs, &rows)?;
         self.loaded = Some(Loaded {
-            values: evaluate(&self.exprs, &rows)?,
+            nulls: values.first().and_then(|array| array.logical_nulls()),
+            values,
             rows,
             begin,
             groups,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
+use sheaf_operators::window::WindowCallsRule;
 
 pub use numbers::Numbers;
 
@@ -23,6 +24,8 @@ pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         // Ours. Before the engine's rule, which finds then that numbers are of one type already.
         Arc::new(Numbers),
         Arc::new(TypeCoercion::new()),
+        // Ours. Once the types of arguments and frames are settled, which it hides.
+        Arc::new(WindowCallsRule),
         // Ours. Correlated sub-queries the engine would refuse become joins.
         Arc::new(UnnestSubqueriesRule),
     ]

@@ -2,7 +2,7 @@
 //!
 //! The engine's `WindowAggExec` gathers its whole input and reserves nothing for it: it is always
 //! replaced. Its `BoundedWindowAggExec` streams, and reserves nothing either; it is replaced unless
-//! a function has a FILTER or is to ignore NULLs. Ours asks of its input and promises what they do.
+//! it has window functions that are not SQL's. Ours asks of its input and promises what they do.
 
 use std::sync::Arc;
 

@@ -33,7 +33,11 @@ pub(crate) fn function_list(state: &SessionState) -> Vec<FunctionName> {
         };
         found.insert((name.to_owned(), kind), function);
     };
+    let is_mark = |name: &&String| name.as_str() == sheaf_sql::FRAME_EXCLUSION;
     for (name, function) in state.scalar_functions() {
+        if is_mark(&name) {
+            continue;
+        }
         add(name, "scalar", function.documentation());
     }
     for (name, function) in state.higher_order_functions() {

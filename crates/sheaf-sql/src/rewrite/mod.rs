@@ -10,7 +10,8 @@
 //! - any sample's quantity gets its unit: `ROWS` or `PERCENT`;
 //! - `ASOF [LEFT] JOIN t ON|USING …` → the engine's `ASOF JOIN t MATCH_CONDITION (marker) ON …`,
 //!   read back by [`crate::asof_join`];
-//! - `POSITIONAL JOIN t` → two joins, of a marker and of `t`.
+//! - `POSITIONAL JOIN t` → two joins, of a marker and of `t`;
+//! - `OVER (… ROWS … EXCLUDE TIES)` → `OVER (PARTITION BY marker, … ROWS …)`.
 //!
 //! After parsing, on the tree ([`tree()`]):
 //!
@@ -23,6 +24,7 @@ mod asof;
 mod balance;
 mod clauses;
 mod edits;
+mod frames;
 mod pivot;
 pub(crate) mod positional;
 mod sample;
@@ -34,6 +36,7 @@ use sheaf_base::Result;
 pub use asof::{ASOF_INNER, ASOF_LEFT};
 pub use pivot::PIVOT_KEYS;
 pub use positional::POSITIONAL;
+pub use frames::FRAME_EXCLUSION;
 pub(crate) use tree::tree;
 
 /// Rewrites one statement's tokens.
@@ -44,5 +47,6 @@ pub(crate) fn tokens(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     let tokens = pivot::rewrite(tokens);
     let tokens = asof::rewrite(tokens);
     let tokens = positional::rewrite(tokens);
+    let tokens = frames::rewrite(tokens);
     clauses::rewrite(tokens)
 }

@@ -7,7 +7,7 @@ use crate::testing::Lottery;
 
 /// A bound: rows, groups or values away from the current row, or none.
 #[derive(Clone, Copy)]
-enum Bound {
+pub(super) enum Bound {
     Begin,
     Away(i64),
     End,
@@ -16,7 +16,7 @@ enum Bound {
 use Bound::{Away, Begin, End};
 
 /// Start and end of the frames that are tried.
-const FRAMES: &[(Bound, Bound)] = &[
+pub(super) const FRAMES: &[(Bound, Bound)] = &[
     (Begin, Away(0)),
     (Begin, Away(-2)),
     (Begin, Away(3)),
@@ -32,7 +32,7 @@ const FRAMES: &[(Bound, Bound)] = &[
     (Away(2), End),
 ];
 
-fn text(bound: Bound, is_start: bool) -> String {
+pub(super) fn text(bound: Bound, is_start: bool) -> String {
     match bound {
         Begin => "UNBOUNDED PRECEDING".to_owned(),
         End => "UNBOUNDED FOLLOWING".to_owned(),
@@ -42,14 +42,15 @@ fn text(bound: Bound, is_start: bool) -> String {
     }
 }
 
-/// The rows of a partition in the frame of row `current`: from PostgreSQL's "Window function calls".
-fn in_frame(
+/// The places of a partition in the frame of row `current`: from PostgreSQL's "Window function
+/// calls".
+pub(super) fn in_frame(
     rows: &[Row],
     groups: &[i64],
     current: usize,
     units: &str,
     frame: (Bound, Bound),
-) -> Vec<Row> {
+) -> Vec<usize> {
     let place = |index: usize| match units {
         "ROWS" => index as i64,
         _ => groups[index],
@@ -72,14 +73,11 @@ fn in_frame(
         };
         starts && ends
     };
-    (0..rows.len())
-        .filter(|index| is_in(*index))
-        .map(|index| rows[index])
-        .collect()
+    (0..rows.len()).filter(|index| is_in(*index)).collect()
 }
 
 /// How many runs of peers are before each row's.
-fn groups(rows: &[Row]) -> Vec<i64> {
+pub(super) fn groups(rows: &[Row]) -> Vec<i64> {
     let mut group = 0;
     let mut groups = Vec::new();
     for (index, row) in rows.iter().enumerate() {
@@ -89,11 +87,11 @@ fn groups(rows: &[Row]) -> Vec<i64> {
     groups
 }
 
-fn or_null(value: Option<i64>) -> String {
+pub(super) fn or_null(value: Option<i64>) -> String {
     value.map_or("NULL".to_owned(), |value| value.to_string())
 }
 
-fn partitions(rows: &[Row]) -> Vec<Vec<Row>> {
+pub(super) fn partitions(rows: &[Row]) -> Vec<Vec<Row>> {
     let mut sorted = rows.to_vec();
     sorted.sort_by(|a, b| {
         compare(a.1, b.1)
@@ -119,7 +117,7 @@ async fn aggregates_over_frames_are_as_defined() {
                 let groups = groups(partition);
                 for (index, row) in partition.iter().enumerate() {
                     let rows = in_frame(partition, &groups, index, units, *frame);
-                    let values: Vec<i64> = rows.iter().filter_map(|row| row.3).collect();
+                    let values: Vec<i64> = rows.iter().filter_map(|i| partition[*i].3).collect();
                     let sum = (!values.is_empty()).then(|| values.iter().sum());
                     let (min, max) = (values.iter().min().copied(), values.iter().max().copied());
                     let (min, max) = (or_null(min), or_null(max));
@@ -177,7 +175,9 @@ async fn values_of_other_rows_are_as_defined() {
                 "ROWS",
                 (Away(-2), Away(3)),
             );
-            let of_frame = |index: usize| or_null(frame.get(index).and_then(|row| row.3));
+            let value_of =
+                |place: Option<&usize>| or_null(place.and_then(|place| rows[near.start + place].3));
+            let of_frame = |index: usize| value_of(frame.get(index));
             expected.push(format!(
                 "{}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
                 row.0,
@@ -186,7 +186,7 @@ async fn values_of_other_rows_are_as_defined() {
                 value(Some(index + 2), None),
                 value(Some(index + 2200), Some(-1)),
                 of_frame(0),
-                or_null(frame.last().and_then(|row| row.3)),
+                value_of(frame.last()),
                 of_frame(1),
                 or_null(rows.last().and_then(|row| row.3)),
                 index + 1,

@@ -1,5 +1,6 @@
 //! The operator beside loops over rows and beside the engine's, with little memory and with plenty.
 
+mod clauses;
 mod frames;
 
 use std::cmp::Ordering;
@@ -309,7 +310,7 @@ async fn numbers_and_buckets_are_dense() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_functions_are_the_engines() {
+async fn other_functions_are_as_the_engines() {
     let mut lottery = Lottery::new(23);
     let rows = random_rows(&mut lottery, 3000, 300, 500);
     let session = session(&rows, PLENTY, 2);
@@ -324,9 +325,8 @@ async fn other_functions_are_the_engines() {
         "ntile(3) OVER (ORDER BY id)",
     ] {
         let sql = format!("SELECT id, {function} AS f FROM t");
-        let engine = collect(session.plan(&sql).await.unwrap(), session.task_context())
-            .await
-            .unwrap();
+        let plan = session.plan_of_the_engine(&sql).await;
+        let engine = collect(plan, session.task_context()).await.unwrap();
         let options = FormatOptions::new().with_null("NULL");
         let mut expected = Vec::new();
         for batch in &engine {
@@ -343,23 +343,19 @@ async fn other_functions_are_the_engines() {
     }
 }
 
+/// A set of all texts is more than there is room for.
 #[tokio::test]
-async fn a_function_that_needs_too_much_says_so() {
+async fn a_state_that_needs_too_much_says_so() {
     let mut lottery = Lottery::new(24);
     let rows = random_rows(&mut lottery, 5000, 1, 5000);
     let session = session(&rows, LITTLE, 1);
-    let sql = "SELECT id, pad, sum(v) OVER (PARTITION BY p ORDER BY o \
-               ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS f FROM t"
-        .replace("sum(v)", "sum(v) FILTER (WHERE v > 0)");
-    let plan = over_sorted(&session, replace(session.plan(&sql).await.unwrap())).await;
-    let error = collect(plan, session.task_context())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("needs all rows of a partition in memory"),
-        "{error}"
-    );
+    let sql = "SELECT id, count(DISTINCT pad) OVER (PARTITION BY p ORDER BY o, id \
+               ROWS UNBOUNDED PRECEDING) AS f FROM t";
+    let plan = over_sorted(&session, replace(session.plan(sql).await.unwrap())).await;
+    let task = session.task_context();
+    let error = collect(plan, Arc::clone(&task)).await.unwrap_err();
+    assert!(error.to_string().contains("Resources exhausted"), "{error}");
+    assert_eq!(task.memory_pool().reserved(), 0, "memory is given back");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -369,8 +365,11 @@ async fn nothing_stays_when_it_is_dropped_in_any_phase() {
     let session = session(&rows, LITTLE, 1);
     let frames = "SELECT id, pad, sum(v) OVER w, lag(v, 2000) OVER w FROM t WINDOW w AS \
         (PARTITION BY p ORDER BY o, id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING)";
+    let clauses = "SELECT id, pad, min(v) FILTER (WHERE v > 9) OVER w, sum(v) OVER w, \
+        last_value(v) IGNORE NULLS OVER w, lead(v, 900) IGNORE NULLS OVER w FROM t WINDOW w AS \
+        (PARTITION BY p ORDER BY o ROWS BETWEEN 5 PRECEDING AND UNBOUNDED FOLLOWING EXCLUDE TIES)";
     let sizes = NAIVE_SQL.replace("SELECT id,", "SELECT id, pad,");
-    for (sql, batches) in [frames, &sizes]
+    for (sql, batches) in [frames, clauses, &sizes]
         .into_iter()
         .flat_map(|sql| [0, 1, 5, 15, 30].map(|batches| (sql, batches)))
     {

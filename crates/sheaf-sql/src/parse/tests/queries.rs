@@ -132,6 +132,22 @@ fn friendly_queries() {
             "SELECT * EXCLUDE (a, b) FROM t",
         ),
         ("SELECT * EXCLUDE a FROM t", "SELECT * EXCLUDE a FROM t"),
+        (
+            "SELECT sum(x) OVER (ORDER BY x ROWS UNBOUNDED PRECEDING EXCLUDE TIES) FROM t",
+            "SELECT sum(x) OVER (PARTITION BY __sheaf_frame_exclusion('TIES') ORDER BY x \
+             ROWS UNBOUNDED PRECEDING) FROM t",
+        ),
+        (
+            "SELECT sum(x) OVER w FROM t WINDOW w AS (PARTITION BY f(a, b), c ROWS BETWEEN \
+             UNBOUNDED PRECEDING AND CURRENT ROW exclude current row)",
+            "SELECT sum(x) OVER w FROM t WINDOW w AS (PARTITION BY \
+             __sheaf_frame_exclusion('CURRENT ROW'), f(a, b), c ROWS BETWEEN UNBOUNDED PRECEDING \
+             AND CURRENT ROW)",
+        ),
+        (
+            "SELECT sum(x) OVER (ROWS UNBOUNDED PRECEDING EXCLUDE NO OTHERS) FROM t",
+            "SELECT sum(x) OVER (ROWS UNBOUNDED PRECEDING) FROM t",
+        ),
         ("SELECT * EXCEPT (a) FROM t", "SELECT * EXCEPT (a) FROM t"),
         ("FROM t SELECT * EXCEPT (a)", "FROM t SELECT * EXCEPT (a)"),
         (
