@@ -3,9 +3,20 @@
 
 use std::collections::HashMap;
 
-use super::frames::{Bound, FRAMES, groups, in_frame, or_null, partitions, text};
+use super::frames::Bound::{self, Away, Begin, End};
+use super::frames::{groups, in_frame, or_null, partitions, text};
 use super::{LITTLE, PLENTY, Row, compare, random_rows, run, session};
 use crate::testing::Lottery;
+
+/// Of the frames in [`FRAMES`](super::frames::FRAMES) one of each kind.
+const FRAMES: &[(Bound, Bound)] = &[
+    (Begin, Away(0)),
+    (Begin, End),
+    (Away(-2), Away(2)),
+    (Away(-5), Away(-3)),
+    (Away(2), Away(4)),
+    (Away(0), End),
+];
 
 const EXCLUSIONS: &[&str] = &["NO OTHERS", "CURRENT ROW", "GROUP", "TIES"];
 
