@@ -65,6 +65,14 @@ impl ScalarUDFImpl for Marker {
         FRAME_EXCLUSION
     }
 
+    /// Names of columns, and so plans, show what was written.
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match args {
+            [Expr::Literal(text, _)] => Ok(format!("EXCLUDE {text}")),
+            _ => internal_err!("{FRAME_EXCLUSION} takes a text"),
+        }
+    }
+
     fn signature(&self) -> &Signature {
         &self.signature
     }
