@@ -34,9 +34,9 @@ use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 use sheaf_base::Result;
 
 pub use asof::{ASOF_INNER, ASOF_LEFT};
+pub use frames::FRAME_EXCLUSION;
 pub use pivot::PIVOT_KEYS;
 pub use positional::POSITIONAL;
-pub use frames::FRAME_EXCLUSION;
 pub(crate) use tree::tree;
 
 /// Rewrites one statement's tokens.
