@@ -17,7 +17,7 @@ use datafusion::physical_expr::utils::collect_columns;
 
 use super::pattern::PatternTest;
 use super::range::RangeTest;
-use super::selection::{Mask, Selection};
+use super::selection::Selection;
 
 /// How much a new measurement counts beside all earlier ones.
 const NEWEST_SHARE: f64 = 0.125;

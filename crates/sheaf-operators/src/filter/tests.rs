@@ -179,9 +179,10 @@ fn random_conjunct(lottery: &mut Lottery) -> (String, Holds) {
             format!("(i = {n} OR d > 0 OR t IS NULL)"),
             Box::new(move |r| {
                 let known = [r.i.map(|i| i == n), r.d.map(|d| d > 0), Some(r.t.is_none())];
-                match known.contains(&Some(true)) {
-                    true => Some(true),
-                    false => known.contains(&None).then_some(None).unwrap_or(Some(false)),
+                match (known.contains(&Some(true)), known.contains(&None)) {
+                    (true, _) => Some(true),
+                    (false, true) => None,
+                    (false, false) => Some(false),
                 }
             }),
         ),
@@ -377,7 +378,8 @@ fn ranges_hold_to_the_ends_of_their_types() {
                 .to_vec(),
         ),
     ];
-    let ops: [(Operator, fn(std::cmp::Ordering) -> bool); 6] = [
+    type Holds = fn(std::cmp::Ordering) -> bool;
+    let ops: [(Operator, Holds); 6] = [
         (Operator::Lt, std::cmp::Ordering::is_lt),
         (Operator::LtEq, std::cmp::Ordering::is_le),
         (Operator::Gt, std::cmp::Ordering::is_gt),
@@ -445,7 +447,7 @@ fn patterns_fit_as_the_standard_says() {
     let mut random = |letters: &[char], most: u64| -> String {
         let count = lottery.below(most + 1);
         (0..count)
-            .map(|_| letters[lottery.below(letters.len() as u64) as usize])
+            .map(|_| letters[usize::try_from(lottery.below(letters.len() as u64)).unwrap()])
             .collect()
     };
     for _ in 0..400 {

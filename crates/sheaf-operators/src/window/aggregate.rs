@@ -37,7 +37,7 @@ enum State {
     /// Of the rows that have come in only those are kept that can still be the extreme.
     Extremes(Vec<Extreme>, Ordering),
     /// Not at all, since the function cannot take rows back.
-    Anew(Anew),
+    Anew(Box<Anew>),
 }
 
 impl FrameAggregate {
@@ -60,7 +60,7 @@ impl FrameAggregate {
         } else {
             match function.create_sliding_accumulator() {
                 Ok(accumulator) => State::Moving(Moving::new(accumulator, &frame, reader)),
-                Err(_) => State::Anew(Anew::new(reader())),
+                Err(_) => State::Anew(Box::new(Anew::new(reader()))),
             }
         };
         Ok(Self {
@@ -175,12 +175,12 @@ impl Moving {
                 piece.skip_to(new.start);
             }
         }
-        for index in 0..self.pieces.len() {
-            self.remove(index, frame[index].start, aggregate, spool)
-                .await?;
+        let piece_count = self.pieces.len();
+        for (index, new) in frame.iter().enumerate().take(piece_count) {
+            self.remove(index, new.start, aggregate, spool).await?;
         }
-        for index in 0..self.pieces.len() {
-            self.add(index, frame[index].end, aggregate, spool).await?;
+        for (index, new) in frame.iter().enumerate().take(piece_count) {
+            self.add(index, new.end, aggregate, spool).await?;
         }
         match self.row_count {
             0 => Ok(None),

@@ -33,7 +33,7 @@ impl FrameValue {
         let moves = |piece| piece > 0 || !frame.begins_with_partition();
         let pieces = (0..frame.piece_count()).map(|piece| match of.ignores_nulls {
             true => Values::NonNull(Box::new(NonNull::new(args, moves(piece)))),
-            false => Values::All(Reader::new(args.to_vec(), None)),
+            false => Values::All(Box::new(Reader::new(args.to_vec(), None))),
         });
         Self {
             place: of.place,
@@ -108,7 +108,7 @@ fn from_end(pieces: &[Span], mut after: u64) -> Option<(usize, u64)> {
 
 /// The rows of a piece that count, and their numbers in the partition.
 enum Values {
-    All(Reader),
+    All(Box<Reader>),
     NonNull(Box<NonNull>),
 }
 
@@ -320,7 +320,7 @@ pub(super) struct Shift {
 }
 
 enum ShiftValues {
-    All(Reader),
+    All(Box<Reader>),
     NonNull(Box<(Counter, Finder)>),
 }
 
@@ -333,7 +333,7 @@ impl Shift {
                 let (counter, finder) = (Counter::new(reader()), Finder::new(reader()));
                 ShiftValues::NonNull(Box::new((counter, finder)))
             }
-            false => ShiftValues::All(reader()),
+            false => ShiftValues::All(Box::new(reader())),
         };
         Self {
             by: by.clone(),

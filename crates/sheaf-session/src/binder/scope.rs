@@ -35,7 +35,7 @@ impl Scope {
             && let Some(with) = &mut around.with
             && let Some(cte) = with.cte_tables.get_mut(around.seen)
         {
-            cte.query = Box::new(query.clone());
+            *cte.query = query.clone();
             around.seen += 1;
         }
     }
