@@ -1,19 +1,14 @@
-//! Sums, differences, products and quotients of decimals.
+//! Quotients of decimals, and what may not fit: long sums, differences and products.
 //!
 //! A quotient has at least 16 digits after the point, as in PostgreSQL; the engine's has four more
 //! than the dividend. A product has the digits of both factors while they fit; a longer one is
-//! rounded half away from zero, where the engine's is an error. The engine's sums and differences of
-//! the widest decimals may have a digit too many.
-//!
-//! Operands of 64 bits, which nearly all are, take a short way: their product needs no check for
-//! overflow, which costs more than it does in 128 bits. Others are computed in 128 bits where that
-//! suffices and in 256 where it does not.
+//! rounded, where the engine's is an error. Sums and differences of the widest decimals are here,
+//! too, since the engine's may have a digit too many. All are computed in 128 bits where that
+//! suffices and in 256 where it does not, and rounded half away from zero.
 
-use std::iter::repeat;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array};
-use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Decimal128Type, DecimalType, FieldRef, i256};
 use arrow::error::ArrowError;
 use datafusion::common::{Result, ScalarValue, internal_err};
@@ -205,18 +200,9 @@ impl Factor {
         }
     }
 
-    /// The one value for all rows, if that is what it is, and not NULL.
-    fn scalar(&self) -> Option<i128> {
-        (self.is_scalar && self.array.is_valid(0)).then(|| self.array.value(0))
-    }
-
-    fn is_null_scalar(&self) -> bool {
-        self.is_scalar && self.array.is_null(0)
-    }
-
-    /// Which rows have no value.
-    fn nulls(&self) -> Option<&NullBuffer> {
-        self.array.nulls().filter(|_| !self.is_scalar)
+    fn get(&self, row: usize) -> Option<i128> {
+        let row = if self.is_scalar { 0 } else { row };
+        self.array.is_valid(row).then(|| self.array.value(row))
     }
 
     fn scale(&self) -> i16 {
@@ -236,59 +222,18 @@ struct Pair {
 
 impl Pair {
     fn each(&self, operation: impl OnDigits) -> Result<Decimal128Array> {
-        if self.left.is_null_scalar() || self.right.is_null_scalar() {
-            return Ok(Decimal128Array::new_null(self.rows));
-        }
-        let (left, right) = (self.left.array.values(), self.right.array.values());
-        let (left, right) = (left.iter().copied(), right.iter().copied());
-        match (self.left.scalar(), self.right.scalar()) {
-            (None, None) => self.rows(&operation, left.zip(right)),
-            (Some(left), None) => self.rows(&operation, repeat(left).zip(right)),
-            (None, Some(right)) => self.rows(&operation, left.zip(repeat(right))),
-            (Some(left), Some(right)) => self.rows(&operation, repeat(left).zip(repeat(right))),
-        }
-    }
-
-    fn rows(
-        &self,
-        operation: &impl OnDigits,
-        pairs: impl Iterator<Item = (i128, i128)>,
-    ) -> Result<Decimal128Array> {
-        let nulls = NullBuffer::union(self.left.nulls(), self.right.nulls());
-        let mut results = vec![0_i128; self.rows];
-        let rows = results.iter_mut().zip(pairs);
-        match &nulls {
-            None => {
-                for (result, (left, right)) in rows {
-                    *result = self.one(operation, left, right)?;
-                }
-            }
-            Some(nulls) => {
-                // What is below NULL is not looked at: it may be anything.
-                for ((result, (left, right)), is_valid) in rows.zip(nulls) {
-                    if is_valid {
-                        *result = self.one(operation, left, right)?;
-                    }
-                }
+        let mut builder = Decimal128Array::builder(self.rows);
+        for row in 0..self.rows {
+            let (Some(left), Some(right)) = (self.left.get(row), self.right.get(row)) else {
+                builder.append_null();
+                continue;
+            };
+            match operation.apply(left, right)? {
+                Some(digits) if digits.unsigned_abs() <= self.limit => builder.append_value(digits),
+                _ => return Err(self.out_of_range(left, right).into()),
             }
         }
-        Ok(Decimal128Array::new(results.into(), nulls))
-    }
-
-    #[inline]
-    fn one(&self, operation: &impl OnDigits, left: i128, right: i128) -> Result<i128> {
-        let short = match (i64::try_from(left), i64::try_from(right)) {
-            (Ok(left), Ok(right)) => operation.short(left, right),
-            _ => None,
-        };
-        let result = match short {
-            Some(digits) => Some(digits),
-            None => operation.apply(left, right)?,
-        };
-        match result {
-            Some(digits) if digits.unsigned_abs() <= self.limit => Ok(digits),
-            _ => Err(self.out_of_range(left, right).into()),
-        }
+        Ok(builder.finish())
     }
 
     fn out_of_range(&self, left: i128, right: i128) -> SheafError {
@@ -311,37 +256,25 @@ impl Pair {
 trait OnDigits {
     /// The digits of the result; `None` if they take more than 128 bits.
     fn apply(&self, left: i128, right: i128) -> Result<Option<i128>, ArrowError>;
-
-    /// The digits of the result, if there is a short way to them and they take 128 bits at most.
-    fn short(&self, _left: i64, _right: i64) -> Option<i128> {
-        None
-    }
 }
 
 struct Sum {
     left_factor: i256,
     right_factor: i256,
-    /// The factors where they take 64 bits.
-    short_factors: Option<(i64, i64)>,
 }
 
 impl Sum {
     fn new(pair: &Pair, scale: i8) -> Result<Self> {
-        let left_factor = power_of_ten(i16::from(scale) - pair.left.scale())?;
-        let right_factor = power_of_ten(i16::from(scale) - pair.right.scale())?;
-        let short = |factor: i256| factor.to_i128().and_then(|f| i64::try_from(f).ok());
         Ok(Self {
-            left_factor,
-            right_factor,
-            short_factors: short(left_factor).zip(short(right_factor)),
+            left_factor: power_of_ten(i16::from(scale) - pair.left.scale())?,
+            right_factor: power_of_ten(i16::from(scale) - pair.right.scale())?,
         })
     }
 
     fn negated(self) -> Self {
         Self {
-            left_factor: self.left_factor,
             right_factor: self.right_factor.wrapping_neg(),
-            short_factors: self.short_factors.map(|(left, right)| (left, -right)),
+            ..self
         }
     }
 }
@@ -353,46 +286,29 @@ impl OnDigits for Sum {
         let right = i256::from_i128(right).wrapping_mul(self.right_factor);
         Ok(left.wrapping_add(right).to_i128())
     }
-
-    #[inline]
-    fn short(&self, left: i64, right: i64) -> Option<i128> {
-        // Factors are powers of ten below 2^60: the products take 124 bits, with their signs.
-        let (left_factor, right_factor) = self.short_factors?;
-        let left = i128::from(left) * i128::from(left_factor);
-        Some(left + i128::from(right) * i128::from(right_factor))
-    }
 }
 
 struct Product {
     /// What the product of the digits is divided by.
     divisor: i256,
-    /// Whether that is 1.
-    is_exact: bool,
 }
 
 impl Product {
     fn new(pair: &Pair, scale: i8) -> Result<Self> {
         let exponent = pair.left.scale() + pair.right.scale() - i16::from(scale);
-        let divisor = power_of_ten(exponent)?;
         Ok(Self {
-            divisor,
-            is_exact: divisor == i256::ONE,
+            divisor: power_of_ten(exponent)?,
         })
     }
 }
 
 impl OnDigits for Product {
     fn apply(&self, left: i128, right: i128) -> Result<Option<i128>, ArrowError> {
-        if self.is_exact {
+        if self.divisor == i256::ONE {
             return Ok(left.checked_mul(right));
         }
         let product = i256::from_i128(left).checked_mul(i256::from_i128(right));
         Ok(product.and_then(|product| divide_rounded(product, self.divisor)))
-    }
-
-    #[inline]
-    fn short(&self, left: i64, right: i64) -> Option<i128> {
-        self.is_exact.then(|| i128::from(left) * i128::from(right))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int8Array, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int8Array, PrimitiveArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Decimal128Type, Field, Int8Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Int8Type, Int64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, lit};
@@ -174,44 +174,4 @@ fn sums_have_at_most_38_digits() {
     // 1 - 0.5
     let result = scalars(&difference, decimal(1, 38, 0), decimal(5, 1, 1)).unwrap();
     assert_eq!(result, decimal(5, 38, 1));
-}
-
-/// Operands of 64 bits take a short way; at its ends, beside 128-bit arithmetic, with NULLs that
-/// stand over digits which would not fit, in all forms of arguments.
-#[test]
-fn the_short_way_of_decimals_ends_at_64_bits() {
-    let edge = i128::from(i64::MAX);
-    let digits = [0, 1, -1, 7, edge, edge + 1, -edge, -edge - 1, -edge - 2];
-    type Exact = fn(i128, i128) -> i128;
-    let operations: [(Expr, Exact); 3] = [
-        // Scales 2 and 3: a sum has 3 digits after the point, a product 5.
-        (add_decimals(lit(1), lit(1)), |l, r| l * 10 + r),
-        (subtract_decimals(lit(1), lit(1)), |l, r| l * 10 - r),
-        (multiply_decimals(lit(1), lit(1)), |l, r| l * r),
-    ];
-    let many = |value: i128, scale: i8| {
-        let huge = 10_i128.pow(37);
-        let nulls = NullBuffer::from(vec![true, false, true]);
-        let array = Decimal128Array::new(vec![value, huge, value].into(), Some(nulls));
-        ColumnarValue::Array(Arc::new(array.with_precision_and_scale(19, scale).unwrap()))
-    };
-    let one = |value, scale| ColumnarValue::Scalar(decimal(value, 19, scale));
-    for (call, exact) in &operations {
-        for (left, right) in digits.iter().flat_map(|l| digits.map(|r| (*l, r))) {
-            for arguments in [
-                vec![many(left, 2), many(right, 3)],
-                vec![one(left, 2), many(right, 3)],
-                vec![many(left, 2), one(right, 3)],
-            ] {
-                let result = invoke(call, arguments, 3).unwrap().into_array(3).unwrap();
-                let result = result.as_primitive::<Decimal128Type>();
-                let found: Vec<_> = result.iter().collect();
-                let expected = exact(left, right);
-                assert_eq!(found, [Some(expected), None, Some(expected)]);
-            }
-        }
-        let null = ColumnarValue::Scalar(ScalarValue::Decimal128(None, 19, 2));
-        let result = invoke(call, vec![null, many(1, 3)], 3).unwrap();
-        assert_eq!(result.into_array(3).unwrap().null_count(), 3);
-    }
 }

@@ -1,4 +1,4 @@
-//! Where output goes: to whoever polls the stream.
+//! Where output goes: to whoever polls the stream, or into a queue.
 //!
 //! The phases of a join are plain asynchronous functions that hand out batches on the way. For the
 //! stream, a batch is put into a slot and the function pauses until it has been taken: one future,
@@ -12,45 +12,54 @@ use std::task::{Context, Poll};
 use arrow::array::RecordBatch;
 use arrow::compute::BatchCoalescer;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::RecordBatchStream;
 use datafusion::physical_plan::metrics::BaselineMetrics;
 use futures::Stream;
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
+use tokio::sync::mpsc;
 
 /// Takes batches and passes them on, small ones merged.
 #[derive(Debug)]
 pub(super) struct Emitter {
-    slot: Slot,
+    target: Target,
     /// None if there are no columns to merge.
     coalescer: Option<BatchCoalescer>,
 }
 
-/// A batch that waits to be taken.
-type Slot = Arc<Mutex<Option<RecordBatch>>>;
+/// Who gets the batches.
+#[derive(Debug, Clone)]
+pub(super) enum Target {
+    Slot(Arc<Mutex<Option<RecordBatch>>>),
+    Queue(mpsc::Sender<RecordBatch>),
+}
 
 impl Emitter {
     /// Merges batches to `batch_rows` rows; those of at least half as many stay as they are.
-    fn new(slot: Slot, schema: &SchemaRef, batch_rows: usize) -> Self {
+    pub(super) fn new(target: Target, schema: &SchemaRef, batch_rows: usize) -> Self {
         let coalescer = (!schema.fields().is_empty()).then(|| {
             BatchCoalescer::new(Arc::clone(schema), batch_rows.max(1))
                 .with_biggest_coalesce_batch_size(Some(batch_rows / 2))
         });
-        Self { slot, coalescer }
+        Self { target, coalescer }
     }
 
     /// Passes a batch on, now or with later ones.
     pub(super) async fn emit(&mut self, batch: RecordBatch) -> Result<()> {
         let Some(coalescer) = &mut self.coalescer else {
-            put(&self.slot, batch).await;
-            return Ok(());
+            return self.target.put(batch).await;
         };
         coalescer.push_batch(batch)?;
         while let Some(batch) = coalescer.next_completed_batch() {
-            put(&self.slot, batch).await;
+            self.target.put(batch).await?;
         }
         Ok(())
+    }
+
+    /// Passes on a batch that needs no merging.
+    pub(super) async fn emit_merged(&mut self, batch: RecordBatch) -> Result<()> {
+        self.target.put(batch).await
     }
 
     /// Passes on what was held back for merging.
@@ -60,26 +69,40 @@ impl Emitter {
         };
         coalescer.finish_buffered_batch()?;
         while let Some(batch) = coalescer.next_completed_batch() {
-            put(&self.slot, batch).await;
+            self.target.put(batch).await?;
         }
         Ok(())
     }
 }
 
-/// Hands a batch to whoever polls; whoever takes it polls again.
-async fn put(slot: &Slot, batch: RecordBatch) {
-    *slot.lock() = Some(batch);
-    poll_fn(|_| match slot.lock().is_none() {
-        true => Poll::Ready(()),
-        false => Poll::Pending,
-    })
-    .await;
+impl Target {
+    async fn put(&self, batch: RecordBatch) -> Result<()> {
+        match self {
+            Self::Slot(slot) => {
+                *slot.lock() = Some(batch);
+                // Whoever takes the batch polls again.
+                poll_fn(|_| {
+                    if slot.lock().is_none() {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await;
+                Ok(())
+            }
+            Self::Queue(queue) => queue
+                .send(batch)
+                .await
+                .map_err(|_| exec_datafusion_err!("nobody takes the output of a join")),
+        }
+    }
 }
 
 /// The batches that a future hands out through its slot.
 pub(super) struct EmitterStream {
     schema: SchemaRef,
-    slot: Slot,
+    slot: Arc<Mutex<Option<RecordBatch>>>,
     /// None when it has ended.
     work: Option<BoxFuture<'static, Result<()>>>,
     /// Rows that are still wanted, if not all are.
@@ -99,8 +122,8 @@ impl EmitterStream {
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
-        let slot = Slot::default();
-        let emitter = Emitter::new(Arc::clone(&slot), &schema, batch_rows);
+        let slot = Arc::default();
+        let emitter = Emitter::new(Target::Slot(Arc::clone(&slot)), &schema, batch_rows);
         Self {
             schema,
             slot,

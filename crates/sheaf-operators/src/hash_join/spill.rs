@@ -8,15 +8,12 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::SpillMetrics;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::TryStreamExt;
-use futures::stream::iter;
 use parking_lot::Mutex;
 
-use super::portion::Portion;
-use super::{BUCKETS, OPERATOR, STAGE_BYTES_MAX};
+use super::{BUCKETS, STAGE_BYTES_MAX};
 use crate::spill::{SpillWriter, SpilledRows, batch_bytes};
 
 /// A set of buckets.
@@ -44,10 +41,9 @@ pub(super) fn bucket_of(hash: u64) -> usize {
     ((hash >> 27) % BUCKETS as u64) as usize
 }
 
-/// The rows of a bucket that are in files.
+/// The rows of a bucket that are in a file.
 pub(super) struct SpilledBucket {
-    files: Vec<SpilledRows>,
-    schema: SchemaRef,
+    rows: SpilledRows,
     /// What the rows would take in memory.
     pub(super) bytes: usize,
     /// Whether cutting them again can help: not if all hashes are the same.
@@ -62,21 +58,16 @@ impl fmt::Debug for SpilledBucket {
 
 impl SpilledBucket {
     pub(super) fn rows(&self) -> usize {
-        self.files.iter().map(SpilledRows::row_count).sum()
+        self.rows.row_count()
     }
 
     /// Reads the rows, in the order in which they were written.
-    pub(super) fn read(&self) -> SendableRecordBatchStream {
-        let files = self.files.clone().into_iter();
-        let rows = iter(files.map(|file| file.read())).try_flatten();
-        Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.schema),
-            rows,
-        ))
+    pub(super) fn read(&self) -> Result<SendableRecordBatchStream> {
+        self.rows.read()
     }
 }
 
-/// The files of each bucket that has rows to spill: one, or one more each time they were closed.
+/// One file for each bucket that has rows to spill.
 pub(super) struct BucketFiles {
     env: Arc<RuntimeEnv>,
     metrics: SpillMetrics,
@@ -87,19 +78,9 @@ pub(super) struct BucketFiles {
 #[derive(Default)]
 struct Slot {
     writer: Option<SpillWriter>,
-    closed: Vec<SpilledRows>,
     bytes: usize,
     hash: Option<u64>,
     is_mixed: bool,
-}
-
-impl Slot {
-    fn close(&mut self) -> Result<()> {
-        if let Some(writer) = self.writer.take() {
-            self.closed.push(writer.finish()?);
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Debug for BucketFiles {
@@ -133,28 +114,24 @@ impl BucketFiles {
         slot.bytes += batch_bytes(batch)?;
         let writer = match &mut slot.writer {
             Some(writer) => writer,
-            None => slot.writer.insert(self.writer()?),
+            None => slot.writer.insert(SpillWriter::create(
+                &self.env,
+                &self.metrics,
+                &self.schema,
+                "the hash join",
+            )?),
         };
         writer.append(batch)
     }
 
-    /// Rows of `schema` alone, for whoever keeps them otherwise than by bucket.
-    pub(super) fn writer(&self) -> Result<SpillWriter> {
-        SpillWriter::create(&self.env, &self.metrics, &self.schema, OPERATOR)
-    }
-
-    /// Ends the files that are open.
-    pub(super) fn close(&self) -> Result<()> {
-        self.slots.iter().try_for_each(|slot| slot.lock().close())
-    }
-
-    /// The rows of `bucket`, if it has any.
-    pub(super) fn take(&self, bucket: usize) -> Result<Option<SpilledBucket>> {
-        let mut slot = std::mem::take(&mut *self.slots[bucket].lock());
-        slot.close()?;
-        Ok((!slot.closed.is_empty()).then(|| SpilledBucket {
-            files: slot.closed,
-            schema: Arc::clone(&self.schema),
+    /// Ends the file of `bucket`, if it has one.
+    pub(super) fn finish(&self, bucket: usize) -> Result<Option<SpilledBucket>> {
+        let slot = std::mem::take(&mut *self.slots[bucket].lock());
+        let Some(writer) = slot.writer else {
+            return Ok(None);
+        };
+        Ok(Some(SpilledBucket {
+            rows: writer.finish()?,
             bytes: slot.bytes,
             is_mixed: slot.is_mixed,
         }))
@@ -165,14 +142,14 @@ impl BucketFiles {
 #[derive(Debug)]
 pub(super) struct Stage {
     parts: Vec<(RecordBatch, Vec<u64>)>,
-    portion: Portion,
+    reservation: MemoryReservation,
 }
 
 impl Stage {
-    pub(super) fn new(portion: Portion) -> Self {
+    pub(super) fn new(reservation: MemoryReservation) -> Self {
         Self {
             parts: Vec::new(),
-            portion,
+            reservation,
         }
     }
 
@@ -184,8 +161,8 @@ impl Stage {
         hashes: Vec<u64>,
     ) -> Result<()> {
         let bytes = batch.get_array_memory_size() + hashes.len() * size_of::<u64>();
-        let is_full = self.portion.bytes().saturating_add(bytes) > STAGE_BYTES_MAX;
-        let write = is_full || !self.portion.try_grow(bytes);
+        let is_full = self.reservation.size().saturating_add(bytes) > STAGE_BYTES_MAX;
+        let write = is_full || self.reservation.try_grow(bytes).is_err();
         self.parts.push((batch, hashes));
         if write { self.flush(files) } else { Ok(()) }
     }
@@ -205,7 +182,7 @@ impl Stage {
             let hashes = places.iter().map(|(part, row)| parts[*part].1[*row]);
             files.append(bucket, &rows, hashes)?;
         }
-        self.portion.shrink_to(0);
+        self.reservation.free();
         Ok(())
     }
 }

@@ -112,12 +112,10 @@ fn check_books(budget: &MemoryBudget, live: &[MemoryReservation], context: &str)
         assert!(held.peak_bytes >= held.bytes, "{context}");
     }
     let books = budget.books.lock();
-    let process = books.process();
-    let reserved = model.values().sum::<usize>();
-    assert_eq!(process.reserved(), reserved, "{context}");
-    assert!(process.peak_bytes() >= reserved, "{context}");
+    assert_eq!(books.reserved(), model.values().sum::<usize>(), "{context}");
+    assert!(books.peak_bytes >= books.reserved(), "{context}");
     assert_eq!(
-        process.spillers(),
+        books.spillers(),
         holders.iter().filter(|h| h.can_spill).count(),
         "{context}"
     );

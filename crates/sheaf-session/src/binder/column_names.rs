@@ -9,9 +9,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
-    VisitMut, VisitorMut, WindowType,
+    VisitMut, VisitorMut,
 };
-use sheaf_sql::FRAME_EXCLUSION;
 
 use super::columns;
 
@@ -56,7 +55,7 @@ fn order_by_name(key: &mut Expr, projection: &[SelectItem]) {
         .iter()
         .any(|item| matches!(item, SelectItem::UnnamedExpr(expr) if expr == key));
     if repeats && !is_column && !names_itself(key) && !matches!(key, Expr::Value(_)) {
-        *key = Expr::Identifier(Ident::with_quote('"', text_of(key)));
+        *key = Expr::Identifier(Ident::with_quote('"', key.to_string()));
     }
 }
 
@@ -70,7 +69,7 @@ fn name_items(select: &mut Select) {
             // A repeated column needs a name, too; the first keeps its own.
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => expr.to_string(),
             _ if names_itself(expr) => continue,
-            _ => text_of(expr),
+            _ => expr.to_string(),
         };
         let seen = taken.entry(text.to_lowercase()).or_insert(0);
         let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
@@ -87,28 +86,6 @@ fn name_items(select: &mut Select) {
             };
         }
     }
-}
-
-/// `expr` as it was written, but for what frames leave out, which stands in no place of its own.
-fn text_of(expr: &Expr) -> String {
-    let text = expr.to_string();
-    if !text.contains(FRAME_EXCLUSION) {
-        return text;
-    }
-    let mut expr = expr.clone();
-    let _ = ast::visit_expressions_mut(&mut expr, |expr| {
-        if let Expr::Function(function) = expr
-            && let Some(WindowType::WindowSpec(window)) = &mut function.over
-        {
-            window.partition_by.retain(|by| !is_exclusion(by));
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    expr.to_string()
-}
-
-fn is_exclusion(expr: &Expr) -> bool {
-    matches!(expr, Expr::Function(function) if function.name.to_string() == FRAME_EXCLUSION)
 }
 
 /// Expressions that stand for several columns, or bring names of their own.

@@ -12,10 +12,10 @@ use futures::StreamExt;
 
 use super::fixture::{Case, context, environment, spills};
 
-pub(super) const BATCH_ROWS: usize = 1024;
+const BATCH_ROWS: usize = 1024;
 
 /// `rows` rows whose keys are `key(row)`, in two partitions.
-pub(super) fn numbers(prefix: &str, rows: i64, key: impl Fn(i64) -> i64) -> Arc<dyn ExecutionPlan> {
+fn numbers(prefix: &str, rows: i64, key: impl Fn(i64) -> i64) -> Arc<dyn ExecutionPlan> {
     let fields: Vec<Field> = ["k", "v"]
         .iter()
         .map(|name| Field::new(format!("{prefix}{name}"), DataType::Int64, true))
@@ -107,26 +107,21 @@ async fn one_key_larger_than_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_stream_leaves_nothing() {
-    // While rows arrive, are probed, and while buckets are joined.
-    for batches in [0, 1, 40, 90, 97] {
+    for batches in [0, 1, 40] {
         let left = numbers("l", 200_000, |i| i * 1_000);
         let right = numbers("r", 200_000, |i| i * 1_000);
         let plan = Case::of(JoinType::Inner, &[0]).plan_of(left, right);
         let environment = environment(1_000_000);
         let context = context(BATCH_ROWS, &environment);
-        let taking: Vec<_> = (0..2)
-            .map(|partition| {
-                let mut stream = plan.execute(partition, Arc::clone(&context)).unwrap();
-                tokio::spawn(async move {
-                    for _ in 0..batches {
-                        stream.next().await.transpose().unwrap();
-                    }
-                })
-            })
+        let mut streams: Vec<_> = (0..2)
+            .map(|partition| plan.execute(partition, Arc::clone(&context)).unwrap())
             .collect();
-        for taken in taking {
-            taken.await.unwrap();
+        for _ in 0..batches {
+            for stream in &mut streams {
+                stream.next().await.transpose().unwrap();
+            }
         }
+        drop(streams);
         // Tasks end at their next pause.
         let mut waits = 0;
         while environment.memory_pool.reserved() > 0
