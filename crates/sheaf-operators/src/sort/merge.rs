@@ -164,15 +164,23 @@ impl Merge {
         self.last
     }
 
-    /// Bytes that blocks of memory still hold, which go.
-    pub(super) fn into_memory_bytes(self) -> usize {
-        let bytes = |cursor: &Cursor| match &cursor.source {
-            Source::Memory(blocks) => {
-                cursor.block.bytes + blocks.iter().map(|block| block.bytes).sum::<usize>()
+    /// Drops what is left, and tells `freed` of the bytes of memory as they go.
+    pub(super) fn end(mut self, mut freed: impl FnMut(usize)) {
+        self.held.clear();
+        freed(self.freed_bytes);
+        for cursor in self.cursors.into_iter().flatten() {
+            let Source::Memory(blocks) = cursor.source else {
+                continue;
+            };
+            let bytes = cursor.block.bytes;
+            drop(cursor.block);
+            freed(bytes);
+            for block in blocks {
+                let bytes = block.bytes;
+                drop(block);
+                freed(bytes);
             }
-            Source::Disk(_) => 0,
-        };
-        self.freed_bytes + self.cursors.iter().flatten().map(bytes).sum::<usize>()
+        }
     }
 
     /// The cursors over memory, and those over disk.

@@ -90,7 +90,9 @@ impl Rest {
     }
 
     fn end(&mut self) {
-        self.merge = None;
+        if let Some(merge) = self.merge.take() {
+            merge.end(|bytes| self.work.holding.shrink(bytes));
+        }
         self.work.holding.free();
     }
 

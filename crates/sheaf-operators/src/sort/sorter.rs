@@ -163,7 +163,7 @@ impl Work {
             self.holding.shrink(merge.take_freed_bytes());
         }
         let last = merge.last();
-        self.holding.shrink(merge.into_memory_bytes());
+        merge.end(|bytes| self.holding.shrink(bytes));
         let rows = file.finish()?;
         Ok(Run {
             reading_bytes: reading_bytes(largest, rows.file_bytes()),
