@@ -1,8 +1,8 @@
 //! The memory that queries may reserve.
 //!
 //! ```text
-//! ExternalSorter[0] ─┐
-//! ExternalSorter[1] ─┤─ QueryPool (one query: bytes, peak) ─┐
+//! Sort[0]           ─┐
+//! Sort[1]           ─┤─ QueryPool (one query: bytes, peak) ─┐
 //! HashJoinInput[1] ──┘                                      ├─ MemoryBudget (the process)
 //!            …        ─ QueryPool ──────────────────────────┘
 //! ```
@@ -63,7 +63,7 @@ pub const POOL_PERCENT: u64 = 80;
 /// One consumer of memory, as it stood when asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// The operator's name for itself, for example `ExternalSorter[0]`.
+    /// The operator's name for itself, for example `Sort[0]`.
     pub name: String,
     /// The query that it works for, if that is known.
     pub query: Option<u64>,
