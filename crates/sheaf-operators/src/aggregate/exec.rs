@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, internal_err};
 use datafusion::config::ConfigOptions;
 use datafusion::execution::TaskContext;
@@ -13,7 +13,8 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, EmissionType, SchedulingType};
 use datafusion::physical_plan::filter_pushdown::{
-    ChildFilterDescription, FilterDescription, FilterPushdownPhase,
+    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase,
+    FilterPushdownPropagation,
 };
 use datafusion::physical_plan::metrics::{
     BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, SpillMetrics,
@@ -33,6 +34,7 @@ use super::parts::{Cut, PartStore, Spill};
 use super::shape::Shape;
 use super::sink::Sink;
 use super::stage::Stage;
+use crate::filter::{filtered_at_run_time, is_filled_at_run_time};
 
 /// The part of the memory (one in this many) that the tables of all inputs may take.
 const TABLES_PART: usize = 16;
@@ -54,6 +56,8 @@ const STATE_BYTES_MAX: usize = 1024 * 1024 * 1024;
 #[derive(Debug)]
 pub struct PartitionedAggregateExec {
     input: Arc<dyn ExecutionPlan>,
+    /// Filters over rows of the input that operators above fill in at run time.
+    filters: Vec<Arc<dyn PhysicalExpr>>,
     shape: Arc<Shape>,
     scope: Scope,
     properties: Arc<PlanProperties>,
@@ -124,12 +128,45 @@ impl PartitionedAggregateExec {
         .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Self {
             input: Arc::clone(input),
+            filters: Vec::new(),
             shape: Arc::new(Shape::new(first, last)?),
             scope,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
             stages: Mutex::default(),
         })
+    }
+
+    /// This operator over another input, with other filters.
+    fn over(&self, input: Arc<dyn ExecutionPlan>, filters: Vec<Arc<dyn PhysicalExpr>>) -> Self {
+        Self {
+            input,
+            filters,
+            shape: Arc::clone(&self.shape),
+            scope: self.scope,
+            properties: Arc::clone(&self.properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+            stages: Mutex::default(),
+        }
+    }
+
+    /// A filter over groups as one over rows of the input; `None` if it looks at more than keys.
+    fn over_rows(&self, filter: &Arc<dyn PhysicalExpr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let keys = self.shape.group_by.expr();
+        let mut is_of_keys = true;
+        let over_rows = Arc::clone(filter).transform_up(|expr| {
+            let Some(column) = expr.downcast_ref::<Column>() else {
+                return Ok(Transformed::no(expr));
+            };
+            Ok(match keys.get(column.index()) {
+                Some((key, _)) => Transformed::yes(Arc::clone(key)),
+                None => {
+                    is_of_keys = false;
+                    Transformed::no(expr)
+                }
+            })
+        })?;
+        Ok(is_of_keys.then_some(over_rows.data))
     }
 
     /// The stage of `inputs`, giving `outputs` partitions.
@@ -153,7 +190,9 @@ impl PartitionedAggregateExec {
             },
         ));
         let input_count = self.input.output_partitioning().partition_count();
+        let batch_rows = context.session_config().batch_size();
         let sinks = inputs.map(|input| {
+            let selectivity = MetricBuilder::new(&self.metrics).ratio_metrics("selectivity", input);
             let sink = Sink {
                 shape: Arc::clone(&self.shape),
                 store: Arc::clone(&store),
@@ -166,7 +205,9 @@ impl PartitionedAggregateExec {
                 skipped_rows: MetricBuilder::new(&self.metrics)
                     .counter("skipped_aggregation_rows", input),
             };
-            Ok((sink, self.input.execute(input, Arc::clone(context))?))
+            let rows = self.input.execute(input, Arc::clone(context))?;
+            let rows = filtered_at_run_time(rows, &self.filters, batch_rows, selectivity);
+            Ok((sink, rows))
         });
         let sinks = sinks.collect::<Result<Vec<_>>>()?;
         let shape = Arc::clone(&self.shape);
@@ -282,7 +323,12 @@ impl ExecutionPlan for PartitionedAggregateExec {
         let keys = self.shape.group_by.input_exprs();
         let arguments = self.shape.arguments.iter().flatten();
         let filters = self.shape.filters.iter().flatten();
-        for expr in keys.iter().chain(arguments).chain(filters) {
+        for expr in keys
+            .iter()
+            .chain(arguments)
+            .chain(filters)
+            .chain(&self.filters)
+        {
             if f(expr)? == TreeNodeRecursion::Stop {
                 return Ok(TreeNodeRecursion::Stop);
             }
@@ -296,14 +342,7 @@ impl ExecutionPlan for PartitionedAggregateExec {
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match (children.pop(), children.pop()) {
-            (Some(input), None) => Ok(Arc::new(Self {
-                input,
-                shape: Arc::clone(&self.shape),
-                scope: self.scope,
-                properties: Arc::clone(&self.properties),
-                metrics: ExecutionPlanMetricsSet::new(),
-                stages: Mutex::default(),
-            })),
+            (Some(input), None) => Ok(Arc::new(self.over(input, self.filters.clone()))),
             _ => internal_err!("an aggregate has one input"),
         }
     }
@@ -338,6 +377,30 @@ impl ExecutionPlan for PartitionedAggregateExec {
             ChildFilterDescription::all_unsupported(&parent_filters)
         };
         Ok(FilterDescription::new().with_child(child))
+    }
+
+    /// Filters that joins above fill in at run time are evaluated here, where they pay most: what is
+    /// dropped need not be grouped. Scans only leave out files and row groups for them.
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        child_pushdown_result: ChildPushdownResult,
+        _config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let mut filters = self.filters.clone();
+        if phase == FilterPushdownPhase::Post && self.shape.group_by.is_single() {
+            for parent in &child_pushdown_result.parent_filters {
+                if is_filled_at_run_time(&parent.filter) {
+                    filters.extend(self.over_rows(&parent.filter)?);
+                }
+            }
+        }
+        let result = FilterPushdownPropagation::if_all(child_pushdown_result);
+        if filters.len() == self.filters.len() {
+            return Ok(result);
+        }
+        let updated = self.over(Arc::clone(&self.input), filters);
+        Ok(result.with_updated_node(Arc::new(updated)))
     }
 
     fn execute(

@@ -17,7 +17,8 @@
 //!     column joined into one range, found without branches;
 //!   - `pattern`: LIKE with `%` alone, without regular expressions, for the rows that are left;
 //!   - and the engine's evaluation for the rest;
-//! - `fallible`: which conjuncts may fail.
+//! - `fallible`: which conjuncts may fail;
+//! - `run_time`: the same over the input of another operator, for filters that joins fill in.
 //!
 //! # Errors of conjuncts
 //! Conjuncts that cannot fail change places freely. Those that may come after them, and see the rows
@@ -44,8 +45,10 @@ mod fallible;
 mod pattern;
 mod range;
 mod run;
+mod run_time;
 mod selection;
 #[cfg(test)]
 mod tests;
 
 pub use exec::AdaptiveFilterExec;
+pub(crate) use run_time::{filtered_at_run_time, is_filled_at_run_time};

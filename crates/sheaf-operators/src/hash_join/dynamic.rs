@@ -3,7 +3,7 @@
 //! While build rows arrive, the bounds of their keys are kept. When all are there, the filter that
 //! was pushed into the probe side's scans becomes `key >= min AND key <= max` for every key, and
 //! `key IN (…)` where there are few rows; scans that have not begun prune files and row groups
-//! with it.
+//! with it. Operators above those scans can look a row up ([`Membership`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +23,7 @@ use datafusion::physical_expr::{PhysicalExpr, PhysicalExprRef};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 
+use super::membership::Membership;
 use super::spec::JoinSpec;
 use super::table::Table;
 
@@ -146,16 +147,21 @@ impl Bounds {
 
     /// Makes the filter, now that all build rows have been seen. `table` holds all of them, or
     /// there is none that does.
-    pub(super) fn publish(&self, table: Option<&Table>) -> Result<()> {
+    pub(super) fn publish(&self, table: Option<&Arc<Table>>) -> Result<()> {
         let mut all = if self.has_rows.load(Ordering::Acquire) {
             self.bounds()?
         } else {
             Some(lit(false))
         };
-        if let Some(table) = table
-            && let Some(list) = self.list(table)?
-        {
-            all = Some(and(all, list));
+        if let Some(table) = table {
+            let list = self.list(table)?;
+            let spec = &self.spec;
+            all = Some(and(
+                all,
+                list.unwrap_or_else(|| {
+                    Arc::new(Membership::new(&spec.probe_keys, spec.null_equality, table))
+                }),
+            ));
         }
         if let Some(all) = all {
             self.filter.update(self.with_nulls(all)?)?;

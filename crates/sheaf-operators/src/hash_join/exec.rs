@@ -187,7 +187,7 @@ impl HybridHashJoinExec {
             let built = built.map_err(Arc::new)?;
             if let Some(bounds) = bounds {
                 let table = built.table().filter(|_| built.evicted.is_empty());
-                bounds.publish(table.as_deref()).map_err(Arc::new)?;
+                bounds.publish(table.as_ref()).map_err(Arc::new)?;
             }
             Ok(built)
         };

@@ -53,6 +53,7 @@ mod indexing;
 mod integer_index;
 mod keys;
 mod matcher;
+mod membership;
 mod metrics;
 mod output;
 mod probe;
