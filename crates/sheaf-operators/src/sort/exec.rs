@@ -10,19 +10,20 @@ use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::execution_plan::CardinalityEffect;
 use datafusion::physical_plan::metrics::{
-    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, SpillMetrics,
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet, SpillMetrics, Time,
 };
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::statistics::{ChildStats, StatisticsArgs};
 use datafusion::physical_plan::{
-    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties,
-    InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan,
+    ExecutionPlanProperties, InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
     SendableRecordBatchStream,
 };
 
-use super::{SortMeans, can_sort, sorted};
+use super::{SortMeans, can_sort, sorted, sorted_together};
 
-/// Sorts each partition of its input; see the [module](super).
+/// Sorts each partition of its input, or all of them into one; see the [module](super).
 #[derive(Debug)]
 pub struct ExternalSortExec {
     /// The engine's operator in whose place this one is.
@@ -48,6 +49,34 @@ impl ExternalSortExec {
             engine: engine.clone(),
             metrics: ExecutionPlanMetricsSet::new(),
         }))
+    }
+}
+
+impl ExternalSortExec {
+    /// One operator in the place of this one and of `merge` above it, if that merges what this one sorts.
+    ///
+    /// # Errors
+    /// `Internal` if the order of the input cannot be told.
+    pub fn merged(&self, merge: &SortPreservingMergeExec) -> Result<Option<Self>> {
+        if merge.expr() != self.engine.expr() {
+            return Ok(None);
+        }
+        let fetch = match (merge.fetch(), self.engine.fetch()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let engine = SortExec::new(merge.expr().clone(), Arc::clone(self.engine.input()));
+        Self::in_place_of(&engine.with_preserve_partitioning(false).with_fetch(fetch))
+    }
+
+    fn means(&self, partition: usize, context: &Arc<TaskContext>, elapsed: &Time) -> SortMeans {
+        SortMeans {
+            context: Arc::clone(context),
+            partition,
+            spill_metrics: SpillMetrics::new(&self.metrics, partition),
+            elapsed: elapsed.clone(),
+            peak: MetricBuilder::new(&self.metrics).peak_memory_usage("mem_used", partition),
+        }
     }
 }
 
@@ -88,7 +117,8 @@ impl ExecutionPlan for ExternalSortExec {
     }
 
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        self.engine.input_distribution_requirements()
+        // Partitions that are to become one are merged here.
+        InputDistributionRequirements::new(vec![Distribution::UnspecifiedDistribution])
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -140,17 +170,19 @@ impl ExecutionPlan for ExternalSortExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let input = self.engine.input();
-        let input = input.execute(partition, Arc::clone(&context))?;
+        let (ordering, limit) = (self.engine.expr(), self.engine.fetch());
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let means = SortMeans {
-            context,
-            partition,
-            spill_metrics: SpillMetrics::new(&self.metrics, partition),
-            elapsed: metrics.elapsed_compute().clone(),
-            peak: MetricBuilder::new(&self.metrics).peak_memory_usage("mem_used", partition),
+        let elapsed = metrics.elapsed_compute();
+        let means = |partition| self.means(partition, &context, elapsed);
+        let input = self.engine.input();
+        let execute = |partition| input.execute(partition, Arc::clone(&context));
+        let count = input.output_partitioning().partition_count();
+        let rows = if self.engine.preserve_partitioning() || count == 1 {
+            sorted(execute(partition)?, ordering, limit, means(partition))?
+        } else {
+            let inputs = (0..count).map(|partition| Ok((execute(partition)?, means(partition))));
+            sorted_together(inputs.collect::<Result<_>>()?, ordering, limit)?
         };
-        let rows = sorted(input, self.engine.expr(), self.engine.fetch(), means)?;
         Ok(crate::counted(rows, metrics))
     }
 

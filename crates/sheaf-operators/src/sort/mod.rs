@@ -24,11 +24,14 @@
 //! - *Handing out* (`output.rs`): while output is taken, a task answers those who need memory: what
 //!   is still in memory goes to disk, and is read from there.
 //!
+//! - *Partitions* that are to become one stream (`sorted_together`) are taken in beside one another; all
+//!   that they leave, in memory and on disk, is merged at once: no row goes through two merges.
+//!
 //! With a limit, chunks and runs end at that many rows, and rows that come after the last one of a
 //! full run are dropped as they come.
 //!
 //! Memory: reserved before rows are held. The least it needs: a piece of a batch twice, with its keys;
-//! two blocks for output; two runs' reading. A row has to fit.
+//! two batches of output; two runs' reading. A row has to fit.
 
 mod chunk;
 mod exec;
@@ -42,22 +45,30 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::datatypes::Schema;
-use datafusion::common::Result;
+use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::{Result, exec_datafusion_err, internal_err};
+use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, Gauge, SpillMetrics, Time};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::stream::FuturesUnordered;
 use futures::{StreamExt, TryStreamExt, stream};
 
 pub use exec::ExternalSortExec;
 pub(crate) use sorter::SortMeans;
 
 use keys::KeyEncoder;
-use sorter::Sorter;
+use output::Output;
+use sorter::{Arrival, Sorter};
 
 /// Who spills, in errors.
 const OPERATOR: &str = "the sort";
+
+/// Batches that wait to be taken where partitions are sorted together.
+const BUFFERED_BATCHES: usize = 1;
 
 /// Whether rows of `schema` can be sorted by `ordering`: all but keys of a few types can.
 pub(crate) fn can_sort(ordering: &LexOrdering, schema: &Schema) -> bool {
@@ -100,14 +111,71 @@ pub(crate) fn sorted(
     means: SortMeans,
 ) -> Result<SendableRecordBatchStream> {
     let schema = input.schema();
-    let sorter = Sorter::new(ordering, &schema, limit, means)?;
+    let mut sorter = Sorter::new(ordering, &schema, limit, means)?;
+    Ok(output(schema, async move {
+        sorter.collect(input.map_ok(Arrival::Rows)).await?;
+        sorter.finish().await
+    }))
+}
+
+/// The rows of all `inputs` in one order, as [`sorted`] gives those of one. Each is taken in by a task
+/// of its own, and one gives rows out.
+///
+/// # Memory
+/// As the [module](self) says; the least is needed once an input.
+/// # Errors
+/// As [`sorted`]; `Internal` if there is no input.
+pub(crate) fn sorted_together(
+    inputs: Vec<(SendableRecordBatchStream, SortMeans)>,
+    ordering: &LexOrdering,
+    limit: Option<usize>,
+) -> Result<SendableRecordBatchStream> {
+    let Some((first, means)) = inputs.first() else {
+        return internal_err!("nothing to sort");
+    };
+    let schema = first.schema();
+    let means = SortMeans {
+        // Each input shows the most that was held of it.
+        peak: Gauge::new(),
+        ..means.clone()
+    };
+    let mut whole = Sorter::new(ordering, &schema, limit, means)?;
+    let mut parts = Vec::with_capacity(inputs.len());
+    for (input, means) in inputs {
+        parts.push((Sorter::new(ordering, &schema, limit, means)?, input));
+    }
+    let rows = output(schema, async move {
+        let tasks = parts.into_iter().map(|(mut sorter, input)| {
+            let task = SpawnedTask::spawn(async move {
+                sorter.collect(input.map_ok(Arrival::Rows)).await?;
+                Ok(Arrival::Sorter(Box::new(sorter)))
+            });
+            async {
+                let sorter = task.join_unwind().await;
+                sorter.map_err(|error| {
+                    exec_datafusion_err!("a task of a sort ended early: {error}")
+                })?
+            }
+        });
+        let sorters: FuturesUnordered<_> = tasks.collect();
+        whole.collect(sorters).await?;
+        whole.finish().await
+    });
+    Ok(spawn_buffered(rows, BUFFERED_BATCHES))
+}
+
+/// The stream of what `sorting` ends with.
+fn output(
+    schema: SchemaRef,
+    sorting: impl Future<Output = Result<Output>> + Send + 'static,
+) -> SendableRecordBatchStream {
     let batches = stream::once(async move {
-        let output = sorter.sort(input).await?;
+        let output = sorting.await?;
         let batches = stream::try_unfold(output, |mut output| async move {
             Ok(output.next().await?.map(|batch| (batch, output)))
         });
-        Ok::<_, datafusion::error::DataFusionError>(batches)
+        Ok::<_, DataFusionError>(batches)
     });
     let batches = batches.try_flatten().boxed();
-    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }

@@ -3,6 +3,9 @@
 //! ```text
 //! Collect: pending ─> chunks ─> runs        Reduce: runs ─> fewer runs        Output
 //! ```
+//!
+//! Partitions that are sorted together have a sorter each, which ends with its input; one more takes
+//! over what they have.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,11 +13,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
+use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryLimit;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::LexOrdering;
 use datafusion::physical_plan::metrics::{Gauge, SpillMetrics, Time};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use sheaf_runtime::memory::{Grant, Holding};
 use tokio::task::coop::consume_budget;
 
@@ -54,6 +57,7 @@ const MERGE_RUNS_MAX: usize = 128;
 const GIVEN_BACK_BYTES_MIN: usize = 256 * 1024;
 
 /// What a sort is given.
+#[derive(Clone)]
 pub(crate) struct SortMeans {
     pub(crate) context: Arc<TaskContext>,
     /// Which of the sorts that work beside one another this is.
@@ -81,6 +85,13 @@ pub(super) struct Run {
     reading_bytes: usize,
     /// The head of its last key.
     last: Option<u128>,
+}
+
+/// What comes to a sort.
+pub(super) enum Arrival {
+    Rows(RecordBatch),
+    /// Another sort of the same kind that has taken all of its rows in.
+    Sorter(Box<Sorter>),
 }
 
 /// A sort that takes rows in.
@@ -209,10 +220,8 @@ impl Sorter {
         })
     }
 
-    /// Sorts `input`.
-    pub(super) async fn sort(mut self, input: SendableRecordBatchStream) -> Result<Output> {
-        self.collect(input).await?;
-        self.sort_pending()?;
+    /// All that was taken in, in order.
+    pub(super) async fn finish(mut self) -> Result<Output> {
         self.reduce().await?;
         let mut cursors = Vec::with_capacity(self.runs.len() + self.chunks.len());
         for run in &self.runs {
@@ -224,7 +233,11 @@ impl Sorter {
         Ok(Output::new(self.work, cursors, self.limit, may_give))
     }
 
-    async fn collect(&mut self, mut input: SendableRecordBatchStream) -> Result<()> {
+    /// Takes in all of `input`.
+    pub(super) async fn collect(
+        &mut self,
+        mut input: impl Stream<Item = Result<Arrival>> + Unpin,
+    ) -> Result<()> {
         let work = Arc::clone(&self.work);
         let mut listening = None;
         loop {
@@ -240,12 +253,22 @@ impl Sorter {
                     work.holding.answer();
                     listening = None;
                 }
-                batch = input.next() => match batch.transpose()? {
-                    Some(batch) => self.take_in(&batch).await?,
-                    None => return Ok(()),
+                arrival = input.next() => match arrival.transpose()? {
+                    Some(Arrival::Rows(batch)) => self.take_in(&batch).await?,
+                    Some(Arrival::Sorter(sorter)) => self.take_over(*sorter),
+                    None => return self.sort_pending(),
                 }
             }
         }
+    }
+
+    /// Takes over what `other` has, and the memory it is in; its workspace is for the batches that wait
+    /// to be taken.
+    fn take_over(&mut self, mut other: Self) {
+        self.work.holding.take_over(&other.work.holding);
+        self.chunks.append(&mut other.chunks);
+        self.runs.append(&mut other.runs);
+        self.last = least(self.last, other.last);
     }
 
     async fn take_in(&mut self, batch: &RecordBatch) -> Result<()> {
@@ -327,10 +350,7 @@ impl Sorter {
     /// row behind it matters.
     fn end_at(&mut self, row_count: usize, last: Option<u128>) {
         if self.limit.is_some_and(|limit| row_count >= limit) {
-            self.last = match (self.last, last) {
-                (Some(before), Some(last)) => Some(before.min(last)),
-                (before, last) => before.or(last),
-            };
+            self.last = least(self.last, last);
         }
     }
 
@@ -395,6 +415,13 @@ impl Sorter {
         let (reserved, bytes) = (bytes_of(readable), bytes_of(needed));
         holding.shrink(reserved - bytes);
         Ok((needed, bytes))
+    }
+}
+
+fn least(a: Option<u128>, b: Option<u128>) -> Option<u128> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

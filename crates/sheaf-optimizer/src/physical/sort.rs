@@ -1,7 +1,8 @@
 //! Puts Sheaf's sort in the place of the engine's, also where the first k rows do not fit into memory.
 //!
 //! The engine's sort counts texts with the buffers that they share, and so ends with an error where
-//! files with texts are sorted in little memory; its merge cannot spill. It is always replaced. Its
+//! files with texts are sorted in little memory; its merge cannot spill. It is always replaced, and with
+//! it the merge of the partitions above it, which would copy each row once more. Its
 //! top-k keeps its rows in memory, and tells scans below which rows can still matter: it stays, unless
 //! k rows are estimated to take more than their share of a thread's memory, as those of
 //! `ORDER BY … LIMIT 10 OFFSET 750000` do.
@@ -18,6 +19,7 @@ use datafusion::error::Result;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use sheaf_operators::sort::ExternalSortExec;
 
 use crate::options::memory_limit;
@@ -45,6 +47,9 @@ impl PhysicalOptimizerRule for SortRule {
         let top_k_bytes_max =
             memory_limit(options).map_or(u64::MAX, |limit| limit.0 / threads / TOP_K_PART);
         plan.transform_up(|plan| {
+            if let Some(merged) = merged(&plan)? {
+                return Ok(Transformed::yes(merged));
+            }
             let Some(sort) = plan.downcast_ref::<SortExec>() else {
                 return Ok(Transformed::no(plan));
             };
@@ -67,6 +72,17 @@ impl PhysicalOptimizerRule for SortRule {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// One sort in the place of a merge and of our sort below it.
+fn merged(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() else {
+        return Ok(None);
+    };
+    let Some(sort) = merge.input().downcast_ref::<ExternalSortExec>() else {
+        return Ok(None);
+    };
+    Ok(sort.merged(merge)?.map(|sort| Arc::new(sort) as _))
 }
 
 /// Bytes that `k` rows of `schema` may take in a heap.

@@ -170,6 +170,15 @@ impl Holding {
         }
     }
 
+    /// Takes over all that `other` holds: no memory is asked for, and none becomes free.
+    pub fn take_over(&self, other: &Self) {
+        let bytes = other.bytes();
+        self.reservation.grow(bytes);
+        self.heard_of();
+        self.peak.set_max(self.bytes());
+        other.shrink(bytes);
+    }
+
     /// Gives everything back.
     pub fn free(&self) {
         self.shrink(self.bytes());

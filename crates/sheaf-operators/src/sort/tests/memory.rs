@@ -112,7 +112,7 @@ async fn a_dropped_stream_leaves_nothing() {
 }
 
 /// A process that may use so much.
-fn engine(memory_bytes: u64, disk_bytes: u64) -> Arc<EngineRuntime> {
+pub(super) fn engine(memory_bytes: u64, disk_bytes: u64) -> Arc<EngineRuntime> {
     let options = RuntimeOptions {
         threads: 2,
         memory_limit: ByteCount(memory_bytes),
@@ -122,7 +122,7 @@ fn engine(memory_bytes: u64, disk_bytes: u64) -> Arc<EngineRuntime> {
     EngineRuntime::new(options).unwrap()
 }
 
-fn query(engine: &EngineRuntime, id: u64) -> Arc<RuntimeEnv> {
+pub(super) fn query(engine: &EngineRuntime, id: u64) -> Arc<RuntimeEnv> {
     let pool = QueryPool::new(Arc::clone(engine.memory()), id, None);
     let env = RuntimeEnvBuilder::from_runtime_env(&engine.runtime_env());
     env.with_memory_pool(Arc::new(pool)).build_arc().unwrap()

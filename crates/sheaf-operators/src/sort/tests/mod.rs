@@ -2,11 +2,13 @@
 
 mod memory;
 mod order;
+mod together;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
+use arrow::datatypes::Schema;
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
@@ -41,18 +43,31 @@ fn descending(nulls_first: bool) -> SortOptions {
     SortOptions::new(true, nulls_first)
 }
 
+fn ordering(keys: &[(&str, SortOptions)], schema: &Schema) -> LexOrdering {
+    let keys = keys
+        .iter()
+        .map(|(name, options)| PhysicalSortExpr::new(col(name, schema).unwrap(), *options));
+    LexOrdering::new(keys).unwrap()
+}
+
 /// A plan that sorts `batches` by `keys`.
 fn plan(
     batches: Vec<RecordBatch>,
     keys: &[(&str, SortOptions)],
     limit: Option<usize>,
 ) -> Arc<dyn ExecutionPlan> {
-    let schema = batches[0].schema();
-    let source = MemorySourceConfig::try_new_exec(&[batches], Arc::clone(&schema), None).unwrap();
-    let keys = keys
-        .iter()
-        .map(|(name, options)| PhysicalSortExpr::new(col(name, &schema).unwrap(), *options));
-    let sort = SortExec::new(LexOrdering::new(keys).unwrap(), source).with_fetch(limit);
+    plan_of(&[batches], keys, limit)
+}
+
+/// A plan that sorts all `partitions` into one by `keys`.
+fn plan_of(
+    partitions: &[Vec<RecordBatch>],
+    keys: &[(&str, SortOptions)],
+    limit: Option<usize>,
+) -> Arc<dyn ExecutionPlan> {
+    let schema = partitions[0][0].schema();
+    let source = MemorySourceConfig::try_new_exec(partitions, Arc::clone(&schema), None).unwrap();
+    let sort = SortExec::new(ordering(keys, &schema), source).with_fetch(limit);
     Arc::new(ExternalSortExec::in_place_of(&sort).unwrap().unwrap())
 }
 

@@ -9,6 +9,7 @@ use arrow::array::{
 use arrow::datatypes::Int64Type;
 use datafusion::physical_plan::collect;
 
+use super::memory::{engine, query};
 use super::*;
 use crate::testing::{Lottery, rows_of};
 
@@ -101,16 +102,41 @@ fn place(id: i64) -> usize {
     usize::try_from(id).unwrap()
 }
 
-/// Compares with a sort of the plain rows; rows with equal keys may come in any order.
+/// Compares with a sort of the plain rows, of one partition and of three; the number of spills of the
+/// one. Rows with equal keys may come in any order.
 async fn check(
     rows: &[Row],
     keys: &[(&str, SortOptions)],
     limit: Option<usize>,
     memory_bytes: usize,
 ) -> usize {
-    let what = format!("{keys:?}, limit {limit:?}, {memory_bytes} bytes");
-    let environment = environment(memory_bytes);
-    let plan = plan(batches(rows, 100), keys, limit);
+    check_partitions(3, rows, keys, limit, memory_bytes).await;
+    check_partitions(1, rows, keys, limit, memory_bytes).await
+}
+
+async fn check_partitions(
+    count: usize,
+    rows: &[Row],
+    keys: &[(&str, SortOptions)],
+    limit: Option<usize>,
+    memory_bytes: usize,
+) -> usize {
+    let what = format!("{count} partitions, {memory_bytes} bytes, {keys:?}, limit {limit:?}");
+    // Each of several needs the least; only our pool gives every one its share.
+    let engine = engine((memory_bytes + (count - 1) * 400_000) as u64, 1_000_000_000);
+    let environment = match count {
+        1 => environment(memory_bytes),
+        _ => query(&engine, 1),
+    };
+    let mut partitions = vec![Vec::new(); count];
+    for (at, batch) in batches(rows, 100).into_iter().enumerate() {
+        partitions[at % count].push(batch);
+    }
+    // The first has most of the rows.
+    if let [first, second, _] = &mut partitions[..] {
+        first.extend(second.drain(second.len().min(1)..));
+    }
+    let plan = plan_of(&partitions, keys, limit);
     let sorted = collect(Arc::clone(&plan), context(64, &environment)).await;
     let sorted = sorted.unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_nothing_is_left(&environment);

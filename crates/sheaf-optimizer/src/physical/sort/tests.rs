@@ -3,8 +3,8 @@
 use arrow::datatypes::{DataType, Field};
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
-use datafusion::physical_plan::displayable;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::{ExecutionPlanProperties, displayable};
 use sheaf_base::ByteCount;
 
 use super::*;
@@ -49,4 +49,33 @@ fn it_is_where_the_rows_are_many() {
         let expected = format!("ExternalSortExec: expr=[a@0 ASC], {expected}");
         assert!(plan.starts_with(&expected), "{plan}");
     }
+}
+
+#[test]
+fn a_merge_above_is_part_of_it() {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("a", DataType::Int64, true),
+        Field::new("b", DataType::Int64, true),
+    ]));
+    let order = |name: &str| {
+        let key = PhysicalSortExpr::new_default(col(name, &schema).unwrap());
+        LexOrdering::new([key]).unwrap()
+    };
+    let merged = |by: &str, fetch| {
+        let input = Arc::new(EmptyExec::new(Arc::clone(&schema)).with_partitions(3));
+        let sort = SortExec::new(order("a"), input).with_preserve_partitioning(true);
+        let merge = SortPreservingMergeExec::new(order(by), Arc::new(sort)).with_fetch(fetch);
+        let plan = SortRule
+            .optimize(Arc::new(merge), &ConfigOptions::new())
+            .unwrap();
+        assert_eq!(plan.output_partitioning().partition_count(), 1);
+        let orders = plan.equivalence_properties();
+        assert!(orders.ordering_satisfy(order(by)).unwrap());
+        displayable(plan.as_ref()).indent(false).to_string()
+    };
+    let expected = "ExternalSortExec: expr=[a@0 ASC], preserve_partitioning=[false]";
+    assert!(merged("a", None).starts_with(&format!("{expected}\n")));
+    assert!(merged("a", Some(9)).starts_with(&format!("{expected}, fetch=9\n")));
+    // What merges by something else stays.
+    assert!(merged("b", None).starts_with("SortPreservingMergeExec: [b@1 ASC]\n"));
 }
