@@ -11,8 +11,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
-use futures::StreamExt;
+use futures::future::ready;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 
+use super::ahead::ahead;
 use super::chunk::{Block, BlockSize};
 use super::gather::gather;
 use super::keys::KeyEncoder;
@@ -22,7 +25,7 @@ pub(super) enum Source {
     /// Blocks whose bytes are reserved, and given back as they are used up.
     Memory(VecDeque<Block>),
     /// A run, for the reading of which something is reserved until the merge ends.
-    Disk(SendableRecordBatchStream),
+    Disk(BoxStream<'static, Result<Block>>),
 }
 
 /// A source at the place that has been reached in it.
@@ -34,10 +37,15 @@ pub(super) struct Cursor {
     slot: usize,
 }
 
+/// The rows of the next batch: the blocks that they lie in, and where they do.
+pub(super) struct Picked {
+    blocks: Vec<Arc<Block>>,
+    /// The number of a block, and of a row in it.
+    places: Vec<(usize, usize)>,
+}
+
 /// Sorted rows of several sources.
 pub(super) struct Merge {
-    schema: SchemaRef,
-    encoder: Arc<KeyEncoder>,
     size: BlockSize,
     /// A source that has ended leaves `None`.
     cursors: Vec<Option<Cursor>>,
@@ -47,7 +55,6 @@ pub(super) struct Merge {
     tree: Vec<usize>,
     /// The blocks that rows of the next batch lie in.
     held: Vec<Arc<Block>>,
-    places: Vec<(usize, usize)>,
     last: Option<u128>,
     /// Bytes of blocks of memory that are used up.
     freed_bytes: usize,
@@ -55,8 +62,8 @@ pub(super) struct Merge {
 
 impl Cursor {
     /// At the first row of `source`; `None` if it has none.
-    pub(super) async fn begin(mut source: Source, encoder: &KeyEncoder) -> Result<Option<Self>> {
-        let block = source.next(encoder).await?;
+    pub(super) async fn begin(mut source: Source) -> Result<Option<Self>> {
+        let block = source.next().await?;
         Ok(block.map(|block| Self {
             source,
             block: Arc::new(block),
@@ -80,39 +87,46 @@ impl Cursor {
 }
 
 impl Source {
-    async fn next(&mut self, encoder: &KeyEncoder) -> Result<Option<Block>> {
+    /// The rows of a run, given their keys by a task of its own.
+    pub(super) fn of_run(rows: SendableRecordBatchStream, encoder: &Arc<KeyEncoder>) -> Self {
+        let encoder = Arc::clone(encoder);
+        let rows = rows.try_filter(|rows| ready(rows.num_rows() > 0));
+        Self::Disk(ahead(rows.map(move |rows| {
+            let rows = rows?;
+            let keys = encoder.encode(&rows)?;
+            Block::new(rows, keys)
+        })))
+    }
+
+    async fn next(&mut self) -> Result<Option<Block>> {
         match self {
             Self::Memory(blocks) => Ok(blocks.pop_front()),
-            Self::Disk(run) => loop {
-                let Some(rows) = run.next().await.transpose()? else {
-                    return Ok(None);
-                };
-                if rows.num_rows() > 0 {
-                    let keys = encoder.encode(&rows)?;
-                    return Ok(Some(Block::new(rows, keys)?));
-                }
-            },
+            Self::Disk(blocks) => blocks.next().await.transpose(),
         }
+    }
+}
+
+impl Picked {
+    /// The rows, copied out of their blocks.
+    pub(super) fn gather(&self, schema: &SchemaRef) -> Result<RecordBatch> {
+        let batches: Vec<&RecordBatch> = self.blocks.iter().map(|block| &block.rows).collect();
+        gather(schema, &batches, &self.places)
+    }
+
+    pub(super) fn row_count(&self) -> usize {
+        self.places.len()
     }
 }
 
 impl Merge {
     /// The rows that `cursors` have not given; of equal ones, those of the first cursor come first.
-    pub(super) fn new(
-        cursors: Vec<Cursor>,
-        schema: &SchemaRef,
-        encoder: &Arc<KeyEncoder>,
-        size: BlockSize,
-    ) -> Self {
+    pub(super) fn new(cursors: Vec<Cursor>, size: BlockSize) -> Self {
         let mut merge = Self {
-            schema: Arc::clone(schema),
-            encoder: Arc::clone(encoder),
             size,
             heads: cursors.iter().map(Cursor::head).collect(),
             tree: Vec::new(),
             held: Vec::new(),
             cursors: cursors.into_iter().map(Some).collect(),
-            places: Vec::new(),
             last: None,
             freed_bytes: 0,
         };
@@ -121,18 +135,18 @@ impl Merge {
         merge
     }
 
-    /// The next batch, of at most `rows_max` rows.
-    pub(super) async fn next(&mut self, rows_max: usize) -> Result<Option<RecordBatch>> {
+    /// The rows of the next batch, at most `rows_max`.
+    pub(super) async fn pick(&mut self, rows_max: usize) -> Result<Option<Picked>> {
         let rows_max = rows_max.min(self.size.rows);
-        let mut bytes = 0;
-        while self.places.len() < rows_max && bytes < self.size.bytes {
+        let (mut places, mut bytes) = (Vec::new(), 0);
+        while places.len() < rows_max && bytes < self.size.bytes {
             let Some(winner) = self.tree.first().copied() else {
                 break;
             };
             let Some(cursor) = &mut self.cursors[winner] else {
                 break;
             };
-            self.places.push((cursor.slot, cursor.row));
+            places.push((cursor.slot, cursor.row));
             self.last = Some(self.heads[winner]);
             bytes += cursor.block.row_bytes();
             cursor.row += 1;
@@ -143,15 +157,8 @@ impl Merge {
             }
             self.replay(winner);
         }
-        if self.places.is_empty() {
-            self.held.clear();
-            return Ok(None);
-        }
-        let batches: Vec<&RecordBatch> = self.held.iter().map(|block| &block.rows).collect();
-        let batch = gather(&self.schema, &batches, &self.places)?;
-        self.places.clear();
-        self.hold();
-        Ok(Some(batch))
+        let blocks = self.hold();
+        Ok((!places.is_empty()).then_some(Picked { blocks, places }))
     }
 
     /// Bytes of blocks of memory that have been used up since this was last asked.
@@ -197,7 +204,7 @@ impl Merge {
         if cursor.is_in_memory() {
             self.freed_bytes += cursor.block.bytes;
         }
-        if let Some(block) = cursor.source.next(&self.encoder).await? {
+        if let Some(block) = cursor.source.next().await? {
             cursor.block = Arc::new(block);
             cursor.row = 0;
             cursor.slot = self.held.len();
@@ -210,13 +217,14 @@ impl Merge {
         Ok(())
     }
 
-    /// Keeps the blocks that cursors stand in, and no others.
-    fn hold(&mut self) {
-        self.held.clear();
+    /// Holds the blocks that cursors stand in, and gives away those that were held.
+    fn hold(&mut self) -> Vec<Arc<Block>> {
+        let held = std::mem::take(&mut self.held);
         for cursor in self.cursors.iter_mut().flatten() {
             cursor.slot = self.held.len();
             self.held.push(Arc::clone(&cursor.block));
         }
+        held
     }
 
     // The tree of losers.

@@ -18,7 +18,8 @@
 //!   in: texts of files share theirs with thousands of other rows.
 //! - *Collecting* (`sorter.rs`): chunks stay in memory until there is no more, or others ask for it;
 //!   then all of them are merged into one run on disk.
-//! - *Merging* (`merge.rs`): an output batch at a time, so that a sort that nobody reads to its end
+//! - *Merging* (`merge.rs`): blocks of runs are read and given their keys by a task a run (`ahead.rs`); an
+//!   output batch at a time, so that a sort that nobody reads to its end
 //!   does not do all of its work. Where not all runs can be read at once, the smallest are merged
 //!   into one first.
 //! - *Handing out* (`output.rs`): while output is taken, a task answers those who need memory: what
@@ -33,6 +34,7 @@
 //! Memory: reserved before rows are held. The least it needs: a piece of a batch twice, with its keys;
 //! two batches of output; two runs' reading. A row has to fit.
 
+mod ahead;
 mod chunk;
 mod exec;
 mod gather;
@@ -45,7 +47,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::Schema;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{Result, exec_datafusion_err, internal_err};
 use datafusion::error::DataFusionError;
@@ -55,20 +57,19 @@ use datafusion::physical_plan::common::spawn_buffered;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, Gauge, SpillMetrics, Time};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream::FuturesUnordered;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 pub use exec::ExternalSortExec;
 pub(crate) use sorter::SortMeans;
 
+use ahead::ahead;
 use keys::KeyEncoder;
+use merge::Picked;
 use output::Output;
-use sorter::{Arrival, Sorter};
+use sorter::{Arrival, Sorter, Work};
 
 /// Who spills, in errors.
 const OPERATOR: &str = "the sort";
-
-/// Batches that wait to be taken where partitions are sorted together.
-const BUFFERED_BATCHES: usize = 1;
 
 /// Whether rows of `schema` can be sorted by `ordering`: all but keys of a few types can.
 pub(crate) fn can_sort(ordering: &LexOrdering, schema: &Schema) -> bool {
@@ -112,10 +113,12 @@ pub(crate) fn sorted(
 ) -> Result<SendableRecordBatchStream> {
     let schema = input.schema();
     let mut sorter = Sorter::new(ordering, &schema, limit, means)?;
-    Ok(output(schema, async move {
+    let work = Arc::clone(sorter.work());
+    let picks = picks(async move {
         sorter.collect(input.map_ok(Arrival::Rows)).await?;
         sorter.finish().await
-    }))
+    });
+    Ok(gathered(picks, work))
 }
 
 /// The rows of all `inputs` in one order, as [`sorted`] gives those of one. Each is taken in by a task
@@ -144,7 +147,8 @@ pub(crate) fn sorted_together(
     for (input, means) in inputs {
         parts.push((Sorter::new(ordering, &schema, limit, means)?, input));
     }
-    let rows = output(schema, async move {
+    let work = Arc::clone(whole.work());
+    let picks = picks(async move {
         let tasks = parts.into_iter().map(|(mut sorter, input)| {
             let task = SpawnedTask::spawn(async move {
                 sorter.collect(input.map_ok(Arrival::Rows)).await?;
@@ -161,21 +165,30 @@ pub(crate) fn sorted_together(
         whole.collect(sorters).await?;
         whole.finish().await
     });
-    Ok(spawn_buffered(rows, BUFFERED_BATCHES))
+    // One task compares, one copies, one uses the copies.
+    Ok(spawn_buffered(gathered(ahead(picks), work), 1))
 }
 
-/// The stream of what `sorting` ends with.
-fn output(
-    schema: SchemaRef,
+/// Where the rows of each batch are of what `sorting` ends with.
+fn picks(
     sorting: impl Future<Output = Result<Output>> + Send + 'static,
-) -> SendableRecordBatchStream {
-    let batches = stream::once(async move {
+) -> impl Stream<Item = Result<Picked>> + Send + 'static {
+    let picks = stream::once(async move {
         let output = sorting.await?;
-        let batches = stream::try_unfold(output, |mut output| async move {
-            Ok(output.next().await?.map(|batch| (batch, output)))
+        let picks = stream::try_unfold(output, |mut output| async move {
+            Ok(output.pick().await?.map(|picked| (picked, output)))
         });
-        Ok::<_, DataFusionError>(batches)
+        Ok::<_, DataFusionError>(picks)
     });
-    let batches = batches.try_flatten().boxed();
-    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+    picks.try_flatten()
+}
+
+/// The rows of `picks`.
+fn gathered(
+    picks: impl Stream<Item = Result<Picked>> + Send + 'static,
+    work: Arc<Work>,
+) -> SendableRecordBatchStream {
+    let schema = Arc::clone(&work.schema);
+    let batches = picks.map(move |picked| work.gather(&picked?));
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches.boxed()))
 }

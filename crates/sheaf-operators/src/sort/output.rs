@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use datafusion::common::Result;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use tokio::sync::Mutex;
 
-use super::merge::{Cursor, Merge};
+use super::merge::{Cursor, Merge, Picked};
 use super::sorter::Work;
 
 /// The rows of a sort that are still to come.
@@ -52,15 +51,15 @@ impl Output {
         }
     }
 
-    /// The next batch.
-    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+    /// The rows of the next batch.
+    pub(super) async fn pick(&mut self) -> Result<Option<Picked>> {
         let mut rest = self.rest.lock().await;
-        let batch = rest.next().await?;
-        if batch.is_none() {
+        let picked = rest.pick().await?;
+        if picked.is_none() {
             self.giver = None;
             rest.end();
         }
-        Ok(batch)
+        Ok(picked)
     }
 }
 
@@ -76,17 +75,17 @@ impl Drop for Output {
 }
 
 impl Rest {
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+    async fn pick(&mut self) -> Result<Option<Picked>> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
         let Some(merge) = &mut self.merge else {
             return Ok(None);
         };
-        let batch = self.work.next(merge, self.limit).await?;
+        let picked = self.work.pick(merge, self.limit).await?;
         self.work.holding.shrink(merge.take_freed_bytes());
-        self.limit -= batch.as_ref().map_or(0, RecordBatch::num_rows);
-        Ok(batch)
+        self.limit -= picked.as_ref().map_or(0, Picked::row_count);
+        Ok(picked)
     }
 
     fn end(&mut self) {

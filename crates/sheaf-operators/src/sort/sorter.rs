@@ -24,7 +24,7 @@ use tokio::task::coop::consume_budget;
 use super::OPERATOR;
 use super::chunk::{Block, BlockSize, Pending};
 use super::keys::{HEAD_BYTES, KeyEncoder};
-use super::merge::{Cursor, Merge, Source};
+use super::merge::{Cursor, Merge, Picked, Source};
 use super::output::Output;
 use crate::spill::{SpillWriter, SpilledRows, batch_bytes};
 
@@ -136,7 +136,12 @@ impl Work {
     }
 
     fn kept_reading_bytes(&self) -> usize {
-        reading_bytes(self.block, self.block.bytes)
+        // Keys are among the bytes of a block.
+        let block = BlockSize {
+            rows: 0,
+            ..self.block
+        };
+        reading_bytes(block, block.bytes)
     }
 
     /// Merges `cursors` into batches of output.
@@ -145,29 +150,33 @@ impl Work {
             rows: self.block.rows,
             bytes: self.block.bytes * OUTPUT_BLOCKS,
         };
-        Merge::new(cursors, &self.schema, &self.encoder, size)
+        Merge::new(cursors, size)
     }
 
-    pub(super) async fn next(
-        &self,
-        merge: &mut Merge,
-        rows_max: usize,
-    ) -> Result<Option<RecordBatch>> {
+    pub(super) async fn pick(&self, merge: &mut Merge, rows_max: usize) -> Result<Option<Picked>> {
         consume_budget().await;
         let _timer = self.means.elapsed.timer();
-        merge.next(rows_max).await
+        merge.pick(rows_max).await
+    }
+
+    /// The rows of a batch of output.
+    pub(super) fn gather(&self, picked: &Picked) -> Result<RecordBatch> {
+        let _timer = self.means.elapsed.timer();
+        picked.gather(&self.schema)
     }
 
     /// Merges `cursors` into one run of at most `limit` rows. What blocks of memory held is given
     /// back on the way.
     pub(super) async fn write(&self, cursors: Vec<Cursor>, limit: Option<usize>) -> Result<Run> {
-        let mut merge = Merge::new(cursors, &self.schema, &self.encoder, self.block);
+        let mut merge = Merge::new(cursors, self.block);
         let env = self.means.context.runtime_env();
         let metrics = &self.means.spill_metrics;
         let mut file = SpillWriter::create(&env, metrics, &self.schema, OPERATOR)?;
         let mut largest = BlockSize { rows: 0, bytes: 0 };
         let limit = limit.unwrap_or(usize::MAX);
-        while let Some(batch) = self.next(&mut merge, limit - file.row_count()).await? {
+        while let Some(picked) = self.pick(&mut merge, limit - file.row_count()).await? {
+            let batch = self.gather(&picked)?;
+            drop(picked);
             largest.rows = largest.rows.max(batch.num_rows());
             largest.bytes = largest.bytes.max(batch_bytes(&batch)?);
             file.append(&batch)?;
@@ -184,13 +193,13 @@ impl Work {
     }
 
     pub(super) async fn read(&self, run: &Run) -> Result<Option<Cursor>> {
-        Cursor::begin(Source::Disk(run.rows.read()?), &self.encoder).await
+        Cursor::begin(Source::of_run(run.rows.read()?, &self.encoder)).await
     }
 
     async fn walk(&self, chunks: Vec<VecDeque<Block>>) -> Result<Vec<Cursor>> {
         let mut cursors = Vec::with_capacity(chunks.len());
         for blocks in chunks {
-            cursors.extend(Cursor::begin(Source::Memory(blocks), &self.encoder).await?);
+            cursors.extend(Cursor::begin(Source::Memory(blocks)).await?);
         }
         Ok(cursors)
     }
@@ -218,6 +227,10 @@ impl Sorter {
             chunks: Vec::new(),
             runs: Vec::new(),
         })
+    }
+
+    pub(super) fn work(&self) -> &Arc<Work> {
+        &self.work
     }
 
     /// All that was taken in, in order.
@@ -425,8 +438,8 @@ fn least(a: Option<u128>, b: Option<u128>) -> Option<u128> {
     }
 }
 
-/// Bytes that reading a run takes: a batch as large as `largest`, the next one, the keys, and what is
-/// read of its file of `file_bytes`.
+/// Bytes that reading a run takes: a batch as large as `largest` and the next one, with their keys, the
+/// room in which that is made, and what is read of its file of `file_bytes`.
 fn reading_bytes(largest: BlockSize, file_bytes: usize) -> usize {
-    3 * largest.bytes + largest.rows * HEAD_BYTES + file_bytes.min(READ_BYTES_MAX)
+    3 * largest.bytes + 2 * largest.rows * HEAD_BYTES + file_bytes.min(READ_BYTES_MAX)
 }

@@ -52,7 +52,7 @@ async fn texts_that_share_the_buffers_of_all_rows() {
         // 128 texts of 120 bytes, their views, their ids: none holds on to the rest.
         assert!(batch.get_array_memory_size() < 3 * 128 * (120 + 16 + 8));
     }
-    assert_nothing_is_left(&environment);
+    assert_nothing_is_left(&environment).await;
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn rows_of_which_few_fit_into_memory() {
     let sorted = collect(Arc::clone(&plan), context(128, &environment)).await;
     assert_in_order(&sorted.unwrap(), 40);
     assert!(spill_count(&plan) > 2);
-    assert_nothing_is_left(&environment);
+    assert_nothing_is_left(&environment).await;
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_row_larger_than_memory_is_an_error() {
     let error = collect(plan, context(128, &environment)).await.unwrap_err();
     assert!(error.to_string().contains("Sort[0]"), "{error}");
     assert_eq!(SheafError::from(error).kind(), ErrorKind::Resource);
-    assert_nothing_is_left(&environment);
+    assert_nothing_is_left(&environment).await;
 }
 
 #[tokio::test]
@@ -106,7 +106,7 @@ async fn a_dropped_stream_leaves_nothing() {
                 stream.next().await.unwrap().unwrap();
             }
             drop(stream);
-            assert_nothing_is_left(&environment);
+            assert_nothing_is_left(&environment).await;
         }
     }
 }

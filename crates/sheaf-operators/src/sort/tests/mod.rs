@@ -5,6 +5,7 @@ mod order;
 mod together;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::compute::SortOptions;
@@ -75,8 +76,14 @@ fn spill_count(plan: &Arc<dyn ExecutionPlan>) -> usize {
     plan.metrics().unwrap().spill_count().unwrap_or(0)
 }
 
-/// Nothing may be left, in memory or on disk.
-fn assert_nothing_is_left(environment: &RuntimeEnv) {
+/// Nothing may be left, in memory or on disk, once the tasks that read runs have heard that they end.
+async fn assert_nothing_is_left(environment: &RuntimeEnv) {
+    for _ in 0..1_000 {
+        if environment.disk_manager.used_disk_space() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     assert_eq!(environment.memory_pool.reserved(), 0);
     assert_eq!(environment.disk_manager.used_disk_space(), 0);
 }

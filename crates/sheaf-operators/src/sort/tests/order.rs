@@ -139,7 +139,7 @@ async fn check_partitions(
     let plan = plan_of(&partitions, keys, limit);
     let sorted = collect(Arc::clone(&plan), context(64, &environment)).await;
     let sorted = sorted.unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_nothing_is_left(&environment);
+    assert_nothing_is_left(&environment).await;
 
     let mut ids = Vec::new();
     let whole: Vec<String> = batches(rows, rows.len()).iter().flat_map(rows_of).collect();

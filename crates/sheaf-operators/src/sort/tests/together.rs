@@ -1,7 +1,5 @@
 //! Partitions that are sorted into one.
 
-use std::time::Duration;
-
 use arrow::array::Int64Array;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
@@ -146,7 +144,7 @@ async fn an_error_of_one_input_is_that_of_all() {
     drop(rows);
     // The task of the other input ends when it is next scheduled.
     tokio::task::yield_now().await;
-    assert_nothing_is_left(&environment);
+    assert_nothing_is_left(&environment).await;
 }
 
 #[tokio::test]
@@ -162,5 +160,5 @@ async fn a_dropped_stream_ends_its_tasks() {
     for _ in 0..3 {
         tokio::task::yield_now().await;
     }
-    assert_nothing_is_left(&environment);
+    assert_nothing_is_left(&environment).await;
 }
