@@ -175,7 +175,7 @@ impl Holding {
             line.desk.pass_over(false);
             line.desk.begin_listening();
             // Whoever waits because nobody listened can ask now.
-            line.budget.freed.tell();
+            line.budget.tell_of_desk();
         }
         Listening { holding: self }
     }
@@ -203,7 +203,7 @@ impl Holding {
         if let Some(line) = &self.line {
             line.desk.pass_over(line.desk.wanted_bytes() > 0);
             line.desk.settle();
-            line.budget.freed.tell();
+            line.budget.tell_of_desk();
         }
     }
 
@@ -248,7 +248,7 @@ impl Drop for Listening<'_> {
         if let Some(line) = &self.holding.line {
             line.desk.end_listening();
             line.desk.settle();
-            line.budget.freed.tell();
+            line.budget.tell_of_desk();
         }
     }
 }

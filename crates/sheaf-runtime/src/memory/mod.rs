@@ -189,6 +189,13 @@ impl MemoryBudget {
         Ok(())
     }
 
+    /// Tells those who wait of what happened at a desk. They look at the desk under the books'
+    /// lock before they wait, so none misses it.
+    fn tell_of_desk(&self) {
+        let _books = self.books.lock();
+        self.freed.tell();
+    }
+
     /// For operators of the engine that have nothing to spill: asks, and waits on this thread.
     /// The runtime gives the thread's other tasks to another one meanwhile.
     fn take_waiting(
@@ -209,8 +216,9 @@ impl MemoryBudget {
             let deadline = start + asked.blocking_wait_max();
             let timed_out = block_in_place(|| {
                 let mut books = self.books.lock();
-                // What came free between the request and here needs no waking.
+                // What came free between the request and here, or was answered, needs no waking.
                 books.may_grow(consumer, additional).is_err()
+                    && asked.wanted_bytes() > 0
                     && self
                         .freed
                         .condvar()
@@ -219,6 +227,8 @@ impl MemoryBudget {
             });
             if timed_out {
                 asked.pass_over(true);
+            }
+            if timed_out || Instant::now() > deadline {
                 return self.take(consumer, additional);
             }
         }

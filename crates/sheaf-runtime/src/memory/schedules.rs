@@ -342,6 +342,38 @@ fn operators_that_cannot_spill_wait_too() {
     assert_eq!(large.bytes(), 2_000);
 }
 
+/// An answer that comes before its asker sleeps is not missed: no wait runs into its limit, which
+/// is seconds for a holder with a task of its own.
+#[test]
+fn an_operator_that_cannot_spill_does_not_wait_when_it_has_been_answered() {
+    let budget = budget(8_000);
+    let pool: Arc<dyn MemoryPool> = Arc::new(QueryPool::new(Arc::clone(&budget), 1, None));
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    let miser = Holding::answered_by_task("miser", &pool);
+    assert_eq!(miser.try_grow(6_000), Grant::Granted);
+    let start = Instant::now();
+    let _answers = runtime.spawn(async move {
+        loop {
+            let _listening = miser.listen();
+            miser.asked().await;
+            miser.answer();
+        }
+    });
+    let asks = runtime.spawn(async move {
+        let build = MemoryConsumer::new("build").register(&pool);
+        for _ in 0..2_000 {
+            assert!(build.try_grow(4_000).is_err());
+            yield_now().await;
+        }
+    });
+    runtime.block_on(asks).unwrap();
+    assert!(start.elapsed() < super::arbiter::WAIT_MAX);
+}
+
 #[tokio::test]
 async fn a_query_at_its_own_limit_asks_its_own_operators() {
     let budget = budget(8_000);
