@@ -237,14 +237,6 @@ impl PartitionedAggregateExec {
         }
     }
 
-    /// Whether `expr` is the first column of the input that is called `name`.
-    fn is_input_column(&self, expr: &Arc<dyn PhysicalExpr>, name: &str) -> bool {
-        expr.downcast_ref::<Column>().is_some_and(|column| {
-            let first = self.shape.input_schema.index_of(name);
-            column.name() == name && first.is_ok_and(|first| first == column.index())
-        })
-    }
-
     fn describe(&self) -> (String, String) {
         let keys = self.shape.group_by.expr().iter();
         let keys: Vec<String> = keys.map(|(_, name)| name.clone()).collect();
@@ -356,8 +348,8 @@ impl ExecutionPlan for PartitionedAggregateExec {
     }
 
     /// Filters over keys may run before the grouping: they take out whole groups. Not where a key
-    /// is left out of some grouping set, whose NULLs are not the input's; nor where the input's
-    /// first column of the key's name is another one, since filters find their columns by name.
+    /// is left out of some grouping set, whose NULLs are not the input's. They find their columns by
+    /// name; where the input has several of one, who pushes filters down does not ask.
     fn gather_filters_for_pushdown(
         &self,
         _phase: FilterPushdownPhase,
@@ -366,7 +358,10 @@ impl ExecutionPlan for PartitionedAggregateExec {
     ) -> Result<FilterDescription> {
         let child = if self.shape.group_by.is_single() {
             let keys = self.shape.group_by.expr().iter().enumerate();
-            let keys = keys.filter(|(_, (expr, name))| self.is_input_column(expr, name));
+            let keys = keys.filter(|(_, (expr, name))| {
+                let column = expr.downcast_ref::<Column>();
+                column.is_some_and(|column| column.name() == name)
+            });
             let keys = keys.map(|(index, _)| index).collect();
             ChildFilterDescription::from_child_with_allowed_indices(
                 &parent_filters,

@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::portion::Portion;
+
 /// Beyond this share of set bits (in percent) the filter lets most rows pass.
 const FILL_PERCENT_MAX: usize = 60;
 
@@ -13,16 +15,19 @@ const FILL_PERCENT_MAX: usize = 60;
 pub(super) struct Bloom {
     words: Vec<AtomicU64>,
     mask: u64,
+    _portion: Portion,
 }
 
 impl Bloom {
-    /// An empty filter of about `bytes`, which is rounded down to a power of two.
-    pub(super) fn new(bytes: usize) -> Self {
+    /// An empty filter of about `bytes`, which is rounded down to a power of two and reserved in
+    /// `portion`.
+    pub(super) fn new(bytes: usize, portion: Portion) -> Self {
         let words = (bytes / size_of::<u64>()).max(1);
         let words = 1_usize << words.ilog2();
         Self {
             words: (0..words).map(|_| AtomicU64::new(0)).collect(),
             mask: words as u64 - 1,
+            _portion: portion,
         }
     }
 

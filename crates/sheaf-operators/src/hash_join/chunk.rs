@@ -7,6 +7,7 @@ use arrow::array::{
 };
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
+use datafusion::common::utils::memory::get_record_batch_memory_size;
 
 use super::keys::Keys;
 
@@ -53,7 +54,8 @@ pub(super) fn memory_bytes(batch: &RecordBatch, keys: &Keys) -> usize {
         .filter(|key| !is_column(key))
         .map(|key| key.get_array_memory_size())
         .sum();
-    batch.get_array_memory_size() + computed + keys.hashes.len() * size_of::<u64>()
+    // Columns that were read from a file may share one buffer.
+    get_record_batch_memory_size(batch) + computed + keys.hashes.len() * size_of::<u64>()
 }
 
 /// The same rows without buffers that mostly hold others': slices of large batches, and string

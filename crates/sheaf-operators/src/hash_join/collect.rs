@@ -1,29 +1,29 @@
-//! Gathers build rows in memory, and evicts buckets of them to files when memory is refused.
+//! The build side's rows: gathered in memory, and moved to files by bucket when memory is needed.
 //!
-//! Many tasks add rows at once. What is evicted only grows; a task that finds its view of it
-//! outdated sorts its rows anew. Rows are moved under the lock of what is held, so that none is
-//! both evicted and kept.
+//! Many tasks add rows at once, and one gives memory back when others ask. What is evicted only
+//! grows; a task that finds its view of it outdated sorts its rows anew. Rows are moved under the
+//! lock of what is held, so that none is both evicted and kept.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::{interleave_record_batch, take_record_batch};
-use datafusion::common::Result;
+use arrow::compute::take_record_batch;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::{MemoryLimit, MemoryReservation};
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::physical_plan::metrics::SpillMetrics;
 use parking_lot::{Mutex, RwLock};
+use sheaf_runtime::memory::{Grant, Holding};
 
 use super::bloom::Bloom;
 use super::chunk::{Chunk, compact};
+use super::evict::Held;
 use super::keys::Keys;
+use super::portion::Portion;
 use super::spec::JoinSpec;
 use super::spill::{BucketFiles, BucketSet, Stage, bucket_of};
-use super::{BUCKETS, CHUNK_ROWS_MAX, CHUNKS_MAX};
-
-/// An eviction frees this share (one in so many) of the rows in memory.
-const EVICTED_PART: usize = 3;
+use super::{CHUNK_ROWS_MAX, CHUNKS_MAX};
 
 /// The Bloom filter takes this share (one in so many) of what can be reserved in all …
 const BLOOM_PART: usize = 64;
@@ -31,80 +31,45 @@ const BLOOM_PART: usize = 64;
 /// … and at most so many bytes: good for some 16 million rows.
 const BLOOM_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Build rows while they arrive.
+/// Room for the Bloom filter is made sure of once so many times its bytes are held: when rows have
+/// to go, there may be none.
+const BLOOM_ROWS_PART: usize = 4;
+
+/// The build rows of a join or of one of its buckets: in memory until they are indexed, again
+/// while some of an index's rows are evicted, and in files.
 #[derive(Debug)]
-pub(super) struct Collector {
-    spec: Arc<JoinSpec>,
+pub(super) struct BuildSide {
+    pub(super) spec: Arc<JoinSpec>,
     /// How often the rows have been cut into buckets before.
-    level: u32,
-    budget: Budget,
-    held: Mutex<Held>,
-    evicted: AtomicU32,
-    files: BucketFiles,
-    bloom: RwLock<Option<Bloom>>,
-    bloom_bytes: usize,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    chunks: Vec<Chunk>,
-    /// Rows in memory of each bucket.
-    rows: [usize; BUCKETS],
-}
-
-/// A reservation of which some has been granted in advance.
-#[derive(Debug)]
-pub(super) struct Budget {
-    pub(super) reservation: MemoryReservation,
-    prepaid_bytes: AtomicUsize,
-}
-
-impl Budget {
-    /// Of what `reservation` holds already, nothing is in use.
-    pub(super) fn new(reservation: MemoryReservation) -> Self {
-        let prepaid_bytes = AtomicUsize::new(reservation.size());
-        Self {
-            reservation,
-            prepaid_bytes,
-        }
-    }
-
-    /// Whether `bytes` more are granted.
-    pub(super) fn try_grow(&self, bytes: usize) -> bool {
-        let prepaid =
-            self.prepaid_bytes
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |prepaid| {
-                    prepaid.checked_sub(bytes)
-                });
-        prepaid.is_ok() || self.reservation.try_grow(bytes).is_ok()
-    }
-
-    /// Gives back what was granted in advance and not used.
-    fn settle(&self) {
-        let left = self.prepaid_bytes.swap(0, Ordering::Relaxed);
-        self.reservation.shrink(left.min(self.reservation.size()));
-    }
-}
-
-/// All build rows: those in memory, and the files of the others.
-#[derive(Debug)]
-pub(super) struct Collected {
-    pub(super) chunks: Vec<Chunk>,
-    pub(super) evicted: BucketSet,
+    pub(super) level: u32,
+    pub(super) holding: Arc<Holding>,
+    pub(super) held: Mutex<Held>,
+    pub(super) evicted: AtomicU32,
     pub(super) files: BucketFiles,
-    pub(super) bloom: Option<Bloom>,
-    pub(super) reservation: MemoryReservation,
+    pub(super) bloom: RwLock<Option<Bloom>>,
+    bloom_bytes: usize,
+    /// Why rows were lost: whoever moved them could not tell anybody.
+    failure: Mutex<Option<Arc<DataFusionError>>>,
 }
 
-impl Collector {
+/// Rows in memory, with what is reserved for them and for cutting them.
+#[derive(Debug)]
+pub(super) struct KeptRows {
+    pub(super) chunks: Vec<Chunk>,
+    pub(super) portion: Portion,
+}
+
+impl BuildSide {
+    /// No rows yet. Of what `holding` has been granted, `prepaid` is for rows to come.
     pub(super) fn new(
         spec: Arc<JoinSpec>,
         level: u32,
         context: &TaskContext,
-        reservation: MemoryReservation,
+        holding: Arc<Holding>,
+        prepaid: Portion,
         metrics: &SpillMetrics,
     ) -> Self {
-        let files = BucketFiles::new(context.runtime_env(), metrics, &spec.build_schema);
+        let files = BucketFiles::new(context.runtime_env(), metrics, &spec.stored_schema);
         let pool_bytes = match context.memory_pool().memory_limit() {
             MemoryLimit::Finite(bytes) => bytes,
             _ => usize::MAX,
@@ -112,28 +77,33 @@ impl Collector {
         Self {
             spec,
             level,
-            budget: Budget::new(reservation),
-            held: Mutex::default(),
+            held: Mutex::new(Held::new(&holding, prepaid)),
+            holding,
             evicted: AtomicU32::new(0),
             files,
             bloom: RwLock::default(),
             bloom_bytes: (pool_bytes / BLOOM_PART).min(BLOOM_BYTES_MAX),
+            failure: Mutex::default(),
         }
     }
 
     /// A stage for a task that adds rows.
     pub(super) fn stage(&self) -> Stage {
-        Stage::new(self.budget.reservation.new_empty())
+        Stage::new(Portion::empty(&self.holding))
+    }
+
+    pub(super) fn evicted(&self) -> BucketSet {
+        BucketSet(self.evicted.load(Ordering::Acquire))
     }
 
     /// Adds rows to what is in memory or, as far as they are of evicted buckets, to `stage`.
-    pub(super) fn add(&self, batch: &RecordBatch, stage: &mut Stage) -> Result<()> {
+    pub(super) async fn add(&self, batch: &RecordBatch, stage: &mut Stage) -> Result<()> {
         for from in (0..batch.num_rows()).step_by(CHUNK_ROWS_MAX) {
             let rows = CHUNK_ROWS_MAX.min(batch.num_rows() - from);
             let Some(mut chunk) = self.chunk(batch.slice(from, rows))? else {
                 continue;
             };
-            while let Some(rest) = self.place(chunk, stage)? {
+            while let Some(rest) = self.place(chunk, stage).await? {
                 chunk = rest;
             }
         }
@@ -142,62 +112,96 @@ impl Collector {
 
     /// Keeps or diverts the rows of a chunk; returns those for which there was no memory. Some
     /// bucket has been evicted then.
-    fn place(&self, chunk: Chunk, stage: &mut Stage) -> Result<Option<Chunk>> {
+    async fn place(&self, chunk: Chunk, stage: &mut Stage) -> Result<Option<Chunk>> {
         let evicted = self.evicted();
         let Some(chunk) = self.divert(chunk, evicted, stage)? else {
             return Ok(None);
         };
-        if !self.budget.try_grow(chunk.bytes) {
-            self.evict(evicted)?;
+        let room_bytes = self.held.lock().room_for(&chunk);
+        let Some(portion) = self.reserve(chunk.bytes + room_bytes, evicted).await? else {
             return Ok(Some(chunk));
-        }
+        };
         let mut held = self.held.lock();
         if self.evicted() == evicted && held.chunks.len() < CHUNKS_MAX {
-            for hash in &chunk.keys.hashes {
-                held.rows[bucket_of(*hash)] += 1;
-            }
-            held.chunks.push(chunk);
+            held.keep(chunk, portion);
+            self.make_room_for_bloom(&mut held);
             return Ok(None);
         }
-        drop(held);
-        self.budget.reservation.shrink(chunk.bytes);
+        drop((held, portion));
         self.evict(evicted)?;
         Ok(Some(chunk))
     }
 
-    pub(super) fn evicted(&self) -> BucketSet {
-        BucketSet(self.evicted.load(Ordering::Acquire))
-    }
-
-    /// Ends the adding of rows. All stages have been flushed.
-    pub(super) fn finish(self) -> Collected {
-        self.budget.settle();
-        let evicted = self.evicted();
-        Collected {
-            chunks: self.held.into_inner().chunks,
-            evicted,
-            files: self.files,
-            bloom: self.bloom.into_inner().filter(Bloom::is_useful),
-            reservation: self.budget.reservation,
+    /// Reserves `bytes`. `None` if rows had to be evicted instead, or had been since `seen`.
+    pub(super) async fn reserve(&self, bytes: usize, seen: BucketSet) -> Result<Option<Portion>> {
+        if bytes == 0 {
+            return Ok(Some(Portion::empty(&self.holding)));
+        }
+        if let Some(portion) = self.held.lock().prepaid.split(bytes) {
+            return Ok(Some(portion));
+        }
+        let granted = match self.holding.try_grow(bytes) {
+            Grant::Granted => Ok(Grant::Granted),
+            Grant::SpillFirst => self.holding.grow(bytes).await,
+        };
+        match granted {
+            Ok(Grant::Granted) => Ok(Some(Portion::of(&self.holding, bytes))),
+            Ok(Grant::SpillFirst) | Err(DataFusionError::ResourcesExhausted(_)) => {
+                self.evict(seen)?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
-    /// Reserves `bytes` besides what the rows take; or else evicts some rows and says no.
-    pub(super) fn try_grow_or_evict(&self, bytes: usize) -> Result<bool> {
-        if bytes == 0 || self.budget.try_grow(bytes) {
-            return Ok(true);
+    /// Looks at the chunks in memory, and which buckets are not among them.
+    pub(super) fn with_chunks<T>(&self, look: impl FnOnce(&[Chunk]) -> T) -> (T, BucketSet) {
+        let held = self.held.lock();
+        (look(&held.chunks), self.evicted())
+    }
+
+    /// Takes out the rows in memory; `None` if some have been evicted since `seen`. `index` is
+    /// reserved for what is to be built over them.
+    pub(super) fn take_rows(&self, seen: BucketSet, index: Portion) -> Option<KeptRows> {
+        let mut held = self.held.lock();
+        if self.evicted() != seen {
+            return None;
         }
-        self.evict(self.evicted())?;
-        Ok(false)
+        held.bloom_room = None;
+        let prepaid = held.prepaid.bytes();
+        held.prepaid.shrink(prepaid);
+        let mut rows = held.take();
+        rows.portion.merge(index);
+        Some(rows)
     }
 
-    /// Looks at the chunks in memory.
-    pub(super) fn with_chunks<T>(&self, look: impl FnOnce(&[Chunk]) -> T) -> T {
-        look(&self.held.lock().chunks)
+    /// Ends the adding of rows, for now. All stages have been flushed.
+    ///
+    /// # Errors
+    /// Also if rows were lost on the way to a file.
+    pub(super) fn finish(&self) -> Result<()> {
+        // Open files have buffers.
+        self.files.close()?;
+        let mut bloom = self.bloom.write();
+        if bloom.as_ref().is_some_and(|bloom| !bloom.is_useful()) {
+            *bloom = None;
+        }
+        self.check()
     }
 
-    pub(super) fn files(&self) -> &BucketFiles {
-        &self.files
+    /// Whether no rows have been lost.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.failure.lock().as_ref() {
+            Some(failure) => Err(DataFusionError::Shared(Arc::clone(failure))),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps an error that has cost rows; each who looks for them gets it.
+    pub(super) fn fail(&self, error: DataFusionError) -> DataFusionError {
+        let mut failure = self.failure.lock();
+        let first = failure.get_or_insert_with(|| Arc::new(error));
+        DataFusionError::Shared(Arc::clone(first))
     }
 
     /// Rows with their keys, less those that can neither match nor come out.
@@ -224,7 +228,7 @@ impl Collector {
         Ok(Some(Chunk::new(batch, keys)))
     }
 
-    fn keys(&self, batch: &RecordBatch) -> Result<Keys> {
+    pub(super) fn keys(&self, batch: &RecordBatch) -> Result<Keys> {
         let spec = &self.spec;
         Keys::evaluate(
             &spec.build_keys,
@@ -258,7 +262,10 @@ impl Collector {
             .map(|row| chunk.keys.hashes[*row as usize])
             .collect();
         self.remember(hashes.iter().copied());
-        stage.push(&self.files, take_record_batch(&chunk.batch, &gone)?, hashes)?;
+        let rows = self
+            .spec
+            .stored(take_record_batch(&chunk.batch, &gone)?, None)?;
+        stage.push(&self.files, rows, hashes)?;
         if kept.is_empty() {
             return Ok(None);
         }
@@ -267,109 +274,33 @@ impl Collector {
         Ok(Some(Chunk::new(batch, keys)))
     }
 
-    /// Evicts the largest buckets, unless that has been done since `seen`.
-    fn evict(&self, seen: BucketSet) -> Result<()> {
-        let mut held = self.held.lock();
-        if self.evicted() != seen {
-            return Ok(());
-        }
-        if seen.is_empty() {
-            self.make_bloom();
-        }
-        let evicted = choose(&held.rows, seen);
-        self.evicted.store(evicted.0, Ordering::Release);
-        for bucket in 0..BUCKETS {
-            if evicted.contains(bucket) {
-                held.rows[bucket] = 0;
-            }
-        }
-        let mut chunks = std::mem::take(&mut held.chunks).into_iter().peekable();
-        while chunks.peek().is_some() {
-            let mut group = Vec::new();
-            let mut rows = 0;
-            while let Some(chunk) =
-                chunks.next_if(|c| rows == 0 || rows + c.rows() <= self.group_rows())
-            {
-                rows += chunk.rows();
-                group.push(chunk);
-            }
-            held.chunks.extend(self.rewrite(&group, evicted)?);
-            let bytes: usize = group.iter().map(|chunk| chunk.bytes).sum();
-            self.budget.reservation.shrink(bytes);
-        }
-        Ok(())
-    }
-
-    /// Rows that are sorted into buckets at a time.
-    fn group_rows(&self) -> usize {
-        self.spec.batch_rows.saturating_mul(4).min(CHUNK_ROWS_MAX)
-    }
-
-    /// Writes the evicted rows of `group` to the files; returns the others, which are reserved.
-    fn rewrite(&self, group: &[Chunk], evicted: BucketSet) -> Result<Option<Chunk>> {
-        let mut gone = vec![Vec::new(); BUCKETS];
-        let mut kept = Vec::new();
-        for (at, chunk) in group.iter().enumerate() {
-            for (row, hash) in chunk.keys.hashes.iter().enumerate() {
-                let bucket = bucket_of(*hash);
-                if evicted.contains(bucket) {
-                    gone[bucket].push((at, row));
-                } else {
-                    kept.push((at, row));
-                }
-            }
-        }
-        let batches: Vec<&RecordBatch> = group.iter().map(|chunk| &chunk.batch).collect();
-        for (bucket, places) in gone.iter().enumerate().filter(|(_, p)| !p.is_empty()) {
-            let hashes = || places.iter().map(|(at, row)| group[*at].keys.hashes[*row]);
-            self.remember(hashes());
-            let rows = interleave_record_batch(&batches, places)?;
-            self.files.append(bucket, &rows, hashes())?;
-        }
-        if kept.is_empty() {
-            return Ok(None);
-        }
-        let batch = compact(interleave_record_batch(&batches, &kept)?)?;
-        let keys = self.keys(&batch)?;
-        let chunk = Chunk::new(batch, keys);
-        // Takes no more than the group, which is given back when this is done.
-        self.budget.reservation.grow(chunk.bytes);
-        Ok(Some(chunk))
-    }
-
-    fn remember(&self, hashes: impl Iterator<Item = u64>) {
+    /// Notes that rows of these hashes are in files.
+    pub(super) fn remember(&self, hashes: impl Iterator<Item = u64>) {
         if let Some(bloom) = self.bloom.read().as_ref() {
             hashes.for_each(|hash| bloom.insert(hash));
         }
     }
 
-    /// Makes the filter before the first rows go to files. It counts as part of the reservation
-    /// although memory is short: it is small, and saves more.
-    fn make_bloom(&self) {
-        if self.bloom_bytes > 0 {
-            self.budget.reservation.grow(self.bloom_bytes);
-            *self.bloom.write() = Some(Bloom::new(self.bloom_bytes));
+    fn make_room_for_bloom(&self, held: &mut Held) {
+        let is_due = held.portion.bytes() / BLOOM_ROWS_PART >= self.bloom_bytes;
+        if is_due && held.bloom_room.is_none() && self.evicted().is_empty() {
+            let mut room = Portion::empty(&self.holding);
+            // Refused once, it is asked for again with the next rows: there will be few.
+            if room.try_grow(self.bloom_bytes) {
+                held.bloom_room = Some(room);
+            }
         }
     }
-}
 
-/// The buckets that are evicted after `evicted` are: besides them the largest, until a part of
-/// the rows in memory is gone; all, if no rows are in memory.
-fn choose(rows: &[usize; BUCKETS], evicted: BucketSet) -> BucketSet {
-    let in_memory: usize = rows.iter().sum();
-    if in_memory == 0 {
-        return BucketSet::ALL;
-    }
-    let mut buckets: Vec<usize> = (0..BUCKETS).filter(|b| !evicted.contains(*b)).collect();
-    buckets.sort_by_key(|bucket| std::cmp::Reverse(rows[*bucket]));
-    let mut chosen = evicted;
-    let mut freed = 0;
-    for bucket in buckets {
-        if freed * EVICTED_PART >= in_memory {
-            break;
+    /// Makes the Bloom filter, before the first rows go to files, if there is memory for it.
+    pub(super) fn make_bloom(&self, held: &mut Held) {
+        let mut room = held
+            .bloom_room
+            .take()
+            .unwrap_or_else(|| Portion::empty(&self.holding));
+        let missing = self.bloom_bytes.saturating_sub(room.bytes());
+        if self.bloom_bytes > 0 && (missing == 0 || room.try_grow(missing)) {
+            *self.bloom.write() = Some(Bloom::new(self.bloom_bytes, room));
         }
-        freed += rows[bucket];
-        chosen.insert(bucket);
     }
-    chosen
 }

@@ -23,6 +23,7 @@ use datafusion::physical_expr::{PhysicalExpr, PhysicalExprRef};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
 
+use super::built::Built;
 use super::membership::Membership;
 use super::spec::JoinSpec;
 use super::table::Table;
@@ -145,24 +146,22 @@ impl Bounds {
         Ok(())
     }
 
-    /// Makes the filter, now that all build rows have been seen. `table` holds all of them, or
-    /// there is none that does.
-    pub(super) fn publish(&self, table: Option<&Arc<Table>>) -> Result<()> {
+    /// Makes the filter, now that all build rows have been seen.
+    pub(super) async fn publish(&self, built: &Arc<Built>) -> Result<()> {
         let mut all = if self.has_rows.load(Ordering::Acquire) {
             self.bounds()?
         } else {
             Some(lit(false))
         };
-        if let Some(table) = table {
-            let list = self.list(table)?;
-            let spec = &self.spec;
-            all = Some(and(
-                all,
-                list.unwrap_or_else(|| {
-                    Arc::new(Membership::new(&spec.probe_keys, spec.null_equality, table))
-                }),
-            ));
+        let lease = built.lease().await?;
+        if lease.evicted.is_empty() {
+            let rows = match self.list(&lease.table)? {
+                Some(list) => list,
+                None => Arc::new(Membership::new(&self.spec, built)),
+            };
+            all = Some(and(all, rows));
         }
+        drop(lease);
         if let Some(all) = all {
             self.filter.update(self.with_nulls(all)?)?;
         }

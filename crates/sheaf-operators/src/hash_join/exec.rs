@@ -10,7 +10,6 @@ use std::sync::Arc;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics, internal_err};
 use datafusion::config::ConfigOptions;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::DynamicFilterPhysicalExpr;
@@ -29,11 +28,15 @@ use datafusion::physical_plan::{
 };
 use futures::FutureExt;
 use parking_lot::Mutex;
+use sheaf_runtime::memory::Holding;
 
-use super::build::{BuildFuture, ProbeNulls, Running, build};
+use super::buckets::Buckets;
+use super::build::{BuildFuture, BuildMemory, ProbeFacts, Running, build};
 use super::dynamic::{Bounds, is_used};
 use super::emit::EmitterStream;
 use super::metrics::JoinMetrics;
+use super::portion::Portion;
+use super::probes::Probes;
 use super::run::run_partition;
 use super::spec::JoinSpec;
 
@@ -49,8 +52,17 @@ pub struct HybridHashJoinExec {
 /// The build side, from the first partition that is executed until all have been.
 #[derive(Default)]
 struct Start {
-    shared: Option<(BuildFuture, Arc<ProbeNulls>)>,
+    shared: Option<Shared>,
     partitions: usize,
+}
+
+/// What all partitions share.
+#[derive(Clone)]
+struct Shared {
+    build: BuildFuture,
+    facts: Arc<ProbeFacts>,
+    buckets: Arc<Buckets>,
+    probes: Arc<Probes>,
 }
 
 impl fmt::Debug for Start {
@@ -130,6 +142,7 @@ impl HybridHashJoinExec {
             filter: join.filter().cloned(),
             columns,
             schema: self.schema(),
+            stored_schema: JoinSpec::stored_schema(*join.join_type(), &left),
             build_schema: left,
             probe_schema: right,
             batch_rows: batch_rows.max(1),
@@ -154,7 +167,7 @@ impl HybridHashJoinExec {
         spec: &Arc<JoinSpec>,
         metrics: JoinMetrics,
         context: &Arc<TaskContext>,
-    ) -> Result<(BuildFuture, Arc<ProbeNulls>)> {
+    ) -> Result<Shared> {
         let left = self.description.left();
         let streams = (0..left.output_partitioning().partition_count())
             .map(|partition| left.execute(partition, Arc::clone(context)))
@@ -170,28 +183,36 @@ impl HybridHashJoinExec {
             )?)),
             None => None,
         };
-        let nulls = Arc::<ProbeNulls>::default();
+        let facts = Arc::<ProbeFacts>::default();
+        let buckets = Arc::<Buckets>::default();
         let running = Running {
             spec: Arc::clone(spec),
             context: Arc::clone(context),
             metrics,
             threads: options.execution.target_partitions.max(1),
-            nulls: Arc::clone(&nulls),
+            facts: Arc::clone(&facts),
+            buckets: Arc::clone(&buckets),
         };
-        let reservation = MemoryConsumer::new("HashJoin")
-            .with_can_spill(true)
-            .register(context.memory_pool());
-        let probes = self.properties.partitioning.partition_count();
+        let holding = Arc::new(Holding::answered_by_task("HashJoin", context.memory_pool()));
+        let memory = BuildMemory {
+            prepaid: Portion::empty(&holding),
+            holding,
+        };
         let build = async move {
-            let built = build(running, streams, 0, probes, reservation, bounds.clone()).await;
+            let built = build(running, streams, 0, memory, bounds.clone()).await;
             let built = built.map_err(Arc::new)?;
             if let Some(bounds) = bounds {
-                let table = built.table().filter(|_| built.evicted.is_empty());
-                bounds.publish(table.as_ref()).map_err(Arc::new)?;
+                bounds.publish(&built).await.map_err(Arc::new)?;
             }
             Ok(built)
         };
-        Ok((build.boxed().shared(), nulls))
+        let partitions = self.properties.partitioning.partition_count();
+        Ok(Shared {
+            build: build.boxed().shared(),
+            probes: Arc::new(Probes::new(partitions, Arc::clone(&facts))),
+            facts,
+            buckets,
+        })
     }
 }
 
@@ -274,7 +295,7 @@ impl ExecutionPlan for HybridHashJoinExec {
         let options = context.session_config();
         let spec = Arc::new(self.spec(options.batch_size()));
         let metrics = JoinMetrics::new(partition, &self.metrics);
-        let (build, nulls) = {
+        let shared = {
             let mut start = self.start.lock();
             let shared = match start.shared.clone() {
                 Some(shared) => shared,
@@ -298,14 +319,16 @@ impl ExecutionPlan for HybridHashJoinExec {
             threads: options.target_partitions().max(1),
             metrics: metrics.clone(),
             context,
-            nulls,
+            facts: shared.facts,
+            buckets: shared.buckets,
         };
+        let (own, build) = (shared.probes.partition(), shared.build);
         let stream = EmitterStream::new(
             self.schema(),
             spec.batch_rows,
             self.description.fetch(),
             metrics.baseline,
-            |out| run_partition(running, build, probe, out),
+            |out| run_partition(own, running, build, probe, out),
         );
         Ok(Box::pin(cooperative(stream)))
     }

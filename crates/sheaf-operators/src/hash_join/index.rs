@@ -216,6 +216,12 @@ impl Pairs {
         self.build.push(build);
     }
 
+    /// Keeps the first `len` pairs.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.probe.truncate(len);
+        self.build.truncate(len);
+    }
+
     /// The pairs, probe rows first.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.probe.iter().copied().zip(self.build.iter().copied())

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::Array;
+use arrow::array::{Array, Int64Array};
+use arrow::compute::{max, min};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 
@@ -106,10 +107,10 @@ impl IndexPlan {
         }
     }
 
-    /// Bytes that the index over so many rows takes at most, as a guess before they are there.
+    /// Bytes that the index over so many rows takes where keys do not address it, as a guess before
+    /// they are there.
     pub(super) fn bytes_for_rows(rows: usize) -> usize {
-        let integers = RANKED_BYTES_PER_ROW_MAX * rows;
-        Region::bytes(rows).max(integers) + Chains::bytes(rows) + words(rows) * 8
+        Region::bytes(rows) + Chains::bytes(rows) + words(rows) * 8
     }
 
     /// Builds the index.
@@ -159,6 +160,29 @@ fn integer_shape(min: i64, max: i64, rows: usize) -> Option<(Shape, usize)> {
     }
     let ranked = RankedIndex::bytes(values, rows);
     (ranked <= cap(RANKED_BYTES_PER_ROW_MAX)).then_some((Shape::Ranked { min, values }, ranked))
+}
+
+/// The smallest and the largest key, if there is one key column of integers.
+pub(super) fn key_range(chunks: &[Chunk]) -> Option<(i64, i64)> {
+    let mut range: Option<(i64, i64)> = None;
+    for chunk in chunks {
+        let [key] = chunk.keys.arrays.as_slice() else {
+            return None;
+        };
+        if !is_integer(key.data_type()) {
+            return None;
+        }
+        let values = Int64Array::try_new(integers(key).ok()?, key.nulls().cloned()).ok()?;
+        // Of NULLs alone there is neither.
+        let (Some(low), Some(high)) = (min(&values), max(&values)) else {
+            continue;
+        };
+        range = Some(match range {
+            Some((lowest, highest)) => (lowest.min(low), highest.max(high)),
+            None => (low, high),
+        });
+    }
+    range
 }
 
 fn has_integer_key(spec: &JoinSpec, chunk: &Chunk) -> bool {

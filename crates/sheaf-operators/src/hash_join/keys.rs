@@ -91,6 +91,15 @@ pub(super) fn valid_rows(arrays: &[ArrayRef]) -> Option<NullBuffer> {
     NullBuffer::union_many(nulls.iter().map(Option::as_ref)).filter(|nulls| nulls.null_count() > 0)
 }
 
+/// Rows of `batch` in which no key is NULL; `None` if that is all of them.
+pub(super) fn valid_keys_of(
+    keys: &[PhysicalExprRef],
+    batch: &RecordBatch,
+) -> Result<Option<NullBuffer>> {
+    let nothing = NullEquality::NullEqualsNothing;
+    Ok(Keys::evaluate(keys, batch, nothing, None)?.valid)
+}
+
 /// Whether keys of this type can address an array.
 pub(super) fn is_integer(data_type: &DataType) -> bool {
     use DataType::{Date32, Int8, Int16, Int32, Int64, UInt8, UInt16, UInt32};

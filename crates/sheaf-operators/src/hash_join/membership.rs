@@ -2,8 +2,9 @@
 //!
 //! The filter at run time ends with this predicate where the whole build side is in memory. Operators
 //! between a scan and the join may evaluate it for their rows: an aggregate then groups only what the
-//! join will ask for. It looks into the join's own table, so it costs no memory, and does not keep the
-//! table: when the join is done with it, every row passes.
+//! join will ask for. It looks into the join's own table, on lease like a prober, so it costs no memory
+//! and does not keep the table: while that is cut or when it is gone, and once buckets of it are on disk,
+//! every row passes.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -16,8 +17,10 @@ use datafusion::common::{NullEquality, Result, ScalarValue};
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalExprRef};
 
+use super::built::Built;
 use super::index::Pairs;
 use super::keys::Keys;
+use super::spec::JoinSpec;
 use super::table::Table;
 
 /// True of rows whose keys a table has, and of some whose hash is that of another's.
@@ -25,20 +28,29 @@ use super::table::Table;
 pub(super) struct Membership {
     keys: Vec<PhysicalExprRef>,
     null_equality: NullEquality,
-    table: Weak<Table>,
+    built: Weak<Built>,
 }
 
 impl Membership {
-    /// Whether `table` has `keys`, which are expressions over the probe side's rows.
-    pub(super) fn new(
-        keys: &[PhysicalExprRef],
-        null_equality: NullEquality,
-        table: &Arc<Table>,
-    ) -> Self {
+    /// Whether the build side has the keys of a row of the probe side.
+    pub(super) fn new(spec: &JoinSpec, built: &Arc<Built>) -> Self {
         Self {
-            keys: keys.to_vec(),
-            null_equality,
-            table: Arc::downgrade(table),
+            keys: spec.probe_keys.clone(),
+            null_equality: spec.null_equality,
+            built: Arc::downgrade(built),
+        }
+    }
+
+    /// The rows of `batch` that may have a match; `None` if that cannot be told now.
+    fn find(&self, batch: &RecordBatch) -> Result<Option<BooleanBuffer>> {
+        let Some(built) = self.built.upgrade() else {
+            return Ok(None);
+        };
+        match built.try_lease() {
+            Ok(Some(lease)) if lease.evicted.is_empty() => {
+                self.is_in(&lease.table, batch).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 
@@ -73,7 +85,7 @@ impl fmt::Display for Membership {
 
 impl PartialEq for Membership {
     fn eq(&self, other: &Self) -> bool {
-        self.keys == other.keys && Weak::ptr_eq(&self.table, &other.table)
+        self.keys == other.keys && Weak::ptr_eq(&self.built, &other.built)
     }
 }
 
@@ -82,7 +94,7 @@ impl Eq for Membership {}
 impl Hash for Membership {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.keys.hash(state);
-        self.table.as_ptr().hash(state);
+        self.built.as_ptr().hash(state);
     }
 }
 
@@ -96,11 +108,8 @@ impl PhysicalExpr for Membership {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        Ok(match self.table.upgrade() {
-            Some(table) => {
-                let bits = self.is_in(&table, batch)?;
-                ColumnarValue::Array(Arc::new(BooleanArray::new(bits, None)))
-            }
+        Ok(match self.find(batch)? {
+            Some(bits) => ColumnarValue::Array(Arc::new(BooleanArray::new(bits, None))),
             None => ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))),
         })
     }

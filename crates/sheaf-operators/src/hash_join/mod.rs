@@ -1,13 +1,13 @@
 //! The hash join: one table for all threads while memory lasts, files for what it does not hold.
 //!
 //! ```text
-//! left (build) partitions ──> Collector ──┬─ chunks in memory ──> Table ──┐
+//! left (build) partitions ──> BuildSide ──┬─ chunks in memory ──> Table ──┐
 //!   one task each             (build.rs)  └─ evicted buckets ─> files     │
 //!                                                                         v
 //! right (probe) partitions ─────────────────────────────> Prober ──> output batches
 //!   as they are polled                    └─ rows of evicted buckets ─> files
 //!                                                                         │
-//! the last probe to end: unmatched build rows, then bucket by bucket <────┘ (spilled.rs)
+//! when the last probe has ended: unmatched build rows, then the buckets <─┘ (buckets.rs)
 //! ```
 //!
 //! **In memory.** All build partitions are collected at once, each by its own task; batches stay as
@@ -19,18 +19,27 @@
 //! residual filter, gather the output once (`probe.rs`, `gather.rs`).
 //!
 //! **Beyond memory.** Every chunk is reserved before it is kept. When a reservation is refused,
-//! the largest of `BUCKETS` hash buckets are evicted until a third of the rows are on disk, and
-//! again when memory is refused again; rows of evicted buckets that arrive later, on either side,
-//! go to the buckets' files. A Bloom filter over the evicted build rows spares the probe side most
-//! rows that match nothing. When all probes have ended, each bucket is joined on its own: in memory
-//! if it fits, cut into buckets once more (with other hashes) if it does not, and in blocks of
-//! build rows against the whole of its probe file where cutting does not help: one key larger
-//! than memory.
+//! the largest of `BUCKETS` hash buckets are evicted until a third of the rows are on disk
+//! (`evict.rs`), and again when memory is refused again; rows of evicted buckets that arrive later,
+//! on either side, go to the buckets' files. A Bloom filter over the evicted build rows spares the
+//! probe side most rows that match nothing. When all probes have ended, each bucket is joined on its
+//! own: in memory if it fits, cut into buckets once more (with other hashes) if it does not, and in
+//! blocks of build rows against the whole of its probe file where cutting does not help: one key
+//! larger than memory. The last probe partition to end sees to this (`probes.rs`), with a task for
+//! each bucket; no partition waits for another, and one that is dropped holds nobody up.
 //!
-//! Output has no order and no partitioning by key: spilled rows come last, out of the partition
-//! that ends last.
+//! **For others.** A task of its own answers when other operators need memory: while rows arrive it
+//! evicts; while they are probed it waits until nobody uses the table, evicts, and indexes the rest
+//! anew (`built.rs`), with what is known of matches beside the evicted rows; when they are handed
+//! out it writes those to a file that have not been taken (`tail.rs`). Not given back: the blocks
+//! of a key larger than memory, a quarter of the limit at most; a table while one of its keys
+//! has more matches for a probe row than an output batch, and those are handed out; and what is on
+//! its way to files, `STAGE_BYTES_MAX` a task at most.
 //!
-//! Memory: reservations of the consumers `HashJoin`; besides them one batch in flight a task.
+//! Output has no order and no partitioning by key: spilled rows come last, from one partition.
+//!
+//! Memory: the holdings `HashJoin` and, for each bucket being joined, `HashJoin[bucket]`; besides
+//! them one batch in flight a task, and `OUTPUT_QUEUE_BATCHES` from the buckets.
 //!
 //! # Sources
 //! GRACE partitioning: Kitsuregawa, Tanaka, Moto-Oka (1983). The hybrid: DeWitt et al. (1984) and
@@ -40,12 +49,16 @@
 //! The filter: Bloom (1970). Here evictions go by thirds rather than one bucket at a time,
 //! which bounds how often what stays is copied.
 
+mod blocks;
 mod bloom;
+mod buckets;
 mod build;
+mod built;
 mod chunk;
 mod collect;
 mod dynamic;
 mod emit;
+mod evict;
 mod exec;
 mod gather;
 mod index;
@@ -56,11 +69,12 @@ mod matcher;
 mod membership;
 mod metrics;
 mod output;
+mod portion;
 mod probe;
+mod probes;
 mod run;
 mod spec;
 mod spill;
-mod spilled;
 mod table;
 mod tail;
 #[cfg(test)]
@@ -87,3 +101,6 @@ const STAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Batches between the tasks that join spilled buckets and the output.
 const OUTPUT_QUEUE_BATCHES: usize = 2;
+
+/// Who spills, in errors.
+const OPERATOR: &str = "the hash join";

@@ -4,10 +4,15 @@
 //! are looked up, their keys compared, the filter evaluated, then the next candidates, until the
 //! chains end. However many matches a row has, no piece is larger than an output batch. Probe rows
 //! that come out for having (or lacking) a match follow when the batch has gone through.
+//!
+//! Between two pieces the prober knows nothing of the table but in one case: it is among the matches
+//! of one row that are more than a piece. So the table may change meanwhile; the rows that have not
+//! been looked up are taken back ([`Prober::take_rest`]) and begin anew.
 
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
 use datafusion::common::{JoinType, Result};
 
 use super::index::{Pairs, locate};
@@ -20,7 +25,6 @@ use super::table::{END, Table};
 #[derive(Debug)]
 pub(super) struct Prober {
     spec: Arc<JoinSpec>,
-    table: Arc<Table>,
     /// Whether what found no match now never will. Not so while other blocks of build rows are to
     /// come.
     is_last_pass: bool,
@@ -37,6 +41,10 @@ struct Input {
     /// Rows of the window beside their next candidates.
     heads: Pairs,
     heads_at: usize,
+    /// Whether the row at `heads_at` has begun and not ended.
+    is_in_chain: bool,
+    /// Which rows have been taken back: they are not in the tail. Empty if none.
+    taken_back: Vec<bool>,
     /// Which rows have matched, in this pass or an earlier one.
     matched: Vec<bool>,
     /// Which rows had matched in an earlier pass.
@@ -46,10 +54,9 @@ struct Input {
 }
 
 impl Prober {
-    pub(super) fn new(spec: Arc<JoinSpec>, table: Arc<Table>, is_last_pass: bool) -> Self {
+    pub(super) fn new(spec: Arc<JoinSpec>, is_last_pass: bool) -> Self {
         Self {
             spec,
-            table,
             is_last_pass,
             input: None,
             pairs: Pairs::default(),
@@ -57,8 +64,14 @@ impl Prober {
     }
 
     /// Takes the next batch, with its keys. `before` tells which rows matched in earlier passes.
-    pub(super) fn begin(&mut self, batch: RecordBatch, mut keys: Keys, before: Option<Vec<bool>>) {
-        if self.table.is_exact() && keys.valid.is_none() {
+    pub(super) fn begin(
+        &mut self,
+        table: &Table,
+        batch: RecordBatch,
+        mut keys: Keys,
+        before: Option<Vec<bool>>,
+    ) {
+        if table.is_exact() && keys.valid.is_none() {
             // Where NULL equals NULL, too: no key of this table is NULL.
             keys.valid = valid_rows(&keys.arrays);
         }
@@ -74,10 +87,34 @@ impl Prober {
             at: 0,
             heads: Pairs::default(),
             heads_at: 0,
+            is_in_chain: false,
+            taken_back: Vec::new(),
             matched,
             before,
             tail: None,
         });
+    }
+
+    /// Whether the next piece needs the same table.
+    pub(super) fn is_in_chain(&self) -> bool {
+        self.input.as_ref().is_some_and(|input| input.is_in_chain)
+    }
+
+    /// Takes back the rows of the batch that have not been looked up, if there are any: they begin
+    /// anew. What is left of the batch needs no table.
+    pub(super) fn take_rest(&mut self) -> Result<Option<RecordBatch>> {
+        match &mut self.input {
+            Some(input) => input.take_rest(&self.spec),
+            None => Ok(None),
+        }
+    }
+
+    /// The next piece of what needs no table.
+    pub(super) fn next_of_tail(&mut self) -> Result<Option<RecordBatch>> {
+        match &mut self.input {
+            Some(input) => input.tail(&self.spec, self.is_last_pass),
+            None => Ok(None),
+        }
     }
 
     /// Ends the batch; tells which of its rows have matched so far, if the join type asks for it.
@@ -86,11 +123,11 @@ impl Prober {
     }
 
     /// The next piece of output of this batch; `None` when there is no more.
-    pub(super) fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub(super) fn next(&mut self, table: &Table) -> Result<Option<RecordBatch>> {
         let Some(input) = &mut self.input else {
             return Ok(None);
         };
-        let (spec, table) = (self.spec.as_ref(), self.table.as_ref());
+        let spec = self.spec.as_ref();
         let pairs = &mut self.pairs;
         while input.candidates(spec, table, pairs)? {
             table.retain_equal(&input.keys, pairs)?;
@@ -117,7 +154,11 @@ impl Input {
     fn candidates(&mut self, spec: &JoinSpec, table: &Table, pairs: &mut Pairs) -> Result<bool> {
         pairs.clear();
         while self.heads_at == self.heads.len() {
-            if self.at == self.batch.num_rows() || table.is_empty() {
+            if table.is_empty() {
+                // Nothing matches the others either: they are not taken back any more.
+                self.at = self.batch.num_rows();
+            }
+            if self.at == self.batch.num_rows() {
                 return Ok(false);
             }
             self.look_up_window(spec, table)?;
@@ -134,16 +175,54 @@ impl Input {
             return Ok(true);
         }
         while self.heads_at < self.heads.len() && pairs.len() < spec.batch_rows {
-            let build = self.heads.build[self.heads_at];
-            pairs.push(self.heads.probe[self.heads_at], build);
-            let next = table.next(build);
-            if next == END {
-                self.heads_at += 1;
-            } else {
-                self.heads.build[self.heads_at] = next;
+            if !self.take_chain(spec, table, pairs) {
+                break;
             }
         }
         Ok(true)
+    }
+
+    /// Adds the candidates of the next row to `pairs`; false if they are more than fit. A row that
+    /// would fill a piece alone is begun; others wait for the next piece.
+    fn take_chain(&mut self, spec: &JoinSpec, table: &Table, pairs: &mut Pairs) -> bool {
+        let (probe, before) = (self.heads.probe[self.heads_at], pairs.len());
+        let mut build = self.heads.build[self.heads_at];
+        while build != END && pairs.len() < spec.batch_rows {
+            pairs.push(probe, build);
+            build = table.next(build);
+        }
+        if build == END {
+            self.heads_at += 1;
+            self.is_in_chain = false;
+            return true;
+        }
+        if before > 0 {
+            pairs.truncate(before);
+        } else {
+            self.heads.build[self.heads_at] = build;
+            self.is_in_chain = true;
+        }
+        false
+    }
+
+    fn take_rest(&mut self, spec: &JoinSpec) -> Result<Option<RecordBatch>> {
+        let mut rest = self.heads.probe.split_off(self.heads_at);
+        let not_looked_up = self.at..self.batch.num_rows();
+        rest.extend(not_looked_up.filter_map(|row| u32::try_from(row).ok()));
+        self.heads.clear();
+        self.heads_at = 0;
+        self.at = self.batch.num_rows();
+        if rest.is_empty() {
+            return Ok(None);
+        }
+        if spec.tracks_probe() {
+            self.taken_back = vec![false; self.batch.num_rows()];
+            for row in &rest {
+                self.taken_back[*row as usize] = true;
+            }
+        }
+        let rest = UInt32Array::from(rest);
+        Ok(Some(take_record_batch(&self.batch, &rest)?))
     }
 
     /// Looks up the next rows' first candidates.
@@ -226,6 +305,9 @@ impl Input {
         if self.tail.is_none() {
             let comes_out = |row: &u32| {
                 let row = *row as usize;
+                if self.taken_back.get(row).is_some_and(|taken| *taken) {
+                    return false;
+                }
                 match spec.join_type {
                     JoinType::RightSemi => {
                         self.matched[row] && !self.before.as_ref().is_some_and(|b| b[row])

@@ -1,4 +1,4 @@
-//! The phases of a join after its build side is there: probe, then what is left.
+//! One probe partition, from the build side to its last row.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,31 +9,33 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
-use super::build::{BuildFuture, Built, Running};
+use super::buckets::join_buckets;
+use super::build::{BuildFuture, Running};
+use super::built::{Built, Lease};
 use super::emit::Emitter;
 use super::keys::Keys;
 use super::probe::Prober;
+use super::probes::Probe;
 use super::spill::{Stage, bucket_of};
-use super::spilled::join_spilled;
-use super::table::Table;
-use super::tail::BuildTail;
 
 /// Runs one probe partition; the last one to end also does what is left to do for all.
 pub(super) async fn run_partition(
+    probe: Probe,
     running: Running,
     build: BuildFuture,
-    probe: SendableRecordBatchStream,
+    input: SendableRecordBatchStream,
     mut out: Emitter,
 ) -> Result<()> {
     let built = build.await.map_err(DataFusionError::Shared)?;
-    if let Some(table) = built.table() {
-        probe_all(&running, &built, table, probe, &mut out).await?;
-    }
+    probe_all(&running, &built, input, &mut out).await?;
     out.finish().await?;
-    if built.end_probe() {
-        finish_table(&running, &built, &mut out).await?;
-        join_spilled(&running, &built, &mut out).await?;
+    if !probe.end() || !built.leaves_rows(&running.spec) {
+        return Ok(());
     }
+    built.end_probing(&running).await?;
+    built.emit_tail(&running, &mut out).await?;
+    drop(built);
+    join_buckets(&running, &mut out).await?;
     out.finish().await
 }
 
@@ -41,82 +43,92 @@ pub(super) async fn run_partition(
 pub(super) async fn probe_all(
     running: &Running,
     built: &Built,
-    table: Arc<Table>,
-    mut probe: SendableRecordBatchStream,
+    mut input: SendableRecordBatchStream,
     out: &mut Emitter,
 ) -> Result<()> {
-    let spec = &running.spec;
-    if is_result_empty(running, built, &table) {
+    if is_result_empty(running, &built.lease().await?) {
         return Ok(());
     }
-    let level = (table.needs_hashes() || !built.evicted.is_empty()).then_some(built.level);
-    let mut stage = built.stage();
-    let mut prober = Prober::new(Arc::clone(spec), table, true);
-    while let Some(batch) = probe.next().await.transpose()? {
-        let timer = running.metrics.join_time.timer();
-        if built.level == 0 {
+    let mut stage = built.probe_stage();
+    let mut prober = Prober::new(Arc::clone(&running.spec), true);
+    while let Some(batch) = input.next().await.transpose()? {
+        if built.side.level == 0 {
             running.metrics.input_batches.add(1);
             running.metrics.input_rows.add(batch.num_rows());
         }
-        let keys = Keys::evaluate(&spec.probe_keys, &batch, spec.null_equality, level)?;
-        if note_nulls(running, &batch, &keys) {
-            continue;
+        let mut rest = Some(batch);
+        while let Some(batch) = rest {
+            rest = probe_batch(running, built, batch, &mut stage, &mut prober, out).await?;
         }
-        let Some((batch, keys)) = divert(running, built, batch, keys, &mut stage)? else {
-            continue;
-        };
-        prober.begin(batch, keys, None);
-        timer.done();
-        drain(running, &mut prober, out).await?;
-        prober.end();
     }
     stage.flush(&built.probe_files)
 }
 
-/// Emits all that a prober has for its batch.
-pub(super) async fn drain(running: &Running, prober: &mut Prober, out: &mut Emitter) -> Result<()> {
-    loop {
-        let timer = running.metrics.join_time.timer();
-        let batch = prober.next()?;
-        timer.done();
-        let Some(batch) = batch else { return Ok(()) };
-        out.emit(batch).await?;
-        tokio::task::consume_budget().await;
-    }
-}
-
-/// Emits what comes out of the table now that all probes have ended, and frees it.
-pub(super) async fn finish_table(
+/// Probes the table with a batch. If the table has changed meanwhile, returns the rows that are
+/// still to be looked up.
+async fn probe_batch(
     running: &Running,
     built: &Built,
+    batch: RecordBatch,
+    stage: &mut Stage,
+    prober: &mut Prober,
     out: &mut Emitter,
-) -> Result<()> {
-    let Some(table) = built.take_table() else {
-        return Ok(());
-    };
-    emit_tail(running, table, out).await
+) -> Result<Option<RecordBatch>> {
+    let spec = &running.spec;
+    let mut lease = built.lease().await?;
+    {
+        let _timer = running.metrics.join_time.timer();
+        let needs_hashes = lease.table.needs_hashes() || !lease.evicted.is_empty();
+        let level = needs_hashes.then_some(built.side.level);
+        let keys = Keys::evaluate(&spec.probe_keys, &batch, spec.null_equality, level)?;
+        if note_nulls(running, &batch, &keys) {
+            return Ok(None);
+        }
+        let Some((batch, keys)) = divert(running, built, &lease, batch, keys, stage)? else {
+            return Ok(None);
+        };
+        prober.begin(&lease.table, batch, keys, None);
+    }
+    loop {
+        let timer = running.metrics.join_time.timer();
+        let piece = prober.next(&lease.table)?;
+        timer.done();
+        let Some(piece) = piece else { break };
+        if prober.is_in_chain() {
+            lease.pin();
+            out.emit(piece).await?;
+            tokio::task::consume_budget().await;
+            lease.unpin();
+        } else {
+            let cuts = lease.cuts;
+            drop(lease);
+            out.emit(piece).await?;
+            tokio::task::consume_budget().await;
+            lease = built.lease().await?;
+            if lease.cuts != cuts {
+                drop(lease);
+                return begin_anew(prober, out).await;
+            }
+        }
+    }
+    prober.end();
+    Ok(None)
 }
 
-/// Emits what comes out of a table when nothing will probe it any more.
-pub(super) async fn emit_tail(
-    running: &Running,
-    table: Arc<Table>,
-    out: &mut Emitter,
-) -> Result<()> {
-    let Some(mut tail) = BuildTail::new(&running.spec, table, &running.nulls) else {
-        return Ok(());
-    };
-    while let Some(batch) = tail.next(&running.spec)? {
-        out.emit(batch).await?;
-        tokio::task::consume_budget().await;
+/// Ends a batch as far as it has been looked up; the other rows.
+async fn begin_anew(prober: &mut Prober, out: &mut Emitter) -> Result<Option<RecordBatch>> {
+    let rest = prober.take_rest()?;
+    while let Some(piece) = prober.next_of_tail()? {
+        out.emit(piece).await?;
     }
-    Ok(())
+    prober.end();
+    Ok(rest)
 }
 
 /// Whether no probe row can make a difference. Not so for a `NOT IN` while rows may yet tell it of
 /// NULLs.
-fn is_result_empty(running: &Running, built: &Built, table: &Table) -> bool {
-    let no_build_rows = table.chunks.is_empty() && built.evicted.is_empty();
+fn is_result_empty(running: &Running, lease: &Lease<'_>) -> bool {
+    let no_build_rows = lease.table.chunks.is_empty() && lease.evicted.is_empty();
     no_build_rows && !running.spec.keeps_unmatched_probe()
 }
 
@@ -125,14 +137,14 @@ fn note_nulls(running: &Running, batch: &RecordBatch, keys: &Keys) -> bool {
     if !running.spec.null_aware {
         return false;
     }
-    let nulls = &running.nulls;
+    let facts = &running.facts;
     if batch.num_rows() > 0 {
-        nulls.has_rows.store(true, Ordering::Release);
+        facts.has_rows.store(true, Ordering::Release);
     }
     if keys.valid.is_some() {
-        nulls.has_null.store(true, Ordering::Release);
+        facts.has_null.store(true, Ordering::Release);
     }
-    nulls.has_null.load(Ordering::Acquire)
+    facts.has_null.load(Ordering::Acquire)
 }
 
 /// Sends the rows of evicted buckets to their files, unless nothing there can match them; returns
@@ -140,26 +152,25 @@ fn note_nulls(running: &Running, batch: &RecordBatch, keys: &Keys) -> bool {
 fn divert(
     running: &Running,
     built: &Built,
+    lease: &Lease<'_>,
     batch: RecordBatch,
     keys: Keys,
     stage: &mut Stage,
 ) -> Result<Option<(RecordBatch, Keys)>> {
-    if built.evicted.is_empty() {
+    if lease.evicted.is_empty() {
         return Ok(Some((batch, keys)));
     }
     let keeps_unmatched = running.spec.keeps_unmatched_probe();
+    let bloom = built.side.bloom.read();
     let mut kept = Vec::new();
     let mut gone = Vec::new();
     for (row, hash) in (0_u32..).zip(&keys.hashes) {
-        if !built.evicted.contains(bucket_of(*hash)) {
+        if !lease.evicted.contains(bucket_of(*hash)) {
             kept.push(row);
             continue;
         }
         let may_match = keys.is_valid(row as usize)
-            && built
-                .bloom
-                .as_ref()
-                .is_none_or(|bloom| bloom.may_contain(*hash));
+            && bloom.as_ref().is_none_or(|bloom| bloom.may_contain(*hash));
         if may_match {
             gone.push(row);
         } else if keeps_unmatched {
@@ -167,6 +178,7 @@ fn divert(
             kept.push(row);
         }
     }
+    drop(bloom);
     if !gone.is_empty() {
         let hashes = gone.iter().map(|row| keys.hashes[*row as usize]).collect();
         let rows = take_record_batch(&batch, &UInt32Array::from(gone))?;

@@ -6,14 +6,19 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::SchemaRef;
-use datafusion::common::Result;
+use datafusion::common::utils::memory::get_record_batch_memory_size;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::SpillMetrics;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::TryStreamExt;
+use futures::stream::iter;
 use parking_lot::Mutex;
 
-use super::{BUCKETS, STAGE_BYTES_MAX};
+use super::chunk::compact;
+use super::portion::Portion;
+use super::{BUCKETS, OPERATOR, STAGE_BYTES_MAX};
 use crate::spill::{SpillWriter, SpilledRows, batch_bytes};
 
 /// A set of buckets.
@@ -41,9 +46,10 @@ pub(super) fn bucket_of(hash: u64) -> usize {
     ((hash >> 27) % BUCKETS as u64) as usize
 }
 
-/// The rows of a bucket that are in a file.
+/// The rows of a bucket that are in files.
 pub(super) struct SpilledBucket {
-    rows: SpilledRows,
+    files: Vec<SpilledRows>,
+    schema: SchemaRef,
     /// What the rows would take in memory.
     pub(super) bytes: usize,
     /// Whether cutting them again can help: not if all hashes are the same.
@@ -58,16 +64,21 @@ impl fmt::Debug for SpilledBucket {
 
 impl SpilledBucket {
     pub(super) fn rows(&self) -> usize {
-        self.rows.row_count()
+        self.files.iter().map(SpilledRows::row_count).sum()
     }
 
     /// Reads the rows, in the order in which they were written.
-    pub(super) fn read(&self) -> Result<SendableRecordBatchStream> {
-        self.rows.read()
+    pub(super) fn read(&self) -> SendableRecordBatchStream {
+        let files = self.files.clone().into_iter();
+        let rows = iter(files.map(|file| file.read())).try_flatten();
+        Box::pin(RecordBatchStreamAdapter::new(
+            Arc::clone(&self.schema),
+            rows,
+        ))
     }
 }
 
-/// One file for each bucket that has rows to spill.
+/// The files of each bucket that has rows to spill: one, or one more each time they were closed.
 pub(super) struct BucketFiles {
     env: Arc<RuntimeEnv>,
     metrics: SpillMetrics,
@@ -78,9 +89,47 @@ pub(super) struct BucketFiles {
 #[derive(Default)]
 struct Slot {
     writer: Option<SpillWriter>,
+    closed: Vec<SpilledRows>,
     bytes: usize,
     hash: Option<u64>,
     is_mixed: bool,
+    /// Why rows are missing. Whoever wrote them was told, and others must not read what is there:
+    /// a file that misses some bytes is none.
+    failure: Option<Arc<DataFusionError>>,
+}
+
+impl Slot {
+    fn append(&mut self, files: &BucketFiles, batch: &RecordBatch) -> Result<()> {
+        self.check()?;
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            None => self.writer.insert(files.writer()?),
+        };
+        let appended = writer.append(batch);
+        appended.map_err(|error| self.fail(error))
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.check()?;
+        if let Some(writer) = self.writer.take() {
+            let rows = writer.finish().map_err(|error| self.fail(error))?;
+            self.closed.push(rows);
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.failure {
+            Some(failure) => Err(DataFusionError::Shared(Arc::clone(failure))),
+            None => Ok(()),
+        }
+    }
+
+    fn fail(&mut self, error: DataFusionError) -> DataFusionError {
+        self.writer = None;
+        let failure = self.failure.insert(Arc::new(error));
+        DataFusionError::Shared(Arc::clone(failure))
+    }
 }
 
 impl fmt::Debug for BucketFiles {
@@ -112,26 +161,26 @@ impl BucketFiles {
             slot.is_mixed |= *slot.hash.get_or_insert(hash) != hash;
         }
         slot.bytes += batch_bytes(batch)?;
-        let writer = match &mut slot.writer {
-            Some(writer) => writer,
-            None => slot.writer.insert(SpillWriter::create(
-                &self.env,
-                &self.metrics,
-                &self.schema,
-                "the hash join",
-            )?),
-        };
-        writer.append(batch)
+        slot.append(self, batch)
     }
 
-    /// Ends the file of `bucket`, if it has one.
-    pub(super) fn finish(&self, bucket: usize) -> Result<Option<SpilledBucket>> {
-        let slot = std::mem::take(&mut *self.slots[bucket].lock());
-        let Some(writer) = slot.writer else {
-            return Ok(None);
-        };
-        Ok(Some(SpilledBucket {
-            rows: writer.finish()?,
+    /// Rows of `schema` alone, for whoever keeps them otherwise than by bucket.
+    pub(super) fn writer(&self) -> Result<SpillWriter> {
+        SpillWriter::create(&self.env, &self.metrics, &self.schema, OPERATOR)
+    }
+
+    /// Ends the files that are open.
+    pub(super) fn close(&self) -> Result<()> {
+        self.slots.iter().try_for_each(|slot| slot.lock().close())
+    }
+
+    /// The rows of `bucket`, if it has any.
+    pub(super) fn take(&self, bucket: usize) -> Result<Option<SpilledBucket>> {
+        let mut slot = std::mem::take(&mut *self.slots[bucket].lock());
+        slot.close()?;
+        Ok((!slot.closed.is_empty()).then(|| SpilledBucket {
+            files: slot.closed,
+            schema: Arc::clone(&self.schema),
             bytes: slot.bytes,
             is_mixed: slot.is_mixed,
         }))
@@ -142,14 +191,14 @@ impl BucketFiles {
 #[derive(Debug)]
 pub(super) struct Stage {
     parts: Vec<(RecordBatch, Vec<u64>)>,
-    reservation: MemoryReservation,
+    portion: Portion,
 }
 
 impl Stage {
-    pub(super) fn new(reservation: MemoryReservation) -> Self {
+    pub(super) fn new(portion: Portion) -> Self {
         Self {
             parts: Vec::new(),
-            reservation,
+            portion,
         }
     }
 
@@ -160,9 +209,10 @@ impl Stage {
         batch: RecordBatch,
         hashes: Vec<u64>,
     ) -> Result<()> {
-        let bytes = batch.get_array_memory_size() + hashes.len() * size_of::<u64>();
-        let is_full = self.reservation.size().saturating_add(bytes) > STAGE_BYTES_MAX;
-        let write = is_full || self.reservation.try_grow(bytes).is_err();
+        let batch = compact(batch)?;
+        let bytes = get_record_batch_memory_size(&batch) + hashes.len() * size_of::<u64>();
+        let is_full = self.portion.bytes().saturating_add(bytes) > STAGE_BYTES_MAX;
+        let write = is_full || !self.portion.try_grow(bytes);
         self.parts.push((batch, hashes));
         if write { self.flush(files) } else { Ok(()) }
     }
@@ -182,7 +232,7 @@ impl Stage {
             let hashes = places.iter().map(|(part, row)| parts[*part].1[*row]);
             files.append(bucket, &rows, hashes)?;
         }
-        self.reservation.free();
+        self.portion.shrink_to(0);
         Ok(())
     }
 }

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{JoinSide, Result, exec_datafusion_err};
-use datafusion::execution::memory_pool::MemoryReservation;
 
 use super::chunk::Chunk;
+use super::collect::{BuildSide, KeptRows};
 use super::gather::{Gather, gather_column};
 use super::index::{Chains, NO_ROW, Pairs, locate};
 use super::indexing::{Index, IndexPlan};
 use super::keys::Keys;
 use super::matcher::{KeyMatcher, key_matcher};
+use super::portion::Portion;
 use super::spec::JoinSpec;
 
 /// Build rows, the index over their keys, and which have found a match.
@@ -28,18 +30,18 @@ pub(super) struct Table {
     /// One bit a row, if the join type asks for it.
     visited: Option<Vec<Vec<AtomicU64>>>,
     /// Gives the memory back when the last thread lets go of the table.
-    reservation: MemoryReservation,
+    portion: Portion,
 }
 
 impl Table {
-    /// Builds the table over `chunks`, whose hashes are given up. `reservation` covers chunks and
-    /// `plan`; it is the table's from here on.
-    pub(super) async fn build(
-        spec: &JoinSpec,
-        chunks: Vec<Chunk>,
-        plan: IndexPlan,
-        reservation: MemoryReservation,
-    ) -> Result<Self> {
+    /// Builds the table over `rows`, whose hashes are given up, and whose portion covers `plan`,
+    /// too.
+    pub(super) async fn build(spec: &JoinSpec, rows: KeptRows, plan: IndexPlan) -> Result<Self> {
+        let KeptRows {
+            mut chunks,
+            mut portion,
+        } = rows;
+        let visited = take_visited(spec, &mut chunks)?;
         let chains = Arc::new(Chains::new(&chunks));
         let chunks = Arc::new(chunks);
         let index = plan.build(&chunks, &chains).await?;
@@ -47,7 +49,8 @@ impl Table {
         let mut chunks = Arc::try_unwrap(chunks)
             .map_err(|_| exec_datafusion_err!("the build side of a join is still in use"))?;
         let freed: usize = chunks.iter_mut().map(Chunk::drop_hashes).sum();
-        reservation.shrink(freed.min(reservation.size()));
+        // Where rows of it are evicted, the hashes take the place of the index.
+        portion.shrink(freed.min(plan.bytes));
         let mut matchers = Vec::with_capacity(spec.probe_keys.len());
         for (at, key) in spec.probe_keys.iter().enumerate() {
             let probe_type = key.data_type(&spec.probe_schema)?;
@@ -58,14 +61,6 @@ impl Table {
             .enumerate()
             .map(|(column, needed)| needed.then(|| gather_column(&chunks, column)))
             .collect();
-        let bits = |chunk: &Chunk| {
-            (0..words(chunk.rows()))
-                .map(|_| AtomicU64::new(0))
-                .collect()
-        };
-        let visited = spec
-            .tracks_build()
-            .then(|| chunks.iter().map(bits).collect());
         Ok(Self {
             chunks: Arc::new(chunks),
             index,
@@ -73,13 +68,45 @@ impl Table {
             matchers,
             gathers,
             visited,
-            reservation,
+            portion,
         })
+    }
+
+    /// Takes the index apart: the rows, with hashes and what is known of their matches, as they
+    /// are moved to the files of `side`.
+    pub(super) fn into_rows(self, side: &BuildSide) -> Result<KeptRows> {
+        let (chunks, portion) = self.into_stored(&side.spec)?;
+        let hashed = chunks.into_iter().map(|batch| {
+            let keys = side.keys(&batch)?;
+            Ok(Chunk::new(batch, keys))
+        });
+        Ok(KeptRows {
+            chunks: hashed.collect::<Result<_>>()?,
+            portion,
+        })
+    }
+
+    /// The rows as they are stored, and what is reserved for them and for the index, which is gone.
+    pub(super) fn into_stored(self, spec: &JoinSpec) -> Result<(Vec<RecordBatch>, Portion)> {
+        let mut visited = self.visited.unwrap_or_default().into_iter();
+        let batches = self.chunks.iter().map(|chunk| {
+            let bits = visited.next().map(|words| bits_of(words, chunk.rows()));
+            spec.stored(chunk.batch.clone(), bits)
+        });
+        Ok((batches.collect::<Result<_>>()?, self.portion))
+    }
+
+    /// Bytes of each chunk, and of what is known of its rows' matches.
+    pub(super) fn chunk_bytes(&self) -> Vec<usize> {
+        let chunks = self.chunks.iter();
+        chunks
+            .map(|chunk| chunk.bytes + words(chunk.rows()) * size_of::<u64>())
+            .collect()
     }
 
     /// Bytes that are reserved for it.
     pub(super) fn bytes(&self) -> usize {
-        self.reservation.size()
+        self.portion.bytes()
     }
 
     /// Whether look-ups need hashes.
@@ -153,6 +180,31 @@ impl Table {
 
 pub(super) fn words(rows: usize) -> usize {
     rows.div_ceil(64)
+}
+
+/// A bit for each row of `chunks`, if matches count; set for those that are known to have matched.
+/// The chunks are as they are joined then.
+fn take_visited(spec: &JoinSpec, chunks: &mut [Chunk]) -> Result<Option<Vec<Vec<AtomicU64>>>> {
+    if !spec.tracks_build() {
+        return Ok(None);
+    }
+    let words_of = |chunk: &mut Chunk| {
+        let (batch, visited) = spec.unstored(chunk.batch.clone())?;
+        chunk.batch = batch;
+        let mut words = vec![0_u64; words(chunk.rows())];
+        for row in visited.iter().flat_map(|v| v.values().set_indices()) {
+            words[row / 64] |= 1 << (row % 64);
+        }
+        Ok(words.into_iter().map(AtomicU64::new).collect())
+    };
+    let words = chunks.iter_mut().map(words_of);
+    words.collect::<Result<_>>().map(Some)
+}
+
+fn bits_of(words: Vec<AtomicU64>, rows: usize) -> BooleanArray {
+    let words: Vec<u64> = words.into_iter().map(AtomicU64::into_inner).collect();
+    let is_set = |row: usize| words[row / 64] >> (row % 64) & 1 == 1;
+    BooleanArray::new(BooleanBuffer::collect_bool(rows, is_set), None)
 }
 
 /// For each column of the build side: whether joined rows show it, or the filter looks at it.

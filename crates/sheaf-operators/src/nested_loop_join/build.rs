@@ -4,11 +4,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::RecordBatch;
-use arrow::compute::BatchCoalescer;
+use arrow::array::{RecordBatch, UInt64Array};
+use arrow::compute::{BatchCoalescer, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::utils::memory::get_record_batch_memory_size;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -23,8 +23,9 @@ use super::OPERATOR;
 use super::visited::Visited;
 use crate::spill::{SpillWriter, SpilledRows};
 
-/// A block takes at most this share (one in so many) of the memory limit, divided by the
-/// partitions that hold one: the rest is for other operators.
+/// Left rows take at most this share (one in so many) of the memory limit while they are probed, a
+/// block the same divided by the partitions that hold one: the rest is for other operators, to
+/// whom these rows cannot be given back.
 const BLOCK_PART: usize = 4;
 
 /// All left rows.
@@ -35,7 +36,8 @@ pub(super) struct Build {
     /// Partitions that have not ended.
     probing: AtomicUsize,
     /// For rows in memory and the bitmap.
-    _holding: Holding,
+    #[cfg_attr(not(test), expect(dead_code, reason = "gives back when it goes"))]
+    holding: Holding,
 }
 
 enum BuildRows {
@@ -66,33 +68,34 @@ impl Build {
         while let Some(batch) = store.next_of(&mut input).await? {
             whole.push_batch(batch)?;
             while let Some(batch) = whole.next_completed_batch() {
-                store.push(batch)?;
+                store.push(batch).await?;
             }
             consume_budget().await;
         }
         whole.finish_buffered_batch()?;
         while let Some(batch) = whole.next_completed_batch() {
-            store.push(batch)?;
+            store.push(batch).await?;
         }
-        let (rows, holding) = store.finish()?;
-        let row_count = match &rows {
-            BuildRows::Memory(batches) => batches.iter().map(RecordBatch::num_rows).sum(),
-            BuildRows::Spilled(spilled) => spilled.row_count(),
-        };
+        let row_count = store.row_count();
         let visited = if notes_visited {
-            let bitmap = holding.reservation();
-            bitmap.try_grow(Visited::memory_bytes(row_count))?;
+            store.reserve(Visited::memory_bytes(row_count)).await?;
             Some(Visited::new(row_count))
         } else {
             None
         };
+        let (rows, holding) = store.finish()?;
         Ok(Self {
             rows,
             row_count,
             visited,
             probing: AtomicUsize::new(partition_count),
-            _holding: holding,
+            holding,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.holding.bytes()
     }
 
     pub(super) fn row_count(&self) -> usize {
@@ -115,6 +118,8 @@ impl Build {
 struct RowStore {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
+    /// What of the holding is for these.
+    batch_bytes: usize,
     spill: Option<SpillWriter>,
     holding: Holding,
     gathering: Gathering,
@@ -125,6 +130,7 @@ impl RowStore {
         Self {
             schema,
             batches: Vec::new(),
+            batch_bytes: 0,
             spill: None,
             holding: Holding::new("NestedLoopJoin[build]", gathering.context.memory_pool()),
             gathering,
@@ -152,18 +158,49 @@ impl RowStore {
         input.next().await.transpose()
     }
 
-    fn push(&mut self, batch: RecordBatch) -> Result<()> {
+    async fn push(&mut self, batch: RecordBatch) -> Result<()> {
         if let Some(writer) = &mut self.spill {
             return writer.append(&batch);
         }
         let bytes = get_record_batch_memory_size(&batch);
-        if !self.can_spill() {
-            self.holding.reservation().try_grow(bytes)?;
-        } else if self.holding.try_grow(bytes) == Grant::SpillFirst {
-            return self.spill()?.append(&batch);
+        let granted = self.holding.grow(bytes).await;
+        match granted {
+            Ok(Grant::Granted) => self.keep(batch, bytes),
+            Err(error) if !self.can_spill() => return Err(error),
+            Ok(Grant::SpillFirst) if !self.can_spill() => {
+                self.holding.reservation().try_grow(bytes)?;
+                self.keep(batch, bytes);
+            }
+            Ok(Grant::SpillFirst) | Err(DataFusionError::ResourcesExhausted(_)) => {
+                self.spill()?.append(&batch)?;
+            }
+            Err(error) => return Err(error),
         }
-        self.batches.push(batch);
         Ok(())
+    }
+
+    /// Keeps a batch for which `bytes` are reserved.
+    fn keep(&mut self, batch: RecordBatch, bytes: usize) {
+        self.batches.push(batch);
+        self.batch_bytes += bytes;
+    }
+
+    /// Reserves `bytes` besides the rows, which may have to go for that.
+    async fn reserve(&mut self, bytes: usize) -> Result<()> {
+        if self.holding.grow(bytes).await? == Grant::Granted {
+            return Ok(());
+        }
+        if self.spill.is_none() && self.can_spill() {
+            self.spill()?;
+        }
+        self.holding.reservation().try_grow(bytes)
+    }
+
+    fn row_count(&self) -> usize {
+        match &self.spill {
+            Some(writer) => writer.row_count(),
+            None => self.batches.iter().map(RecordBatch::num_rows).sum(),
+        }
     }
 
     fn can_spill(&self) -> bool {
@@ -179,11 +216,16 @@ impl RowStore {
         for batch in self.batches.drain(..) {
             writer.append(&batch)?;
         }
-        self.holding.free();
+        self.holding.shrink(std::mem::take(&mut self.batch_bytes));
         Ok(self.spill.insert(writer))
     }
 
-    fn finish(self) -> Result<(BuildRows, Holding)> {
+    fn finish(mut self) -> Result<(BuildRows, Holding)> {
+        // While they are probed they cannot be given back, so no more of them stays than may.
+        let bytes_max = bytes_max(&self.gathering.context, 1);
+        if self.spill.is_none() && self.can_spill() && self.holding.bytes() > bytes_max {
+            self.spill()?;
+        }
         let rows = match self.spill {
             Some(writer) => BuildRows::Spilled(writer.finish()?),
             None => BuildRows::Memory(self.batches),
@@ -222,16 +264,12 @@ pub(super) struct Blocks {
 
 impl Blocks {
     pub(super) fn new(build: Arc<Build>, context: &TaskContext, partition_count: usize) -> Self {
-        let bytes_max = match context.memory_pool().memory_limit() {
-            MemoryLimit::Finite(bytes) => bytes / BLOCK_PART / partition_count.max(1),
-            _ => usize::MAX,
-        };
         Self {
             build,
             stream: None,
             pending: None,
             row_count: 0,
-            bytes_max,
+            bytes_max: bytes_max(context, partition_count),
             holding: Holding::new("NestedLoopJoin[block]", context.memory_pool()),
         }
     }
@@ -249,35 +287,59 @@ impl Blocks {
             BuildRows::Spilled(spilled) => spilled.clone(),
         };
         self.holding.free();
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            None => self.stream.insert(spilled.read()?),
-        };
         let mut batches = Vec::new();
-        loop {
-            let batch = match self.pending.take() {
-                Some(batch) => batch,
-                None => match stream.next().await {
-                    Some(batch) => batch?,
-                    None => break,
-                },
-            };
+        while let Some(batch) = self.read(&spilled).await? {
+            if batches.is_empty() {
+                batches.push(self.admit_first(batch).await?);
+                continue;
+            }
             let bytes = get_record_batch_memory_size(&batch);
-            let grant = if batches.is_empty() {
-                // One batch is the least that a block can be: worth waiting for.
-                self.holding.grow(bytes).await?
-            } else if self.holding.bytes() + bytes > self.bytes_max {
-                Grant::SpillFirst
-            } else {
-                self.holding.try_grow(bytes)
-            };
-            if grant == Grant::SpillFirst {
+            let is_full = self.holding.bytes().saturating_add(bytes) > self.bytes_max;
+            if is_full || self.holding.try_grow(bytes) == Grant::SpillFirst {
                 self.pending = Some(batch);
                 break;
             }
             batches.push(batch);
         }
         Ok(self.block(batches))
+    }
+
+    /// The next rows: those that did not fit into a block before come first.
+    async fn read(&mut self, spilled: &SpilledRows) -> Result<Option<RecordBatch>> {
+        if let Some(batch) = self.pending.take() {
+            return Ok(Some(batch));
+        }
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            None => self.stream.insert(spilled.read()?),
+        };
+        stream.next().await.transpose()
+    }
+
+    /// Reserves the first rows of a block: all of `batch` if that is no more than a block may be,
+    /// and is granted, which is worth waiting for; else fewer. The others come next.
+    async fn admit_first(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
+        let (mut first, mut row_count) = (batch.clone(), batch.num_rows());
+        loop {
+            let bytes = get_record_batch_memory_size(&first);
+            if row_count <= 1 || bytes <= self.bytes_max {
+                match self.holding.grow(bytes).await {
+                    Ok(Grant::Granted) => break,
+                    Err(DataFusionError::ResourcesExhausted(_)) if row_count > 1 => {}
+                    // Nothing is held, so there is nothing to be told to spill.
+                    Ok(Grant::SpillFirst) => return internal_err!("a block is held"),
+                    Err(error) => return Err(error),
+                }
+            }
+            row_count = (row_count / 2).max(1);
+            let rows = UInt64Array::from_iter_values(0..row_count as u64);
+            // A copy: a slice would hold all rows.
+            first = take_record_batch(&batch, &rows)?;
+        }
+        if row_count < batch.num_rows() {
+            self.pending = Some(batch.slice(row_count, batch.num_rows() - row_count));
+        }
+        Ok(first)
     }
 
     fn block(&mut self, batches: Vec<RecordBatch>) -> Block {
@@ -291,6 +353,14 @@ impl Blocks {
             first_rows,
             is_last: self.row_count >= self.build.row_count,
         }
+    }
+}
+
+/// Bytes of left rows that one of so many may hold while they are probed.
+fn bytes_max(context: &TaskContext, holder_count: usize) -> usize {
+    match context.memory_pool().memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes / BLOCK_PART / holder_count.max(1),
+        _ => usize::MAX,
     }
 }
 

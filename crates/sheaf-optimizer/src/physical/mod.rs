@@ -5,6 +5,7 @@
 
 pub mod cooperative_join;
 pub mod filter;
+pub mod filter_pushdown;
 pub mod hash_join;
 pub mod nested_loop_join;
 pub mod partitioned_aggregate;
@@ -21,7 +22,6 @@ use datafusion::physical_optimizer::aggregate_statistics::AggregateStatistics;
 use datafusion::physical_optimizer::combine_partial_final_agg::CombinePartialFinalAggregate;
 use datafusion::physical_optimizer::ensure_coop::EnsureCooperative;
 use datafusion::physical_optimizer::ensure_requirements::EnsureRequirements;
-use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_optimizer::hash_join_buffering::HashJoinBuffering;
 use datafusion::physical_optimizer::join_selection::JoinSelection;
 use datafusion::physical_optimizer::limit_pushdown::LimitPushdown;
@@ -38,6 +38,7 @@ use datafusion::physical_optimizer::window_topn::WindowTopN;
 
 pub use cooperative_join::CooperativeJoinRule;
 pub use filter::FilterRule;
+pub use filter_pushdown::FilterPushdownRule;
 pub use hash_join::HashJoinRule;
 pub use nested_loop_join::NestedLoopJoinRule;
 pub use partitioned_aggregate::PartitionedAggregateRule;
@@ -59,7 +60,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(JoinSelection::new()),
         // Before repartitions come between the aggregates that it looks at.
         Arc::new(LimitedDistinctAggregation::new()),
-        Arc::new(FilterPushdown::new()),
+        // Ours, in the place of the engine's, like the one at the end.
+        Arc::new(FilterPushdownRule::new()),
         // Before sorts are added for the windows that it replaces.
         Arc::new(WindowTopN::new()),
         // Adds the sorts and repartitions that operators require.
@@ -93,7 +95,7 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         // Ours. Joins yield, too.
         Arc::new(CooperativeJoinRule),
         // Dynamic filters refer to operators, so nothing may be rebuilt after this.
-        Arc::new(FilterPushdown::new_post_optimization()),
+        Arc::new(FilterPushdownRule::at_run_time()),
         // Changes nothing; refuses plans that cannot run.
         Arc::new(SanityCheckPlan::new()),
     ]

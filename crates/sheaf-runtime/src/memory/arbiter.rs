@@ -11,15 +11,19 @@
 //! 1. Only a holder that *listens* is asked: one that will look at its desk before it waits for
 //!    anything else, or while it waits (see [`Holding::listen`](super::Holding::listen)).
 //! 2. Who asks does not listen while it waits, so that a chain of waits has no way back: two
-//!    askers never wait for each other.
+//!    askers never wait for each other. Or else a task of its own answers, which waits for nobody
+//!    ([`Holding::answered_by_task`](super::Holding::answered_by_task)): a chain ends there.
 //! 3. A listener that has nothing to give says so ([`Holding::answer`](super::Holding::answer)),
 //!    and is not asked again before it has grown.
 //! 4. Should an operator break its word, a wait ends after [`WAIT_MAX`], and the desk is passed
 //!    over until its holder is heard of again.
 //!
+//! A query at its own limit asks among its own operators, and waits for those alone: the rules hold
+//! in each query as they do in the process, and whoever gives back helps both.
+//!
 //! Who holds nothing also waits while nobody can be asked: those who hold are waiting themselves,
-//! and are told to spill. Each asker ends up with memory, or with the order to spill something of its own, or, where it
-//! has nothing, with the refusal that names who holds most.
+//! and are told to spill. Each asker ends up with memory, or with the order to spill something of
+//! its own, or, where it has nothing, with the refusal that names who holds most.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -68,8 +72,16 @@ impl Desk {
     }
 
     pub(super) fn listens(&self) -> bool {
-        self.listeners.load(Ordering::Acquire) > self.askers.load(Ordering::Acquire)
-            && !self.is_passed_over()
+        let waiting = match self.has_own_task {
+            true => 0,
+            false => self.askers.load(Ordering::Acquire),
+        };
+        self.listeners.load(Ordering::Acquire) > waiting && !self.is_passed_over()
+    }
+
+    /// Whether requests are answered by those who ask for the same holder.
+    pub(super) fn is_answered_by_asker(&self) -> bool {
+        !self.has_own_task
     }
 
     pub(super) fn is_passed_over(&self) -> bool {

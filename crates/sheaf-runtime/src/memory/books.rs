@@ -1,7 +1,7 @@
-//! The books of the budget: who holds how much, and the rules by which more is granted.
+//! The books of the budget: who holds how much, of the process's pool and of its query's.
 //!
 //! Plain data under the budget's lock: grants nothing by waiting, wakes nobody. Asking others to
-//! give back is the [arbiter](super::arbiter)'s.
+//! give back is the [arbiter](super::arbiter)'s, the rules are the [accounts](super::account)'.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -10,14 +10,9 @@ use std::sync::Arc;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use sheaf_base::ByteCount;
 
+use super::account::{Account, Standing};
 use super::arbiter::Desk;
 use super::{Holder, pool_bytes};
-
-/// The part of the pool (one in this many) that only consumers with little get.
-const LATECOMER_PART: usize = 8;
-
-/// A consumer has little while it holds less than its fair share divided by this.
-const LATECOMER_SHARE: usize = 4;
 
 /// Holders named in an error.
 const HOLDERS_NAMED_MAX: usize = 3;
@@ -25,56 +20,95 @@ const HOLDERS_NAMED_MAX: usize = 3;
 #[derive(Debug)]
 pub(super) struct Books {
     pub(super) limit: ByteCount,
-    pub(super) pool_bytes: usize,
+    process: Account,
+    /// Of each query that runs, by numbers of their own.
+    queries: HashMap<u64, Account>,
+    queries_opened: u64,
     /// Keyed by the consumer's id; every registered consumer is here, idle ones with 0 bytes.
     entries: HashMap<usize, Entry>,
-    /// Spillable holders with more than 0 bytes.
-    spillers: usize,
-    spillable_bytes: usize,
-    unspillable_bytes: usize,
-    pub(super) peak_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
     holder: Holder,
+    /// The account of its query.
+    query: Option<u64>,
     /// Where it can be asked to give back; `None` for operators that cannot be asked.
     desk: Option<Arc<Desk>>,
+}
+
+impl Entry {
+    fn standing(&self) -> Standing {
+        Standing {
+            held_bytes: self.holder.bytes,
+            can_spill: self.holder.can_spill,
+            can_be_asked: self.desk.is_some(),
+        }
+    }
+}
+
+/// Which pool is short, and so whose holders can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shortage {
+    /// A query is at its own limit: only what its own operators give back helps.
+    Query(u64),
+    Process,
+}
+
+impl Shortage {
+    fn concerns(self, entry: &Entry) -> bool {
+        match self {
+            Self::Query(query) => entry.query == Some(query),
+            Self::Process => true,
+        }
+    }
 }
 
 impl Books {
     pub(super) fn new(limit: ByteCount) -> Self {
         Self {
             limit,
-            pool_bytes: pool_bytes(limit),
+            process: Account::new(pool_bytes(limit)),
+            queries: HashMap::new(),
+            queries_opened: 0,
             entries: HashMap::new(),
-            spillers: 0,
-            spillable_bytes: 0,
-            unspillable_bytes: 0,
-            peak_bytes: 0,
         }
     }
 
     pub(super) fn set_limit(&mut self, limit: ByteCount) {
         self.limit = limit;
-        self.pool_bytes = pool_bytes(limit);
+        self.process.pool_bytes = pool_bytes(limit);
     }
 
-    pub(super) fn reserved(&self) -> usize {
-        self.spillable_bytes.saturating_add(self.unspillable_bytes)
+    pub(super) fn process(&self) -> &Account {
+        &self.process
+    }
+
+    /// A number for the account of a query that may reserve `limit_bytes`.
+    pub(super) fn open_query(&mut self, limit_bytes: usize) -> u64 {
+        self.queries_opened += 1;
+        let account = Account::new(limit_bytes);
+        self.queries.insert(self.queries_opened, account);
+        self.queries_opened
+    }
+
+    pub(super) fn close_query(&mut self, query: u64) {
+        self.queries.remove(&query);
+    }
+
+    pub(super) fn query(&self, query: u64) -> Option<&Account> {
+        self.queries.get(&query)
     }
 
     pub(super) fn holders(&self) -> impl Iterator<Item = &Holder> {
         self.entries.values().map(|entry| &entry.holder)
     }
 
-    #[cfg(test)]
-    pub(super) fn spillers(&self) -> usize {
-        self.spillers
-    }
-
-    pub(super) fn register(&mut self, consumer: &MemoryConsumer, query: Option<u64>) {
-        self.entry(consumer).holder.query = query;
+    /// `query` is its id, and the number of its account.
+    pub(super) fn register(&mut self, consumer: &MemoryConsumer, query: Option<(u64, u64)>) {
+        let entry = self.entry(consumer);
+        entry.holder.query = query.map(|(id, _)| id);
+        entry.query = query.map(|(_, account)| account);
     }
 
     pub(super) fn unregister(&mut self, consumer: &MemoryConsumer) {
@@ -89,25 +123,41 @@ impl Books {
         self.entry(consumer).desk = Some(desk);
     }
 
-    /// Whether the rules of the [module](super) give `consumer` that much more.
-    pub(super) fn may_grow(&self, consumer: &MemoryConsumer, additional: usize) -> bool {
-        let after = self.reserved().saturating_add(additional);
-        if after > self.pool_bytes {
-            return false;
+    /// Whether the rules of the [module](super) give `consumer` that much more; if not, what is
+    /// short.
+    pub(super) fn may_grow(
+        &self,
+        consumer: &MemoryConsumer,
+        additional: usize,
+    ) -> Result<(), Shortage> {
+        let entry = self.entries.get(&consumer.id());
+        let standing = entry.map_or_else(
+            || Standing {
+                held_bytes: 0,
+                can_spill: consumer.can_spill(),
+                can_be_asked: false,
+            },
+            Entry::standing,
+        );
+        if let Some(query) = entry.and_then(|entry| entry.query)
+            && let Some(account) = self.queries.get(&query)
+            && !account.allows(standing, additional)
+        {
+            return Err(Shortage::Query(query));
         }
-        if !consumer.can_spill() && !self.can_be_asked(consumer) {
-            return true;
+        match self.process.allows(standing, additional) {
+            true => Ok(()),
+            false => Err(Shortage::Process),
         }
-        let wanted = self.held(consumer).saturating_add(additional);
-        let share = self.share(consumer);
-        let kept = self.pool_bytes / LATECOMER_PART;
-        let leaves_kept = after <= self.pool_bytes - kept || wanted <= share / LATECOMER_SHARE;
-        leaves_kept && (wanted <= share || self.can_be_asked(consumer))
     }
 
     /// The largest holder at a desk where somebody listens, if it holds more than `consumer`
     /// does: who holds most is the one to spill.
-    pub(super) fn largest_listener(&self, consumer: &MemoryConsumer) -> Option<&Arc<Desk>> {
+    pub(super) fn largest_listener(
+        &self,
+        consumer: &MemoryConsumer,
+        shortage: Shortage,
+    ) -> Option<&Arc<Desk>> {
         let own = match consumer.can_spill() {
             true => self.held(consumer),
             false => 0,
@@ -115,6 +165,7 @@ impl Books {
         self.entries
             .iter()
             .filter(|(id, entry)| **id != consumer.id() && entry.holder.bytes > own)
+            .filter(|(_, entry)| shortage.concerns(entry))
             .filter_map(|(_, entry)| Some((entry.holder.bytes, entry.desk.as_ref()?)))
             .filter(|(_, desk)| desk.listens())
             .max_by_key(|(bytes, _)| *bytes)
@@ -123,44 +174,55 @@ impl Books {
 
     /// Whether memory may come free without a request: an operator of Sheaf's holds some and has
     /// not said that it cannot give.
-    pub(super) fn others_may_give(&self, consumer: &MemoryConsumer) -> bool {
+    pub(super) fn others_may_give(&self, consumer: &MemoryConsumer, shortage: Shortage) -> bool {
         self.entries.iter().any(|(id, entry)| {
             let desk = entry.desk.as_ref();
             *id != consumer.id()
                 && entry.holder.bytes > 0
+                && shortage.concerns(entry)
                 && desk.is_some_and(|desk| !desk.is_passed_over())
         })
     }
 
     pub(super) fn grow(&mut self, consumer: &MemoryConsumer, additional: usize) {
-        let holder = &mut self.entry(consumer).holder;
-        let begins = holder.bytes == 0 && additional > 0;
-        holder.bytes = holder.bytes.saturating_add(additional);
-        holder.peak_bytes = holder.peak_bytes.max(holder.bytes);
-        if consumer.can_spill() {
-            self.spillable_bytes = self.spillable_bytes.saturating_add(additional);
-            self.spillers += usize::from(begins);
-        } else {
-            self.unspillable_bytes = self.unspillable_bytes.saturating_add(additional);
+        let entry = self.entry(consumer);
+        let (before, query) = (entry.standing(), entry.query);
+        entry.holder.bytes = entry.holder.bytes.saturating_add(additional);
+        entry.holder.peak_bytes = entry.holder.peak_bytes.max(entry.holder.bytes);
+        for account in self.accounts(query) {
+            account.grow(before, additional);
         }
-        self.peak_bytes = self.peak_bytes.max(self.reserved());
     }
 
     pub(super) fn shrink(&mut self, consumer: &MemoryConsumer, bytes: usize) {
-        let holder = &mut self.entry(consumer).holder;
-        let returned = bytes.min(holder.bytes);
-        holder.bytes -= returned;
-        let ends = holder.bytes == 0 && returned > 0;
-        if consumer.can_spill() {
-            self.spillable_bytes = self.spillable_bytes.saturating_sub(returned);
-            self.spillers = self.spillers.saturating_sub(usize::from(ends));
-        } else {
-            self.unspillable_bytes = self.unspillable_bytes.saturating_sub(returned);
+        let entry = self.entry(consumer);
+        let (before, query) = (entry.standing(), entry.query);
+        let returned = bytes.min(before.held_bytes);
+        entry.holder.bytes -= returned;
+        for account in self.accounts(query) {
+            account.shrink(before, returned);
         }
     }
 
-    /// Why `consumer` does not get `additional` bytes, and who holds most.
-    pub(super) fn refusal(&self, consumer: &MemoryConsumer, additional: usize) -> String {
+    /// Why `consumer` does not get `additional` bytes: what is short, and who holds most.
+    pub(super) fn refusal(
+        &self,
+        consumer: &MemoryConsumer,
+        additional: usize,
+        shortage: Shortage,
+    ) -> String {
+        if let Shortage::Query(query) = shortage
+            && let Some(account) = self.queries.get(&query)
+        {
+            return format!(
+                "{} holds {} and asked for {} more; of query_memory_limit = {} the query holds {}",
+                consumer.name(),
+                ByteCount::from(self.held(consumer)),
+                ByteCount::from(additional),
+                ByteCount::from(account.pool_bytes),
+                ByteCount::from(account.reserved()),
+            );
+        }
         let mut holders: Vec<&Holder> = self.holders().filter(|h| h.bytes > 0).collect();
         let named = HOLDERS_NAMED_MAX.min(holders.len());
         if named > 0 {
@@ -184,22 +246,9 @@ impl Books {
             ByteCount::from(self.held(consumer)),
             ByteCount::from(additional),
             self.limit,
-            ByteCount::from(self.pool_bytes),
-            ByteCount::from(self.reserved()),
+            ByteCount::from(self.process.pool_bytes),
+            ByteCount::from(self.process.reserved()),
         )
-    }
-
-    fn entry(&mut self, consumer: &MemoryConsumer) -> &mut Entry {
-        self.entries.entry(consumer.id()).or_insert_with(|| Entry {
-            holder: Holder {
-                name: consumer.name().to_owned(),
-                query: None,
-                bytes: 0,
-                peak_bytes: 0,
-                can_spill: consumer.can_spill(),
-            },
-            desk: None,
-        })
     }
 
     pub(super) fn held(&self, consumer: &MemoryConsumer) -> usize {
@@ -219,9 +268,23 @@ impl Books {
             .is_some_and(|entry| entry.desk.is_some())
     }
 
-    /// What unspillable consumers leave, divided by the spillable ones that hold something.
-    fn share(&self, consumer: &MemoryConsumer) -> usize {
-        let spillers = self.spillers + usize::from(self.held(consumer) == 0);
-        self.pool_bytes.saturating_sub(self.unspillable_bytes) / spillers.max(1)
+    /// The accounts that a holder of `query` counts in.
+    fn accounts(&mut self, query: Option<u64>) -> impl Iterator<Item = &mut Account> {
+        let query = query.and_then(|query| self.queries.get_mut(&query));
+        query.into_iter().chain([&mut self.process])
+    }
+
+    fn entry(&mut self, consumer: &MemoryConsumer) -> &mut Entry {
+        self.entries.entry(consumer.id()).or_insert_with(|| Entry {
+            holder: Holder {
+                name: consumer.name().to_owned(),
+                query: None,
+                bytes: 0,
+                peak_bytes: 0,
+                can_spill: consumer.can_spill(),
+            },
+            query: None,
+            desk: None,
+        })
     }
 }

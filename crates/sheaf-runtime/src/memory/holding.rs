@@ -30,16 +30,8 @@ pub struct Holding {
 /// The connection to the arbiter.
 #[derive(Debug)]
 struct Line {
-    pool: Arc<dyn MemoryPool>,
     budget: Arc<MemoryBudget>,
     desk: Arc<Desk>,
-}
-
-impl Line {
-    fn query_is_full(&self, additional: usize) -> bool {
-        let query = self.pool.downcast_ref::<QueryPool>();
-        query.is_some_and(|query| query.is_full(additional))
-    }
 }
 
 /// The answer to an operator that wants to grow.
@@ -56,17 +48,25 @@ impl Holding {
     /// An empty holding for the operator `name` (`HashJoin[3]`) with the memory of its query.
     #[must_use]
     pub fn new(name: impl Into<String>, pool: &Arc<dyn MemoryPool>) -> Self {
+        Self::with_desk(name, pool, Desk::default())
+    }
+
+    /// The same for an operator that answers requests in a task which does nothing else and
+    /// waits for neither memory nor other operators: it can be asked whatever the operator's
+    /// other tasks wait for.
+    #[must_use]
+    pub fn answered_by_task(name: impl Into<String>, pool: &Arc<dyn MemoryPool>) -> Self {
+        Self::with_desk(name, pool, Desk::with_own_task())
+    }
+
+    fn with_desk(name: impl Into<String>, pool: &Arc<dyn MemoryPool>, desk: Desk) -> Self {
         let reservation = MemoryConsumer::new(name)
             .with_can_spill(true)
             .register(pool);
         let line = pool.downcast_ref::<QueryPool>().map(|query| {
             let budget = Arc::clone(query.budget());
-            let desk = budget.open_desk(reservation.consumer(), Desk::default());
-            Line {
-                pool: Arc::clone(pool),
-                budget,
-                desk,
-            }
+            let desk = budget.open_desk(reservation.consumer(), desk);
+            Line { budget, desk }
         });
         Self {
             reservation,
@@ -94,7 +94,6 @@ impl Holding {
         let line = Line {
             desk: budget.open_desk(reservation.consumer(), Desk::with_own_task()),
             budget: Arc::clone(budget),
-            pool,
         };
         Self {
             reservation,
@@ -112,11 +111,7 @@ impl Holding {
     /// Takes `bytes` more, if they are free now.
     pub fn try_grow(&self, bytes: usize) -> Grant {
         match self.reservation.try_grow(bytes) {
-            Ok(()) => {
-                self.heard_of();
-                self.peak.set_max(self.bytes());
-                Grant::Granted
-            }
+            Ok(()) => self.granted(),
             Err(_) => Grant::SpillFirst,
         }
     }
@@ -139,16 +134,12 @@ impl Holding {
             if self.try_grow(bytes) == Grant::Granted {
                 return Ok(Grant::Granted);
             }
-            // What others give back does not help a query at its own limit.
-            if line.query_is_full(bytes) {
-                return self.grow_or_spill(bytes);
-            }
             // Others wait for this one: settling that comes first.
-            if self.wanted_bytes() > 0 && self.bytes() > 0 {
+            if line.desk.is_answered_by_asker() && self.wanted_bytes() > 0 && self.bytes() > 0 {
                 return Ok(Grant::SpillFirst);
             }
             let asked = line.budget.request(&self.reservation, bytes);
-            if asked.is_none() && !line.budget.is_worth_waiting(&self.reservation) {
+            if asked.is_none() && !line.budget.is_worth_waiting(&self.reservation, bytes) {
                 return self.grow_or_spill(bytes);
             }
             if timeout_at(deadline, freed).await.is_err() {
@@ -174,8 +165,7 @@ impl Holding {
     pub fn take_over(&self, other: &Self) {
         let bytes = other.bytes();
         self.reservation.grow(bytes);
-        self.heard_of();
-        self.peak.set_max(self.bytes());
+        let _granted = self.granted();
         other.shrink(bytes);
     }
 
@@ -192,8 +182,8 @@ impl Holding {
         if let Some(line) = &self.line {
             line.desk.pass_over(false);
             line.desk.begin_listening();
-            // Who waits though nobody could be asked asks again.
-            line.budget.freed.tell();
+            // Whoever waits because nobody listened can ask now.
+            line.budget.tell_of_desk();
         }
         Listening { holding: self }
     }
@@ -221,7 +211,7 @@ impl Holding {
         if let Some(line) = &self.line {
             line.desk.pass_over(line.desk.wanted_bytes() > 0);
             line.desk.settle();
-            line.budget.freed.tell();
+            line.budget.tell_of_desk();
         }
     }
 
@@ -233,19 +223,19 @@ impl Holding {
 
     fn grow_or_spill(&self, bytes: usize) -> EngineResult<Grant> {
         match self.reservation.try_grow(bytes) {
-            Ok(()) => {
-                self.peak.set_max(self.bytes());
-                Ok(Grant::Granted)
-            }
+            Ok(()) => Ok(self.granted()),
             Err(_) if self.bytes() > 0 => Ok(Grant::SpillFirst),
             Err(error) => Err(error),
         }
     }
 
-    fn heard_of(&self) {
+    /// It has grown, so it can be asked again though it had nothing before.
+    fn granted(&self) -> Grant {
         if let Some(line) = &self.line {
             line.desk.pass_over(false);
         }
+        self.peak.set_max(self.bytes());
+        Grant::Granted
     }
 }
 
@@ -266,7 +256,7 @@ impl Drop for Listening<'_> {
         if let Some(line) = &self.holding.line {
             line.desk.end_listening();
             line.desk.settle();
-            line.budget.freed.tell();
+            line.budget.tell_of_desk();
         }
     }
 }

@@ -7,8 +7,8 @@
 //!            …        ─ QueryPool ──────────────────────────┘
 //! ```
 //!
-//! [`MemoryBudget`] grants; [`QueryPool`] only counts on the way, so that a query can tell its own
-//! use and peak. Granting follows three rules, tried in turn by `try_grow`:
+//! [`MemoryBudget`] grants; a [`QueryPool`] says for which query, so that this can tell its own use
+//! and peak. Granting follows three rules, tried in turn by `try_grow`:
 //!
 //! 1. Nothing is granted beyond the pool's size. Operators that grow without asking (`grow`) are
 //!    counted, and everybody else gets less until they shrink.
@@ -24,10 +24,15 @@
 //!
 //! An operator of the engine that is refused spills itself. Operators of Sheaf's hold their memory
 //! through a [`Holding`]: rule 2 does not bind them, since they give back when asked. When rule 1
-//! refuses, the arbiter (`arbiter.rs`) asks the largest of them, and the asker waits. A query may besides have
-//! a limit of its own ([`QueryPool`]). What outlives queries (created tables) is held by the process
-//! ([`Holding::of_process`]), counts as unspillable in rule 2, and gives back when asked like the rest.
+//! refuses, the arbiter (`arbiter.rs`) asks the largest of them, and the asker waits. What outlives
+//! queries (created tables) is held by the process ([`Holding::of_process`]), counts as unspillable
+//! in rule 2, and gives back when asked like the rest.
+//!
+//! A query may besides have a limit of its own: a pool within the pool (`account.rs`), in which the
+//! three rules hold once more, among the operators of the query. Where it is that limit that refuses,
+//! the largest of the query's own operators is asked: what others give back would not help.
 
+mod account;
 mod arbiter;
 mod books;
 mod holding;
@@ -106,12 +111,12 @@ impl MemoryBudget {
 
     /// Bytes that can be reserved in all.
     pub fn pool_bytes(&self) -> usize {
-        self.books.lock().pool_bytes
+        self.books.lock().process().pool_bytes
     }
 
     /// The most that was reserved at one time.
     pub fn peak_bytes(&self) -> usize {
-        self.books.lock().peak_bytes
+        self.books.lock().process().peak_bytes()
     }
 
     /// Every consumer that holds memory, largest first.
@@ -123,8 +128,25 @@ impl MemoryBudget {
         holders
     }
 
-    fn register_for(&self, consumer: &MemoryConsumer, query: Option<u64>) {
+    /// `query` is its id, and the number of its account.
+    fn register_for(&self, consumer: &MemoryConsumer, query: Option<(u64, u64)>) {
         self.books.lock().register(consumer, query);
+    }
+
+    /// A number for the account of a query.
+    fn open_query(&self, limit_bytes: usize) -> u64 {
+        self.books.lock().open_query(limit_bytes)
+    }
+
+    fn close_query(&self, account: u64) {
+        self.books.lock().close_query(account);
+    }
+
+    /// What a query holds, and the most that it held at one time.
+    fn query_bytes(&self, account: u64) -> (usize, usize) {
+        let books = self.books.lock();
+        let account = books.query(account);
+        account.map_or((0, 0), |account| (account.reserved(), account.peak_bytes()))
     }
 
     /// From now on `consumer` can be asked, at `desk`, for as long as it is registered.
@@ -134,29 +156,44 @@ impl MemoryBudget {
         desk
     }
 
-    /// Asks the largest holder that listens to give back what `reservation` lacks. `None` if
-    /// there is nobody to ask, or the asker itself is the largest.
+    /// Asks the largest holder that listens, and could help, to give back what `reservation`
+    /// lacks. `None` if there is nobody to ask, or the asker itself is the largest.
     fn request(&self, reservation: &MemoryReservation, additional: usize) -> Option<Arc<Desk>> {
         let books = self.books.lock();
-        let desk = books.largest_listener(reservation.consumer())?;
+        let consumer = reservation.consumer();
+        let shortage = books.may_grow(consumer, additional).err()?;
+        let desk = books.largest_listener(consumer, shortage)?;
         desk.post(additional);
         Some(Arc::clone(desk))
     }
 
     /// Whether waiting may help one who holds nothing though nobody can be asked: those who could
     /// be are waiting themselves, and will be told to spill.
-    fn is_worth_waiting(&self, reservation: &MemoryReservation) -> bool {
-        reservation.size() == 0 && self.books.lock().others_may_give(reservation.consumer())
+    fn is_worth_waiting(&self, reservation: &MemoryReservation, additional: usize) -> bool {
+        let books = self.books.lock();
+        let consumer = reservation.consumer();
+        reservation.size() == 0
+            && match books.may_grow(consumer, additional) {
+                Ok(()) => true,
+                Err(shortage) => books.others_may_give(consumer, shortage),
+            }
     }
 
     /// Grants, or says why not.
     fn take(&self, consumer: &MemoryConsumer, additional: usize) -> Result<(), String> {
         let mut books = self.books.lock();
-        if !books.may_grow(consumer, additional) {
-            return Err(books.refusal(consumer, additional));
+        if let Err(shortage) = books.may_grow(consumer, additional) {
+            return Err(books.refusal(consumer, additional, shortage));
         }
         books.grow(consumer, additional);
         Ok(())
+    }
+
+    /// Tells those who wait of what happened at a desk. They look at the desk under the books'
+    /// lock before they wait, so none misses it.
+    fn tell_of_desk(&self) {
+        let _books = self.books.lock();
+        self.freed.tell();
     }
 
     /// For operators of the engine that have nothing to spill: asks, and waits on this thread.
@@ -179,8 +216,9 @@ impl MemoryBudget {
             let deadline = start + asked.blocking_wait_max();
             let timed_out = block_in_place(|| {
                 let mut books = self.books.lock();
-                // What came free between the request and here needs no waking.
-                !books.may_grow(consumer, additional)
+                // What came free between the request and here, or was answered, needs no waking.
+                books.may_grow(consumer, additional).is_err()
+                    && asked.wanted_bytes() > 0
                     && self
                         .freed
                         .condvar()
@@ -189,6 +227,8 @@ impl MemoryBudget {
             });
             if timed_out {
                 asked.pass_over(true);
+            }
+            if timed_out || Instant::now() > deadline {
                 return self.take(consumer, additional);
             }
         }
@@ -229,7 +269,7 @@ impl MemoryPool for MemoryBudget {
     }
 
     fn reserved(&self) -> usize {
-        self.books.lock().reserved()
+        self.books.lock().process().reserved()
     }
 
     fn memory_limit(&self) -> MemoryLimit {
@@ -241,8 +281,8 @@ impl fmt::Display for MemoryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let books = self.books.lock();
         let (used, size) = (
-            ByteCount::from(books.reserved()),
-            ByteCount::from(books.pool_bytes),
+            ByteCount::from(books.process().reserved()),
+            ByteCount::from(books.process().pool_bytes),
         );
         write!(f, "sheaf({used} of {size})")
     }

@@ -1,10 +1,9 @@
-//! One query's account: counts what its operators reserve on the way to the process's budget.
+//! One query's account: what its operators reserve of the process's budget, and its own limit.
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::common::{DataFusionError, Result as EngineResult};
+use datafusion::common::Result as EngineResult;
 use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
@@ -12,18 +11,16 @@ use sheaf_base::ByteCount;
 
 use super::MemoryBudget;
 
-/// A query's view of the [`MemoryBudget`]: every request is the budget's to grant; the bytes and
-/// their peak are counted for the query, which may have a limit of its own.
+/// A query's view of the [`MemoryBudget`], which counts what the query reserves. The query may
+/// have a limit of its own: a pool within the pool, granted by the same rules.
 #[derive(Debug)]
 pub struct QueryPool {
     budget: Arc<MemoryBudget>,
     query: u64,
+    /// The number of its account in the books.
+    account: u64,
     /// Bytes that the query may reserve; `usize::MAX` if only the budget limits it.
     limit_bytes: usize,
-    /// What was granted, and what is being asked for.
-    claimed_bytes: AtomicUsize,
-    bytes: AtomicUsize,
-    peak_bytes: AtomicUsize,
 }
 
 impl QueryPool {
@@ -31,56 +28,29 @@ impl QueryPool {
     /// be more than the budget's.
     #[must_use]
     pub fn new(budget: Arc<MemoryBudget>, query: u64, limit: Option<ByteCount>) -> Self {
+        let limit_bytes = limit.map_or(usize::MAX, ByteCount::as_usize);
         Self {
+            account: budget.open_query(limit_bytes),
             budget,
             query,
-            limit_bytes: limit.map_or(usize::MAX, ByteCount::as_usize),
-            claimed_bytes: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            peak_bytes: AtomicUsize::new(0),
+            limit_bytes,
         }
     }
 
     /// The most that the query had reserved at one time, in bytes.
     pub fn peak_bytes(&self) -> usize {
-        self.peak_bytes.load(Ordering::Relaxed)
+        self.budget.query_bytes(self.account).1
     }
 
     pub(super) fn budget(&self) -> &Arc<MemoryBudget> {
         &self.budget
     }
+}
 
-    /// Whether the query's own limit forbids `additional` bytes.
-    pub(super) fn is_full(&self, additional: usize) -> bool {
-        let claimed = self.claimed_bytes.load(Ordering::Relaxed);
-        claimed.saturating_add(additional) > self.limit_bytes
-    }
-
-    /// Counts what was granted.
-    fn count(&self, additional: usize) {
-        let before = self.bytes.fetch_add(additional, Ordering::Relaxed);
-        self.peak_bytes
-            .fetch_max(before.saturating_add(additional), Ordering::Relaxed);
-    }
-
-    /// Claims `additional` bytes, unless the query's own limit forbids them.
-    fn claim(&self, consumer: &MemoryConsumer, additional: usize) -> EngineResult<()> {
-        self.claimed_bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |bytes| {
-                bytes
-                    .checked_add(additional)
-                    .filter(|after| *after <= self.limit_bytes)
-            })
-            .map(|_| ())
-            .map_err(|bytes| {
-                DataFusionError::ResourcesExhausted(format!(
-                    "{} asked for {}; of query_memory_limit = {} the query holds {}",
-                    consumer.name(),
-                    ByteCount::from(additional),
-                    ByteCount::from(self.limit_bytes),
-                    ByteCount::from(bytes),
-                ))
-            })
+impl Drop for QueryPool {
+    fn drop(&mut self) {
+        // Reservations keep their pool, so there are none.
+        self.budget.close_query(self.account);
     }
 }
 
@@ -90,7 +60,8 @@ impl MemoryPool for QueryPool {
     }
 
     fn register(&self, consumer: &MemoryConsumer) {
-        self.budget.register_for(consumer, Some(self.query));
+        self.budget
+            .register_for(consumer, Some((self.query, self.account)));
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
@@ -98,32 +69,20 @@ impl MemoryPool for QueryPool {
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
-        self.claimed_bytes.fetch_add(additional, Ordering::Relaxed);
         self.budget.grow(reservation, additional);
-        self.count(additional);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, shrink: usize) {
-        // Counted after it was granted and before it is returned, so that the query never seems to
-        // hold what others have been granted meanwhile.
-        self.bytes.fetch_sub(shrink, Ordering::Relaxed);
         self.budget.shrink(reservation, shrink);
-        self.claimed_bytes.fetch_sub(shrink, Ordering::Relaxed);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> EngineResult<()> {
-        self.claim(reservation.consumer(), additional)?;
-        if let Err(refused) = self.budget.try_grow(reservation, additional) {
-            self.claimed_bytes.fetch_sub(additional, Ordering::Relaxed);
-            return Err(refused);
-        }
-        self.count(additional);
-        Ok(())
+        self.budget.try_grow(reservation, additional)
     }
 
     /// Bytes that this query has reserved.
     fn reserved(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.budget.query_bytes(self.account).0
     }
 
     fn memory_limit(&self) -> MemoryLimit {

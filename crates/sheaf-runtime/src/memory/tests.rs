@@ -112,10 +112,12 @@ fn check_books(budget: &MemoryBudget, live: &[MemoryReservation], context: &str)
         assert!(held.peak_bytes >= held.bytes, "{context}");
     }
     let books = budget.books.lock();
-    assert_eq!(books.reserved(), model.values().sum::<usize>(), "{context}");
-    assert!(books.peak_bytes >= books.reserved(), "{context}");
+    let process = books.process();
+    let reserved = model.values().sum::<usize>();
+    assert_eq!(process.reserved(), reserved, "{context}");
+    assert!(process.peak_bytes() >= reserved, "{context}");
     assert_eq!(
-        books.spillers(),
+        process.spillers(),
         holders.iter().filter(|h| h.can_spill).count(),
         "{context}"
     );

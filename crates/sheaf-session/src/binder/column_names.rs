@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
-    VisitMut, VisitorMut,
+    VisitMut, VisitorMut, WindowFrame, WindowFrameBound, WindowType,
 };
+use sheaf_sql::FRAME_EXCLUSION;
 
 use super::columns;
 
@@ -55,7 +56,7 @@ fn order_by_name(key: &mut Expr, projection: &[SelectItem]) {
         .iter()
         .any(|item| matches!(item, SelectItem::UnnamedExpr(expr) if expr == key));
     if repeats && !is_column && !names_itself(key) && !matches!(key, Expr::Value(_)) {
-        *key = Expr::Identifier(Ident::with_quote('"', key.to_string()));
+        *key = Expr::Identifier(Ident::with_quote('"', text_of(key)));
     }
 }
 
@@ -69,7 +70,7 @@ fn name_items(select: &mut Select) {
             // A repeated column needs a name, too; the first keeps its own.
             Expr::Identifier(_) | Expr::CompoundIdentifier(_) => expr.to_string(),
             _ if names_itself(expr) => continue,
-            _ => expr.to_string(),
+            _ => text_of(expr),
         };
         let seen = taken.entry(text.to_lowercase()).or_insert(0);
         let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
@@ -86,6 +87,59 @@ fn name_items(select: &mut Select) {
             };
         }
     }
+}
+
+/// `expr` as it was written. What frames leave out, which the tree has no place for, comes back to
+/// where it stood: behind its frame.
+fn text_of(expr: &Expr) -> String {
+    let text = expr.to_string();
+    if !text.contains(FRAME_EXCLUSION) {
+        return text;
+    }
+    let mut expr = expr.clone();
+    // The text of a frame that stands for another, and of that.
+    let mut frames: Vec<(String, String)> = Vec::new();
+    let _ = ast::visit_expressions_mut(&mut expr, |expr| {
+        if let Expr::Function(function) = expr
+            && let Some(WindowType::WindowSpec(window)) = &mut function.over
+            && let Some(exclusion) = take_exclusion(&mut window.partition_by)
+            && let Some(frame) = &mut window.window_frame
+        {
+            let written = format!("{} EXCLUDE {exclusion}", frame_text(frame));
+            let mark = Ident::new(format!("{FRAME_EXCLUSION}_{}", frames.len()));
+            let mark = Box::new(Expr::Identifier(mark));
+            frame.start_bound = WindowFrameBound::Following(Some(mark));
+            frame.end_bound = None;
+            frames.push((frame_text(frame), written));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    let text = expr.to_string();
+    frames
+        .iter()
+        .fold(text, |text, (mark, written)| text.replace(mark, written))
+}
+
+fn frame_text(frame: &WindowFrame) -> String {
+    let (units, start) = (&frame.units, &frame.start_bound);
+    match &frame.end_bound {
+        Some(end) => format!("{units} BETWEEN {start} AND {end}"),
+        None => format!("{units} {start}"),
+    }
+}
+
+/// Takes out what a frame leaves out from where it is kept; in the words after EXCLUDE.
+fn take_exclusion(partition_by: &mut Vec<Expr>) -> Option<String> {
+    let (at, exclusion) = partition_by.iter().enumerate().find_map(|(at, by)| {
+        let Expr::Function(function) = by else {
+            return None;
+        };
+        let is_exclusion = function.name.to_string() == FRAME_EXCLUSION;
+        is_exclusion.then(|| (at, function.args.to_string()))
+    })?;
+    partition_by.remove(at);
+    let words = exclusion.trim_matches(|c| matches!(c, '(' | ')' | '\''));
+    Some(words.to_owned())
 }
 
 /// Expressions that stand for several columns, or bring names of their own.

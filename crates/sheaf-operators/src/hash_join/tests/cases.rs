@@ -12,6 +12,9 @@ const PLENTY: usize = usize::MAX;
 /// Less than the build sides below take.
 const LITTLE: usize = 20_000;
 
+/// What some rows of a block and their index take.
+const SCARCELY_ANY: usize = 6_000;
+
 async fn check(case: &Case, left: &[Row], right: &[Row], memory_bytes: usize) {
     let environment = environment(memory_bytes);
     let rows = run(case.plan(left, right), 32, &environment).await.unwrap();
@@ -62,12 +65,23 @@ async fn one_key_in_half_of_the_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_null_and_no_memory_at_all() {
+async fn no_null_and_memory_for_a_few_rows() {
     let (left, right) = (
         rows(30, 10, 1_000_000, false, 7),
         rows(25, 10, 1_000_000, false, 8),
     );
-    check_all(&left, &right, 1).await;
+    check_all(&left, &right, SCARCELY_ANY).await;
+}
+
+/// Nothing is held that has not been granted, so one row has to be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_memory_at_all_is_an_error() {
+    let some = rows(30, 10, 1_000_000, false, 7);
+    let environment = environment(1);
+    let plan = Case::of(JoinType::Inner, &[0]).plan(&some, &some);
+    let error = run(plan, 32, &environment).await.unwrap_err();
+    assert!(error.to_string().contains("HashJoin"), "{error}");
+    assert_eq!(environment.memory_pool.reserved(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +93,7 @@ async fn empty_sides() {
         (&[][..], &[][..]),
     ] {
         check_all(left, right, PLENTY).await;
-        check_all(left, right, 1).await;
+        check_all(left, right, SCARCELY_ANY).await;
     }
 }
 
@@ -100,7 +114,7 @@ async fn not_in() {
         null_aware: true,
         ..Case::of(JoinType::LeftAnti, &[0])
     };
-    for memory_bytes in [PLENTY, LITTLE / 4, 1] {
+    for memory_bytes in [PLENTY, LITTLE / 4, SCARCELY_ANY] {
         for left in [&with_nulls, &without] {
             for right in [&with_nulls[..], &without, &few, &[]] {
                 check(&case, left, right, memory_bytes).await;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::{JoinSide, JoinType, NullEquality, Result};
 use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, col};
@@ -15,6 +16,9 @@ use datafusion::physical_plan::joins::utils::{ColumnIndex, JoinFilter};
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::SessionConfig;
+
+use sheaf_base::ByteCount;
+use sheaf_runtime::memory::{MemoryBudget, POOL_PERCENT, QueryPool};
 
 use crate::hash_join::HybridHashJoinExec;
 use crate::testing::Lottery;
@@ -99,8 +103,8 @@ fn array(rows: &[Row], column: usize) -> ArrayRef {
     }
 }
 
-/// A table of `rows`, whose columns have `prefix` before their names, in batches of various sizes.
-pub(super) fn table(prefix: &str, rows: &[Row], partitions: usize) -> Arc<dyn ExecutionPlan> {
+/// The rows in batches of various sizes; their columns have `prefix` before their names.
+pub(super) fn batches(prefix: &str, rows: &[Row]) -> (SchemaRef, Vec<RecordBatch>) {
     let fields: Vec<Field> = COLUMNS
         .iter()
         .map(|name| {
@@ -114,17 +118,25 @@ pub(super) fn table(prefix: &str, rows: &[Row], partitions: usize) -> Arc<dyn Ex
         .collect();
     let schema = Arc::new(Schema::new(fields));
     let sizes = [1, 40, 17, 60, 33, 2, 9];
-    let mut parts = vec![Vec::new(); partitions];
+    let mut batches = Vec::new();
     let mut rest = rows;
     while !rest.is_empty() {
         let (some, others) = rest.split_at(rest.len().min(sizes[rest.len() % sizes.len()]));
         let columns = (0..COLUMNS.len())
             .map(|column| array(some, column))
             .collect();
-        let batch = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
-        let at = rest.len() * 7 % partitions;
-        parts[at].push(batch);
+        batches.push(RecordBatch::try_new(Arc::clone(&schema), columns).unwrap());
         rest = others;
+    }
+    (schema, batches)
+}
+
+/// A table of `rows`, whose columns have `prefix` before their names, in batches of various sizes.
+pub(super) fn table(prefix: &str, rows: &[Row], partitions: usize) -> Arc<dyn ExecutionPlan> {
+    let (schema, batches) = batches(prefix, rows);
+    let mut parts = vec![Vec::new(); partitions];
+    for (number, batch) in batches.into_iter().enumerate() {
+        parts[number * 7 % partitions].push(batch);
     }
     MemorySourceConfig::try_new_exec(&parts, schema, None).unwrap()
 }
@@ -187,7 +199,7 @@ impl Case {
         Arc::new(HybridHashJoinExec::try_new(&join.unwrap()).unwrap())
     }
 
-    fn matches(&self, left: &Row, right: &Row) -> bool {
+    pub(super) fn matches(&self, left: &Row, right: &Row) -> bool {
         let equal = self
             .keys
             .iter()
@@ -285,9 +297,16 @@ fn less(left: &Arc<dyn ExecutionPlan>, right: &Arc<dyn ExecutionPlan>) -> JoinFi
     JoinFilter::new(Arc::new(less), indices, schema)
 }
 
+/// The memory of a query that may reserve so many bytes.
+pub(super) fn pool(memory_bytes: usize) -> Arc<dyn MemoryPool> {
+    let limit = (memory_bytes as u64).saturating_mul(100) / POOL_PERCENT;
+    let budget = Arc::new(MemoryBudget::new(ByteCount(limit)));
+    Arc::new(QueryPool::new(budget, 1, None))
+}
+
 pub(super) fn environment(memory_bytes: usize) -> Arc<RuntimeEnv> {
     RuntimeEnvBuilder::new()
-        .with_memory_limit(memory_bytes, 1.0)
+        .with_memory_pool(pool(memory_bytes))
         .build_arc()
         .unwrap()
 }
@@ -311,10 +330,18 @@ pub(super) async fn run(
 ) -> Result<Vec<String>> {
     let context = context(batch_rows, environment);
     let parts = collect_partitioned(plan, context).await?;
+    let batches: Vec<RecordBatch> = parts.into_iter().flatten().collect();
+    for batch in &batches {
+        assert!(batch.num_rows() <= batch_rows, "{} rows", batch.num_rows());
+    }
+    Ok(text_of(&batches))
+}
+
+/// The rows as sorted text.
+pub(super) fn text_of(batches: &[RecordBatch]) -> Vec<String> {
     let options = FormatOptions::default().with_null("NULL");
     let mut rows = Vec::new();
-    for batch in parts.iter().flatten() {
-        assert!(batch.num_rows() <= batch_rows, "{} rows", batch.num_rows());
+    for batch in batches {
         let columns: Vec<ArrayFormatter<'_>> = batch
             .columns()
             .iter()
@@ -326,7 +353,7 @@ pub(super) async fn run(
         }
     }
     rows.sort();
-    Ok(rows)
+    rows
 }
 
 /// How often the operators of a plan that has run wrote files.

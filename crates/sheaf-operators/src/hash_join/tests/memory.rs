@@ -6,16 +6,17 @@ use arrow::array::{Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::common::JoinType;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
 
 use super::fixture::{Case, context, environment, spills};
 
-const BATCH_ROWS: usize = 1024;
+pub(super) const BATCH_ROWS: usize = 1024;
 
 /// `rows` rows whose keys are `key(row)`, in two partitions.
-fn numbers(prefix: &str, rows: i64, key: impl Fn(i64) -> i64) -> Arc<dyn ExecutionPlan> {
+pub(super) fn numbers(prefix: &str, rows: i64, key: impl Fn(i64) -> i64) -> Arc<dyn ExecutionPlan> {
     let fields: Vec<Field> = ["k", "v"]
         .iter()
         .map(|name| Field::new(format!("{prefix}{name}"), DataType::Int64, true))
@@ -107,21 +108,26 @@ async fn one_key_larger_than_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_stream_leaves_nothing() {
-    for batches in [0, 1, 40] {
+    // While rows arrive, are probed, and while buckets are joined.
+    for batches in [0, 1, 40, 90, 97] {
         let left = numbers("l", 200_000, |i| i * 1_000);
         let right = numbers("r", 200_000, |i| i * 1_000);
         let plan = Case::of(JoinType::Inner, &[0]).plan_of(left, right);
         let environment = environment(1_000_000);
         let context = context(BATCH_ROWS, &environment);
-        let mut streams: Vec<_> = (0..2)
-            .map(|partition| plan.execute(partition, Arc::clone(&context)).unwrap())
+        let taking: Vec<_> = (0..2)
+            .map(|partition| {
+                let mut stream = plan.execute(partition, Arc::clone(&context)).unwrap();
+                SpawnedTask::spawn(async move {
+                    for _ in 0..batches {
+                        stream.next().await.transpose().unwrap();
+                    }
+                })
+            })
             .collect();
-        for _ in 0..batches {
-            for stream in &mut streams {
-                stream.next().await.transpose().unwrap();
-            }
+        for taken in taking {
+            taken.join().await.unwrap();
         }
-        drop(streams);
         // Tasks end at their next pause.
         let mut waits = 0;
         while environment.memory_pool.reserved() > 0
