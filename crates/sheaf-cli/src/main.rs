@@ -13,6 +13,7 @@ mod help;
 mod interrupt;
 mod output;
 mod pager;
+mod processor;
 mod progress;
 mod render;
 mod repl;
@@ -41,6 +42,14 @@ const EXIT_USAGE: u8 = 2;
 const BOX_ROWS_DEFAULT: usize = 40;
 
 fn main() -> ExitCode {
+    if let Some(feature) = processor::missing_feature() {
+        let message = format!(
+            "this program was built for processors with {feature}, which this one has not; \
+             build it with RUSTFLAGS=\"-C target-cpu=x86-64\" cargo build --release"
+        );
+        print_error(&SheafError::unsupported(message), None);
+        return ExitCode::from(EXIT_USAGE);
+    }
     let (arguments, sources) = Arguments::read();
     match dispatch(&arguments, sources) {
         Ok(outcome) => ExitCode::from(exit_code(outcome)),
