@@ -43,7 +43,11 @@ pub struct ReadRequest {
     pub virtual_columns: bool,
     /// Whether a table of text lines has the column `_line` (64-bit integer, from 1). Its files are
     /// not split then.
+    /// Bags have it, too, and are split all the same.
     pub line_numbers: bool,
+    /// Whether a bag has the column `_offset` (64-bit integer): a record's first byte in its file,
+    /// counted in decompressed UTF-8.
+    pub offsets: bool,
     /// Bytes of one partition; `None` suits the size of the input and the number of threads.
     pub partition_size: Option<ByteCount>,
     /// Variables with which object stores find their credentials (`AWS_REGION`, …).
