@@ -45,6 +45,8 @@ pub(crate) enum OnError {
     Skip,
     /// It is NULL.
     Null,
+    /// It is left out, and kept in a table.
+    Quarantine,
 }
 
 /// Every way to go on, by the name that the option `on_error` takes.
@@ -52,6 +54,7 @@ static WAYS_ON: &[(&str, OnError)] = &[
     ("fail", OnError::Fail),
     ("skip", OnError::Skip),
     ("null", OnError::Null),
+    ("quarantine", OnError::Quarantine),
 ];
 
 /// Options of `read_bag`.
@@ -62,6 +65,8 @@ pub(crate) struct BagOptions {
     pub(crate) pattern: Option<String>,
     pub(crate) encoding: Option<String>,
     pub(crate) on_error: OnError,
+    /// The table of bad records.
+    pub(crate) quarantine: Option<String>,
     /// Records that may be bad; `None` for any number.
     pub(crate) errors_max: Option<u64>,
 }
@@ -104,7 +109,15 @@ pub(super) static BAG_OPTIONS: &[OptionDecl] = &[
         OptionKind::Text,
         "fail",
         "What becomes of a record that is not what it should be: fail ends the query, skip leaves \
-         the record out, null makes it NULL.",
+         the record out, null makes it NULL, quarantine keeps it in a table.",
+    ),
+    option(
+        "quarantine",
+        &[],
+        OptionKind::Text,
+        "none",
+        "The table that bad records become rows of when the query ends well: _path, _line, _offset, \
+         raw, error. It is made if there is none.",
     ),
     option(
         "max_errors",
@@ -129,6 +142,7 @@ pub(super) fn read_bag_option(
         "pattern" => bag.pattern = Some(take(name, value.as_text(), takes)?),
         "encoding" => bag.encoding = Some(take(name, value.as_text(), takes)?),
         "on_error" => bag.on_error = one_of(name, value, WAYS_ON)?,
+        "quarantine" => bag.quarantine = Some(take(name, value.as_text(), takes)?),
         "max_errors" => {
             let count = value.as_integer().and_then(|n| u64::try_from(n).ok());
             bag.errors_max = Some(take(name, count, "a number of records, from 0")?);

@@ -10,7 +10,7 @@ use sheaf_base::{Result, SheafError};
 
 use super::{LINE_NUMBER_COLUMN, Opened, Opening, detect};
 use crate::formats::Compression;
-use crate::formats::bag::{BagOptions, RecordKind};
+use crate::formats::bag::{BagOptions, OnError, RecordKind};
 use crate::infer::LOOKED_AT_FILES_MAX;
 use crate::listing::FoundFile;
 use crate::partition::{FileExtent, Split};
@@ -33,6 +33,17 @@ impl Opening<'_> {
         }
         let options = &self.options.bag;
         let layout = layout(options)?;
+        match (options.on_error, &options.quarantine) {
+            (OnError::Quarantine, None) => {
+                let error = SheafError::user("a quarantine needs the name of its table");
+                return Err(error.with_hint("quarantine => 'rejected'"));
+            }
+            (OnError::Quarantine, Some(_)) | (_, None) => {}
+            (_, Some(_)) => {
+                let error = SheafError::user("quarantine goes with on_error => 'quarantine'");
+                return Err(error);
+            }
+        }
         let encoding = match &options.encoding {
             Some(name) => Encoding::by_name(name)?,
             None => Encoding::Utf8,
@@ -52,6 +63,7 @@ impl Opening<'_> {
                 encoding,
                 on_error: options.on_error,
                 errors_max: options.errors_max,
+                rejects: self.request.rejects.clone(),
             }),
         })
     }

@@ -29,6 +29,7 @@ use crate::formats::options::JsonFormat as Arrangement;
 use crate::formats::{Compression, FormatDecl};
 use crate::open::{PARTITION_COLUMN, PATH_COLUMN};
 use crate::partition::{PartitionInfo, Stretch, distribute};
+use crate::rejects::Rejects;
 use crate::scan::FileLabel;
 use crate::scan::bag::{BagColumn, Encoding, Layout};
 use crate::scan::csv::CsvLayout;
@@ -91,6 +92,7 @@ pub(crate) struct BagReader {
     pub(crate) encoding: Encoding,
     pub(crate) on_error: OnError,
     pub(crate) errors_max: Option<u64>,
+    pub(crate) rejects: Option<Arc<dyn Rejects>>,
 }
 
 /// What a [`FileTable`] is made of.

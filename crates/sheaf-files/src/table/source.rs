@@ -56,6 +56,7 @@ impl FileTable {
                 encoding: bag.encoding,
                 policy: Arc::new(ErrorPolicy::new(bag.on_error, bag.errors_max)),
                 lines: Arc::new(self.line_counts()),
+                rejects: bag.rejects.clone(),
             }),
             Reader::Parquet => return self.parquet_source(session),
         };

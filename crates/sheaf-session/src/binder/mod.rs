@@ -279,6 +279,7 @@ impl<'a> Binder<'a> {
         request.partition_size = request.partition_size.or(self.partition_size);
         request.environment = self.environment.to_vec();
         request.io = Some(self.io.clone());
+        request.rejects = crate::quarantine::rejects(&request, self.state)?;
         sheaf_files::open(&request, self.state).await
     }
 

@@ -23,10 +23,12 @@ pub(crate) struct ErrorPolicy {
 }
 
 /// How a bad record is gone on from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Way {
     Skip,
     Null,
+    /// As a row of a quarantine, with what is wrong.
+    Keep(String),
 }
 
 impl ErrorPolicy {
@@ -45,8 +47,9 @@ impl ErrorPolicy {
         match self.on_error {
             OnError::Skip if !is_over => Ok(Way::Skip),
             OnError::Null if !is_over => Ok(Way::Null),
+            OnError::Quarantine if !is_over => Ok(Way::Keep(bad.message)),
             OnError::Fail => Err(bad.into()),
-            OnError::Skip | OnError::Null => Err(BadRecord {
+            OnError::Skip | OnError::Null | OnError::Quarantine => Err(BadRecord {
                 over: self.errors_max,
                 ..bad
             }
@@ -119,7 +122,7 @@ impl Explain for BagExplain {
                  place of such bytes",
             ),
             None => error
-                .with_hint("on_error => 'skip' leaves such records out, 'null' makes them NULL"),
+                .with_hint("on_error => 'skip' leaves such records out, 'null' makes them NULL, 'quarantine' keeps them in a table"),
         }
     }
 }

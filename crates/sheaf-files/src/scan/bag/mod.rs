@@ -13,6 +13,7 @@ mod absorb;
 mod encoding;
 mod errors;
 mod lines;
+mod rejected;
 mod sink;
 mod split;
 #[cfg(test)]
@@ -40,6 +41,7 @@ use super::records::marked_records;
 use super::stream::{RecordDecoder, decode};
 use super::{Absorbed, Batches, Piece, RecordFormat};
 use crate::formats::Compression;
+use crate::rejects::Rejects;
 
 /// The column of records.
 pub(crate) const RECORD_COLUMN: &str = "rec";
@@ -90,6 +92,7 @@ pub(crate) struct BagFormat {
     pub(crate) encoding: Encoding,
     pub(crate) policy: Arc<ErrorPolicy>,
     pub(crate) lines: Arc<LineCounts>,
+    pub(crate) rejects: Option<Arc<dyn Rejects>>,
 }
 
 /// A column of numbers that a record has besides its contents.
@@ -129,7 +132,8 @@ impl RecordFormat for BagFormat {
         };
         let wanted: Vec<&BagColumn> = projection.iter().map(|i| &self.columns[*i]).collect();
         // Lines before the piece are counted only if somebody wants to know.
-        let first_line = match wanted.contains(&&BagColumn::Line) {
+        let counts_lines = wanted.contains(&&BagColumn::Line) || self.rejects.is_some();
+        let first_line = match counts_lines {
             true => 1 + self.lines.before(&piece, parts.start).await?,
             false => 1,
         };
@@ -148,17 +152,23 @@ impl RecordFormat for BagFormat {
             Arc::clone(&self.policy),
             batch_rows,
         );
+        let pending = sink.pending();
         let decoder: Box<dyn RecordDecoder> = match layout {
             Layout::JsonValues => Box::new(ValueDecoder::new(sink, first_line)),
             _ => Box::new(LineDecoder::new(sink, parts.start, first_line)),
         };
+        let path = Arc::clone(&piece.file.path);
         let explain = BagExplain {
             start: parts.start,
             first_line,
             piece,
             lines: Arc::clone(&self.lines),
         };
-        Ok(decode(parts.chunks, decoder, Arc::new(explain)))
+        let batches = decode(parts.chunks, decoder, Arc::new(explain));
+        Ok(match &self.rejects {
+            Some(rejects) => rejected::keep(batches, path, pending, Arc::clone(rejects)),
+            None => batches,
+        })
     }
 }
 

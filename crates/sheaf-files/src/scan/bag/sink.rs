@@ -11,7 +11,11 @@ use sheaf_bags::json::select::text_of;
 use sheaf_bags::logs::LineFormat;
 
 use super::errors::{BadRecord, ErrorPolicy, Way};
+use super::rejected::{Pending, Rejected};
 use super::{BATCH_BYTES_MAX, BagColumn};
+
+/// Bytes that a rejected record counts for, besides its own.
+const REJECTED_BYTES: usize = 128;
 
 /// A column of the batches.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +66,9 @@ pub(super) struct Sink {
     lines: Vec<i64>,
     batch_rows: usize,
     batch_bytes: usize,
+    pending: Pending,
+    /// Whether there are records in `pending` since the last batch.
+    has_rejected: bool,
 }
 
 /// Where a record is.
@@ -91,6 +98,8 @@ impl Sink {
             lines: Vec::new(),
             batch_rows,
             batch_bytes: 0,
+            pending: Pending::default(),
+            has_rejected: false,
         }
     }
 
@@ -103,18 +112,34 @@ impl Sink {
         match self.read(bytes, place.line) {
             Ok(true) => self.placed(place),
             Ok(false) => {}
-            Err(bad) => self.bad(bad, place)?,
+            Err(bad) => self.bad(bad, place, Some(bytes))?,
         }
         Ok(())
     }
 
-    /// Goes on from a bad record.
+    /// Where rejected records wait for who keeps them.
+    pub(super) fn pending(&self) -> Pending {
+        Arc::clone(&self.pending)
+    }
+
+    /// Goes on from a bad record, of which `raw` is here.
     ///
     /// # Errors
     /// The record, if the query is to fail.
-    pub(super) fn bad(&mut self, bad: BadRecord, place: Place) -> Result<(), ArrowError> {
+    pub(super) fn bad(
+        &mut self,
+        bad: BadRecord,
+        place: Place,
+        raw: Option<&[u8]>,
+    ) -> Result<(), ArrowError> {
         match self.policy.decide(bad)? {
             Way::Skip => {}
+            Way::Keep(error) => {
+                let raw = raw.map(|raw| String::from_utf8_lossy(raw).trim_end().to_owned());
+                self.pending.lock().push(Rejected { place, raw, error });
+                self.has_rejected = true;
+                self.batch_bytes += REJECTED_BYTES;
+            }
             Way::Null => {
                 self.extraction.push_null();
                 self.placed(place);
@@ -185,9 +210,11 @@ impl Sink {
     pub(super) fn flush(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
         self.batch_bytes = 0;
         let rows = self.extraction.rows();
-        if rows == 0 {
+        // Rejected records go on with a batch, if need be an empty one.
+        if rows == 0 && !std::mem::take(&mut self.has_rejected) {
             return Ok(None);
         }
+        self.has_rejected = false;
         let extracted = self.extraction.finish()?;
         let offsets: ArrayRef = Arc::new(Int64Array::from(std::mem::take(&mut self.offsets)));
         let lines: ArrayRef = Arc::new(Int64Array::from(std::mem::take(&mut self.lines)));

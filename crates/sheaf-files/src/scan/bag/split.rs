@@ -87,7 +87,7 @@ impl LineDecoder {
         if self.dropped_bytes > 0 {
             length += std::mem::take(&mut self.dropped_bytes);
             let bad = self.position.bad(too_long());
-            self.sink.bad(bad, place)?;
+            self.sink.bad(bad, place, None)?;
         } else if self.partial.is_empty() {
             self.sink.record(bytes, place)?;
         } else {
@@ -315,7 +315,7 @@ impl ValueDecoder {
             .position
             .bad(format!("expected {expected}, found {found}"));
         let place = self.position.place();
-        self.sink.bad(bad, place)?;
+        self.sink.bad(bad, place, Some(&[byte]))?;
         // What may begin a value is taken for one whose comma is missing.
         let begins = self.state == State::Comma && !matches!(byte, b'}' | b':');
         Ok(!begins)
@@ -367,14 +367,14 @@ impl ValueDecoder {
                 "expected ',' or ']', found the end of the file"
             }
             State::Within => {
-                self.partial = Vec::new();
+                let raw = std::mem::take(&mut self.partial);
                 let bad = BadRecord {
                     line: self.start.line,
                     message: "the file ends within a value".to_owned(),
                     at: None,
                     over: None,
                 };
-                return self.sink.bad(bad, self.start);
+                return self.sink.bad(bad, self.start, Some(&raw));
             }
             State::Comma => "expected ',' or ']', found the end of the file",
             State::Value { .. } if self.is_array => "expected a value, found the end of the file",
@@ -382,7 +382,7 @@ impl ValueDecoder {
         };
         let bad = self.position.bad(message);
         let place = self.position.place();
-        self.sink.bad(bad, place)
+        self.sink.bad(bad, place, None)
     }
 }
 
