@@ -98,7 +98,7 @@ pub fn parse_json(text: Expr) -> Expr {
     make::parse_json().call(vec![text])
 }
 
-/// Bytes that sort as VARIANTs do.
+/// A text that sorts as VARIANTs do.
 #[must_use]
 pub fn sort_key(value: Expr) -> Expr {
     ScalarUDF::from(sort_key::SortKey::default()).call(vec![value])

@@ -1,8 +1,8 @@
-//! `variant_sort_key(value)`: bytes that compare as VARIANTs do; see [`crate::json::order`].
+//! `variant_sort_key(value)`: a text that compares as VARIANTs do; see [`crate::json::order`].
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BinaryBuilder};
+use arrow::array::{Array, ArrayRef, StringViewBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{
@@ -36,14 +36,14 @@ impl ScalarUDFImpl for SortKey {
     }
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Binary)
+        Ok(DataType::Utf8View)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         on_arrays(&args, |arrays, rows| {
             let values = texts(&arrays[0])?;
-            let mut keys = BinaryBuilder::new();
-            let mut key = Vec::new();
+            let mut keys = StringViewBuilder::with_capacity(rows);
+            let mut key = String::new();
             for row in 0..rows {
                 if values.is_null(row) {
                     keys.append_null();

@@ -1,4 +1,4 @@
-//! The order of VARIANTs, as bytes that sort alike.
+//! The order of VARIANTs, as texts that sort alike.
 //!
 //! Kinds first: null < boolean < number < string < array < object. Then false < true; numbers by
 //! value; texts by code points; arrays item by item; objects member by member in the order of
@@ -8,20 +8,23 @@ use super::number::Decimal;
 use super::scan::{Kind, Scanner};
 use super::text::{decode, unquoted};
 
-/// Appends bytes that compare as the VARIANT `value`, in its normal form, does.
-pub fn write_order(value: &str, out: &mut Vec<u8>) {
+/// Appends a text that compares as the VARIANT `value`, in its normal form, does.
+pub fn write_order(value: &str, out: &mut String) {
     let mut scanner = Scanner::new(value);
     // A value in its normal form has no faults; if it had, it would sort by what is before them.
     let _ = write_value(&mut scanner, 0, out);
 }
 
 /// What ends arrays, objects, texts and digits: less than anything within.
-const END: u8 = 0;
+const END: char = '\0';
+
+/// What ends the digits of negative numbers, which sort the other way round.
+const END_REVERSED: char = '\u{7f}';
 
 fn write_value(
     scanner: &mut Scanner<'_>,
     depth: usize,
-    out: &mut Vec<u8>,
+    out: &mut String,
 ) -> Result<(), super::Fault> {
     let start = scanner.at();
     match scanner.peek() {
@@ -51,46 +54,51 @@ fn write_value(
     Ok(())
 }
 
-fn tag(kind: Kind) -> u8 {
-    kind as u8 + 1
+fn tag(kind: Kind) -> char {
+    char::from(kind as u8 + 1)
 }
 
-fn write_scalar(raw: &str, out: &mut Vec<u8>) {
+fn write_scalar(raw: &str, out: &mut String) {
     let kind = Kind::of(raw);
     out.push(tag(kind));
     match kind {
-        Kind::Boolean => out.push(u8::from(raw == "true")),
+        Kind::Boolean => out.push(if raw == "true" { '1' } else { '0' }),
         Kind::Number => write_number(&Decimal::parse(raw), out),
         Kind::String => write_text(&decode(unquoted(raw)), out),
         Kind::Null | Kind::Array | Kind::Object => {}
     }
 }
 
-fn write_text(text: &str, out: &mut Vec<u8>) {
-    for byte in text.bytes() {
-        out.push(byte);
-        if byte == END {
-            out.push(u8::MAX);
+fn write_text(text: &str, out: &mut String) {
+    for character in text.chars() {
+        out.push(character);
+        if character == END {
+            out.push('\u{1}');
         }
     }
     out.extend([END, END]);
 }
 
 /// Sign, then point and digits; those of negative numbers the other way round.
-fn write_number(number: &Decimal<'_>, out: &mut Vec<u8>) {
+fn write_number(number: &Decimal<'_>, out: &mut String) {
     if number.digits.is_empty() {
-        out.push(1);
+        out.push('1');
         return;
     }
-    out.push(if number.is_negative { 0 } else { 2 });
-    let start = out.len();
     // Exponents have at most six digits, and a record far fewer digits than 2^62.
     let biased = number.point.wrapping_add(1 << 62);
-    out.extend(biased.to_be_bytes());
-    out.extend(number.digits.bytes());
-    out.push(END);
+    let digits = format!("{biased:020}{}", number.digits);
     if number.is_negative {
-        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+        out.push('0');
+        let reversed = digits
+            .bytes()
+            .map(|digit| char::from(b'9' - (digit - b'0')));
+        out.extend(reversed);
+        out.push(END_REVERSED);
+    } else {
+        out.push('2');
+        out.push_str(&digits);
+        out.push(END);
     }
 }
 
@@ -137,10 +145,10 @@ mod tests {
             r#"{"a":2}"#,
             r#"{"b":0}"#,
         ];
-        let keys: Vec<Vec<u8>> = sorted
+        let keys: Vec<String> = sorted
             .iter()
             .map(|text| {
-                let mut key = Vec::new();
+                let mut key = String::new();
                 write_order(&normalized(text).unwrap(), &mut key);
                 key
             })
