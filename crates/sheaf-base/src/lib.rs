@@ -16,5 +16,5 @@ pub mod type_names;
 pub mod units;
 
 pub use error::{ErrorKind, Result, SheafError};
-pub use type_names::sql_type_name;
+pub use type_names::{sql_field_type_name, sql_type_name};
 pub use units::{ByteCount, RowCount};

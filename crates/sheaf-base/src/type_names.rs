@@ -1,6 +1,42 @@
 //! SQL names of Arrow types: what `DESCRIBE`, boxes and errors call a column's type.
 
-use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+
+/// The SQL name of values of any shape.
+pub const VARIANT: &str = "VARIANT";
+
+/// The key of a field's metadata that names an extension type, as Arrow has it.
+const EXTENSION_KEY: &str = "ARROW:extension:name";
+
+/// Arrow's canonical extension type of texts that are JSON. Columns of type VARIANT bear it, so
+/// that other programs know what their texts are.
+const JSON_EXTENSION: &str = "arrow.json";
+
+/// A column of type VARIANT: JSON text with Arrow's extension name for it.
+#[must_use]
+pub fn variant_field(name: impl Into<String>, is_nullable: bool) -> Field {
+    let metadata = [(EXTENSION_KEY.to_owned(), JSON_EXTENSION.to_owned())];
+    Field::new(name, DataType::Utf8View, is_nullable).with_metadata(metadata.into())
+}
+
+/// Whether a column is of type VARIANT.
+#[must_use]
+pub fn is_variant(field: &Field) -> bool {
+    field.data_type().is_string()
+        && field
+            .metadata()
+            .get(EXTENSION_KEY)
+            .is_some_and(|name| name == JSON_EXTENSION)
+}
+
+/// The SQL name of a column's type.
+#[must_use]
+pub fn sql_field_type_name(field: &Field) -> String {
+    match is_variant(field) {
+        true => VARIANT.to_owned(),
+        false => sql_type_name(field.data_type()),
+    }
+}
 
 /// The SQL name of `data_type`, as users write it in `CAST` (`BIGINT`, `VARCHAR`, `DECIMAL(12,2)`,
 /// `BIGINT[]`, `STRUCT(a BIGINT, b VARCHAR)`).
@@ -37,22 +73,22 @@ pub fn sql_type_name(data_type: &DataType) -> String {
         DataType::List(field)
         | DataType::LargeList(field)
         | DataType::ListView(field)
-        | DataType::LargeListView(field) => format!("{}[]", sql_type_name(field.data_type())),
+        | DataType::LargeListView(field) => format!("{}[]", sql_field_type_name(field)),
         DataType::FixedSizeList(field, size) => {
-            format!("{}[{size}]", sql_type_name(field.data_type()))
+            format!("{}[{size}]", sql_field_type_name(field))
         }
         DataType::Struct(fields) => {
             let fields: Vec<String> = fields
                 .iter()
-                .map(|f| format!("{} {}", f.name(), sql_type_name(f.data_type())))
+                .map(|f| format!("{} {}", f.name(), sql_field_type_name(f)))
                 .collect();
             format!("STRUCT({})", fields.join(", "))
         }
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) if fields.len() == 2 => format!(
                 "MAP({}, {})",
-                sql_type_name(fields[0].data_type()),
-                sql_type_name(fields[1].data_type())
+                sql_field_type_name(&fields[0]),
+                sql_field_type_name(&fields[1])
             ),
             _ => "MAP".to_owned(),
         },
@@ -77,9 +113,17 @@ fn timestamp_name(unit: TimeUnit, has_zone: bool) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::datatypes::Field;
-
     use super::*;
+
+    #[test]
+    fn a_variant_is_known_by_its_extension() {
+        let variant = variant_field("v", true);
+        assert_eq!(sql_field_type_name(&variant), "VARIANT");
+        let list = DataType::List(Arc::new(variant));
+        assert_eq!(sql_type_name(&list), "VARIANT[]");
+        let text = Field::new("v", DataType::Utf8View, true);
+        assert_eq!(sql_field_type_name(&text), "VARCHAR");
+    }
 
     #[test]
     fn nested_types_read_as_sql() {

@@ -95,12 +95,10 @@ fn formats() -> String {
         "Formats of files, told by their names, or by the function that reads them:\n\n",
     );
     for format in sheaf::files::FORMATS {
-        let _ = writeln!(
-            out,
-            "{} ({})",
-            format.function,
-            format.extensions.join(", ")
-        );
+        let _ = match format.extensions {
+            [] => writeln!(out, "{}", format.function),
+            names => writeln!(out, "{} ({})", format.function, names.join(", ")),
+        };
         for option in format.options {
             let _ = writeln!(out, "    {:<22}{}", option.name, wrapped_at(option.doc, 26));
         }

@@ -13,6 +13,7 @@ mod infer;
 mod listing;
 mod open;
 mod partition;
+mod rejects;
 mod request;
 mod scan;
 pub mod stores;
@@ -25,6 +26,7 @@ pub use formats::{
 };
 pub use open::open;
 pub use partition::PartitionInfo;
+pub use rejects::{Rejects, quarantine_of, reject_schema};
 pub use request::{OptionValue, ReadRequest};
 pub use scan::named::NamedSource;
 pub use table::FileTable;

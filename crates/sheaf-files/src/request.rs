@@ -1,12 +1,15 @@
 //! What a caller asks to read: paths, format, options. Made by the binder from `FROM 'path'`, a
 //! `read_…` call or `CREATE EXTERNAL TABLE`; consumed by [`crate::open`].
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, SchemaRef};
 use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
 use tokio::runtime::Handle;
 
 use crate::formats::FormatDecl;
+use crate::rejects::Rejects;
 
 /// A value of a named option.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +46,13 @@ pub struct ReadRequest {
     pub virtual_columns: bool,
     /// Whether a table of text lines has the column `_line` (64-bit integer, from 1). Its files are
     /// not split then.
+    /// Bags have it, too, and are split all the same.
     pub line_numbers: bool,
+    /// Whether a bag has the column `_offset` (64-bit integer): a record's first byte in its file,
+    /// counted in decompressed UTF-8.
+    pub offsets: bool,
+    /// Who keeps bad records, if they are quarantined.
+    pub rejects: Option<Arc<dyn Rejects>>,
     /// Bytes of one partition; `None` suits the size of the input and the number of threads.
     pub partition_size: Option<ByteCount>,
     /// Variables with which object stores find their credentials (`AWS_REGION`, …).

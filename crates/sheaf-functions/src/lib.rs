@@ -1,9 +1,10 @@
 //! Functions which analysts expect and the engine below does not have.
 //!
-//! Four kinds; those with names are in visible lists, which [`functions`] puts together:
+//! Five kinds; those with names are in visible lists, which [`functions`] puts together:
 //! - [`aggregate`] and [`scalar`]: functions of ours, one a file. Where an expression of existing
 //!   functions does the same, the function only stands for it ([`shorthand`]), so that it is as
 //!   fast, and all optimizer rules know it;
+//! - those of VARIANTs, which `sheaf-bags` has;
 //! - [`synonyms`]: other systems' names for functions which exist;
 //! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, without names.
 //!
@@ -46,6 +47,7 @@ pub struct Functions {
 pub fn functions() -> Functions {
     let mut scalar = synonyms::scalar();
     scalar.extend(scalar::functions());
+    scalar.extend(sheaf_bags::functions::functions());
     let mut aggregate = synonyms::aggregate();
     aggregate.extend(aggregate::functions());
     Functions {

@@ -235,6 +235,18 @@ async fn scalar_functions() {
     assert_eq!(run(&state, "SELECT len(gen_random_uuid())").await, ["36"]);
 }
 
+/// Documented examples say what they give: `SELECT …; -- value`.
+#[tokio::test]
+async fn examples_of_variants_give_what_they_say() {
+    let state = state();
+    for function in sheaf_bags::functions::functions() {
+        let example = function.documentation().and_then(|d| d.sql_example.clone());
+        let example = example.unwrap_or_default();
+        let (sql, wanted) = example.split_once("; -- ").unwrap();
+        assert_eq!(run(&state, sql).await, [wanted.trim()], "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn functions_of_columns() {
     let state = state();

@@ -9,8 +9,10 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::execution::object_store::DefaultObjectStoreRegistry;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::prelude::SessionConfig;
 use parking_lot::{Mutex, RwLock};
+use sheaf_bags::planner::VariantPlanner;
 use sheaf_base::settings::{Layer, Settings};
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_runtime::{EngineRuntime, RuntimeOptions};
@@ -152,7 +154,9 @@ fn session_state(
     };
     let mut builder = SessionStateBuilder::new();
     // The first planner that knows an operator plans it.
-    builder = builder.with_expr_planners(sheaf_functions::expression_planners());
+    let mut planners: Vec<Arc<dyn ExprPlanner>> = vec![Arc::new(VariantPlanner)];
+    planners.extend(sheaf_functions::expression_planners());
+    builder = builder.with_expr_planners(planners);
     builder
         .with_config(config)
         .with_runtime_env(Arc::new(runtime))

@@ -39,6 +39,13 @@ impl HeldTable {
     }
 }
 
+impl HeldTable {
+    /// Stores further rows behind those that are there.
+    pub(crate) async fn absorb(&self, rows: StoredRows) {
+        self.rows.absorb(rows).await;
+    }
+}
+
 /// How `sheaf.memory` and errors name the rows of the table `name`.
 pub(crate) fn holder_name(name: &str) -> String {
     format!("table {name}")

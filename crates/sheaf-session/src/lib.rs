@@ -14,6 +14,7 @@ mod held_table;
 mod names;
 mod persisted;
 mod planner;
+mod quarantine;
 mod result;
 mod session;
 mod statements;

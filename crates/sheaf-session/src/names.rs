@@ -55,7 +55,7 @@ impl Names {
                     .schema()
                     .fields()
                     .iter()
-                    .map(|f| (f.name().clone(), sheaf_base::sql_type_name(f.data_type())))
+                    .map(|f| (f.name().clone(), sheaf_base::sql_field_type_name(f)))
                     .collect(),
             })
             .collect();

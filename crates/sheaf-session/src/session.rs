@@ -23,6 +23,7 @@ use crate::binder::Binder;
 use crate::builder::SessionBuilder;
 use crate::catalog::{Catalog, IfExists, Relation};
 use crate::names::Names;
+use crate::quarantine::{Quarantines, committing};
 use crate::result::QueryResult;
 use crate::statements;
 
@@ -216,6 +217,8 @@ impl Session {
     pub(crate) fn state_for(&self, query: &Query) -> SessionState {
         let mut state = self.inner.state.read().clone();
         state.execution_props_mut().query_execution_start_time = Some(query.started_at().into());
+        let quarantines = Quarantines::new(&self.inner.catalog, &self.inner.engine);
+        state.config_mut().set_extension(Arc::new(quarantines));
         state
     }
 
@@ -267,6 +270,7 @@ impl Session {
             .inner
             .engine
             .execute(plan, state.task_ctx(), Arc::clone(query))?;
+        let stream = committing(stream, state);
         Ok(QueryResult::stream(stream, Arc::clone(query)))
     }
 }

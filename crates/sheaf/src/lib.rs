@@ -41,7 +41,9 @@ pub use parquet;
 pub use datafusion::scalar::ScalarValue;
 pub use sheaf_base::error::{ErrorKind, Position, SqlState};
 pub use sheaf_base::settings::{Layer, SETTINGS, Setting, SettingKind, Settings};
-pub use sheaf_base::{ByteCount, Result, RowCount, SheafError, sql_type_name, suggest, units};
+pub use sheaf_base::{
+    ByteCount, Result, RowCount, SheafError, sql_field_type_name, sql_type_name, suggest, units,
+};
 pub use sheaf_files as files;
 pub use sheaf_runtime::{EngineRuntime, MachineLimits, Progress, Query, QueryState};
 pub use sheaf_session::{

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use sheaf::arrow::datatypes::Schema;
-use sheaf::sql_type_name;
+use sheaf::sql_field_type_name;
 
 use super::excerpt::{Cell, Excerpt, VALUE_WIDTH_MAX};
 use super::fit::{Fit, TEXT_WIDTH_FLOOR, Wish, fit};
@@ -43,7 +43,7 @@ fn titles(schema: &Schema) -> Vec<Title> {
         .map(|field| Title {
             name: text::shorten(&text::escape(field.name()), TITLE_WIDTH_MAX),
             type_name: text::shorten(
-                &text::escape(&sql_type_name(field.data_type()).to_lowercase()),
+                &text::escape(&sql_field_type_name(field).to_lowercase()),
                 TITLE_WIDTH_MAX,
             ),
             right: is_numeric(field.data_type()),

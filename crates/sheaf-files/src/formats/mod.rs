@@ -3,6 +3,8 @@
 //! The list drives detection by file name, the `read_…` functions, their help and the errors for
 //! unknown options. How a format is read is in `infer` and `scan`.
 
+pub(crate) mod bag;
+mod compression;
 pub(crate) mod options;
 pub(crate) mod types;
 
@@ -10,6 +12,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 
+pub(crate) use self::compression::Compression;
 use crate::request::OptionValue;
 
 /// The formats, as code distinguishes them.
@@ -27,6 +30,8 @@ pub enum FormatKind {
     Avro,
     /// Lines of text.
     Text,
+    /// Records of any shape, one JSON value or line of a log each.
+    Bag,
 }
 
 /// What values an option takes.
@@ -97,7 +102,7 @@ pub struct FormatDecl {
     pub doc: &'static str,
 }
 
-const fn option(
+pub(crate) const fn option(
     name: &'static str,
     aliases: &'static [&'static str],
     kind: OptionKind,
@@ -326,6 +331,16 @@ pub static FORMATS: &[FormatDecl] = &[
         options: &[],
         doc: "Lines of text, in one column called line.",
     },
+    FormatDecl {
+        kind: FormatKind::Bag,
+        name: "bag",
+        title: "records",
+        extensions: &[],
+        function: "read_bag",
+        function_aliases: &[],
+        options: bag::BAG_OPTIONS,
+        doc: "Records of any shape (JSON, lines of logs), in one column called rec, of type VARIANT.",
+    },
 ];
 
 /// The format called `name`, in any case.
@@ -383,7 +398,7 @@ impl FormatDecl {
     pub fn is_text(&self) -> bool {
         matches!(
             self.kind,
-            FormatKind::Csv | FormatKind::Json | FormatKind::Text
+            FormatKind::Csv | FormatKind::Json | FormatKind::Text | FormatKind::Bag
         )
     }
 
@@ -435,50 +450,5 @@ impl OptionDecl {
                 .aliases
                 .iter()
                 .any(|alias| alias.eq_ignore_ascii_case(name))
-    }
-}
-
-/// Compression of a whole text file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(crate) enum Compression {
-    #[default]
-    None,
-    Gzip,
-    Zstd,
-    Bzip2,
-    Xz,
-}
-
-impl Compression {
-    const SUFFIXES: &[(&str, Compression)] = &[
-        (".gz", Compression::Gzip),
-        (".gzip", Compression::Gzip),
-        (".zst", Compression::Zstd),
-        (".zstd", Compression::Zstd),
-        (".bz2", Compression::Bzip2),
-        (".xz", Compression::Xz),
-    ];
-
-    /// The compression that a file's name tells, and the name without its suffix.
-    pub(crate) fn of_file(name: &str) -> (Self, &str) {
-        let lower = name.to_ascii_lowercase();
-        for (suffix, compression) in Self::SUFFIXES {
-            if lower.ends_with(suffix) {
-                return (*compression, &name[..name.len() - suffix.len()]);
-            }
-        }
-        (Self::None, name)
-    }
-
-    /// The compression called `name`; `None` if there is none of this name.
-    pub(crate) fn by_name(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "none" | "uncompressed" => Some(Self::None),
-            "gzip" | "gz" => Some(Self::Gzip),
-            "zstd" | "zst" => Some(Self::Zstd),
-            "bzip2" | "bz2" => Some(Self::Bzip2),
-            "xz" | "lzma" => Some(Self::Xz),
-            _ => None,
-        }
     }
 }

@@ -3,8 +3,9 @@
 use arrow::datatypes::DataType;
 use sheaf_base::Result;
 
+use super::bag::{BagOptions, read_bag_option};
 use super::types::parse_type;
-use super::{Compression, FormatDecl, OptionDecl};
+use super::{Compression, FormatDecl, FormatKind, OptionDecl};
 use crate::request::{OptionValue, ReadRequest, bad_option, take};
 
 /// Rows by which types are detected when the user does not say.
@@ -21,6 +22,7 @@ pub(crate) struct ReadOptions {
     pub(crate) sample_rows: usize,
     pub(crate) csv: CsvOptions,
     pub(crate) json_format: JsonFormat,
+    pub(crate) bag: BagOptions,
 }
 
 /// Options of `read_csv`.
@@ -68,6 +70,9 @@ pub(crate) fn read_options(
     };
     for (decl, value) in format.resolve(&request.options)? {
         if *value == OptionValue::Null {
+            continue;
+        }
+        if format.kind == FormatKind::Bag && read_bag_option(&mut options.bag, decl, value)? {
             continue;
         }
         if !read_common(&mut options, decl, value, text_type)? {

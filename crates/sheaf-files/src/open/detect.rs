@@ -34,7 +34,11 @@ pub(super) fn detect_format(
     listing: &mut Listing,
 ) -> Result<&'static FormatDecl> {
     let is_known = |path: &str| match asked {
-        Some(format) => format_of_file(path).is_some_and(|known| known.kind == format.kind),
+        Some(format) => format_of_file(path).is_some_and(|known| {
+            let is_bag = format.kind == FormatKind::Bag;
+            known.kind == format.kind
+                || (is_bag && matches!(known.kind, FormatKind::Json | FormatKind::Text))
+        }),
         None => format_of_file(path).is_some(),
     };
     if listing

@@ -1,5 +1,6 @@
 //! From a request to a table: list, tell the format, infer, cut into partitions.
 
+mod bag;
 mod detect;
 mod distinct;
 mod footers;
@@ -25,6 +26,7 @@ use crate::listing::hive::{HiveColumns, hive_columns};
 use crate::listing::{FoundFile, Listing, list};
 use crate::partition::{FileExtent, Split, auto_size, plan};
 use crate::request::{ReadRequest, bad_option};
+use crate::scan::bag::OFFSET_COLUMN;
 use crate::scan::bytes::SourceFile;
 use crate::scan::known_columns::KnownColumns;
 use crate::scan::typed::{TypedKind, schema_of};
@@ -96,11 +98,23 @@ pub async fn open(request: &ReadRequest, session: &dyn Session) -> Result<Arc<Fi
         table_schema,
         hive_columns: hive.columns.len(),
         has_virtual_columns: request.virtual_columns,
-        has_line_numbers: format.kind == FormatKind::Text && request.line_numbers,
+        format_columns: format_columns(format, request),
         known,
         reader: opened.reader,
     };
     Ok(Arc::new(FileTable::new(parts)))
+}
+
+/// The columns besides its own that a format has, of those that the request wants.
+fn format_columns(format: &FormatDecl, request: &ReadRequest) -> Vec<&'static str> {
+    let mut columns = Vec::new();
+    if format.kind == FormatKind::Bag && request.offsets {
+        columns.push(OFFSET_COLUMN);
+    }
+    if matches!(format.kind, FormatKind::Text | FormatKind::Bag) && request.line_numbers {
+        columns.push(LINE_NUMBER_COLUMN);
+    }
+    columns
 }
 
 /// The type of texts: views, unless the session wants plain ones.
@@ -205,6 +219,7 @@ impl Opening<'_> {
             FormatKind::Csv => self.read_csv().await,
             FormatKind::Json => self.read_json().await,
             FormatKind::Text => self.read_text(),
+            FormatKind::Bag => self.read_bag().await,
             FormatKind::Parquet => self.read_parquet().await,
             FormatKind::Arrow => self.read_typed(TypedKind::Arrow).await,
             FormatKind::Avro => self.read_typed(TypedKind::Avro).await,

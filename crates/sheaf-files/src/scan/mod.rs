@@ -8,6 +8,7 @@
 pub(crate) mod accounted;
 mod arrow;
 mod avro;
+pub(crate) mod bag;
 pub(crate) mod bytes;
 mod contents;
 pub(crate) mod csv;
@@ -27,6 +28,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use ::arrow::array::RecordBatch;
+use ::arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
@@ -75,6 +77,19 @@ pub(crate) trait RecordFormat: fmt::Debug + Send + Sync {
     /// The name that plans show.
     fn name(&self) -> &'static str;
 
+    /// Takes over what `projection` computes of the table's columns, as far as the format can do so
+    /// while it decodes; `None` if it cannot.
+    ///
+    /// # Errors
+    /// Those of the engine, in rewriting expressions.
+    fn absorb(
+        &self,
+        _projection: &ProjectionExprs,
+        _table_schema: &TableSchema,
+    ) -> EngineResult<Option<Absorbed>> {
+        Ok(None)
+    }
+
     /// Opens `piece` for the columns `projection` (indices into the table's file columns, in the
     /// order wanted), in batches of at most `batch_rows` rows.
     async fn open(
@@ -83,6 +98,15 @@ pub(crate) trait RecordFormat: fmt::Debug + Send + Sync {
         projection: Arc<[usize]>,
         batch_rows: usize,
     ) -> Result<Batches>;
+}
+
+/// A format that computes some of a projection itself.
+pub(crate) struct Absorbed {
+    pub(crate) format: Arc<dyn RecordFormat>,
+    /// The files' columns: those of the table and then what the format computes.
+    pub(crate) file_schema: SchemaRef,
+    /// What is left of the projection, of these columns.
+    pub(crate) projection: ProjectionExprs,
 }
 
 /// The file source of formats that Sheaf decodes itself.
@@ -117,19 +141,29 @@ impl FileSource for RecordSource {
         _base_config: &FileScanConfig,
         partition: usize,
     ) -> EngineResult<Arc<dyn FileOpener>> {
+        let absorbed = self
+            .format
+            .absorb(&self.projection.source, &self.table_schema)?;
+        let (format, projection, file_schema) = match absorbed {
+            Some(absorbed) => {
+                let split = SplitProjection::new(&absorbed.file_schema, &absorbed.projection);
+                (absorbed.format, split, absorbed.file_schema)
+            }
+            None => (
+                Arc::clone(&self.format),
+                self.projection.clone(),
+                Arc::clone(self.table_schema.file_schema()),
+            ),
+        };
         let opener = RecordOpener {
-            format: Arc::clone(&self.format),
+            format,
             store: object_store,
-            projection: self.projection.file_indices.clone().into(),
+            projection: projection.file_indices.clone().into(),
             batch_rows: self.batch_rows,
             metrics: self.metrics.clone(),
             partition,
         };
-        ProjectionOpener::try_new(
-            self.projection.clone(),
-            Arc::new(opener),
-            self.table_schema.file_schema(),
-        )
+        ProjectionOpener::try_new(projection, Arc::new(opener), &file_schema)
     }
 
     fn table_schema(&self) -> &TableSchema {

@@ -64,12 +64,41 @@ pub(crate) async fn records(
             },
         });
     };
+    aligned(file, range, quoting, false).await
+}
+
+/// Like [`records`] without quotes and lines to skip, but a byte order mark is left in, so that
+/// bytes can be counted.
+///
+/// # Errors
+/// Names the file if it cannot be read.
+pub(crate) async fn marked_records(
+    file: &SourceFile,
+    range: Option<Range<u64>>,
+) -> Result<Records> {
+    match range.filter(|range| *range != (0..file.meta.size)) {
+        Some(range) => aligned(file, range, None, true).await,
+        None => Ok(Records {
+            start: 0,
+            chunks: file.whole().await?,
+        }),
+    }
+}
+
+/// The records of a part of `file`.
+async fn aligned(
+    file: &SourceFile,
+    range: Range<u64>,
+    quoting: Option<Quoting>,
+    keeps_mark: bool,
+) -> Result<Records> {
     let from = range.start.saturating_sub(1);
+    let window = from..range.end.saturating_add(LOOKAHEAD_BYTES);
     let mut aligner = Aligner {
-        reader: RangeReader::new(
-            file.clone(),
-            from..range.end.saturating_add(LOOKAHEAD_BYTES),
-        ),
+        reader: RangeReader {
+            keeps_mark,
+            ..RangeReader::new(file.clone(), window)
+        },
         end: range.end,
         tracker: quoting.map(QuoteTracker::new),
         pending: None,
@@ -190,6 +219,8 @@ struct RangeReader {
     position: u64,
     window_end: u64,
     chunks: Option<Chunks>,
+    /// Whether a byte order mark is left in.
+    keeps_mark: bool,
 }
 
 impl RangeReader {
@@ -200,6 +231,7 @@ impl RangeReader {
             position: window.start,
             window_end,
             chunks: None,
+            keeps_mark: false,
         }
     }
 
@@ -213,7 +245,7 @@ impl RangeReader {
                 }
             };
             if let Some(mut chunk) = chunks.try_next().await? {
-                let is_first = self.position == 0;
+                let is_first = self.position == 0 && !self.keeps_mark;
                 self.position += chunk.len() as u64;
                 if is_first && chunk.starts_with(BYTE_ORDER_MARK) {
                     chunk = chunk.slice(BYTE_ORDER_MARK.len()..);

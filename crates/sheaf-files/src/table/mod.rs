@@ -24,11 +24,14 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use self::prune::{is_about_partitions, prune};
+use crate::formats::bag::OnError;
 use crate::formats::options::JsonFormat as Arrangement;
 use crate::formats::{Compression, FormatDecl};
-use crate::open::{LINE_NUMBER_COLUMN, PARTITION_COLUMN, PATH_COLUMN};
+use crate::open::{PARTITION_COLUMN, PATH_COLUMN};
 use crate::partition::{PartitionInfo, Stretch, distribute};
+use crate::rejects::Rejects;
 use crate::scan::FileLabel;
+use crate::scan::bag::{BagColumn, Encoding, Layout};
 use crate::scan::csv::CsvLayout;
 use crate::scan::known_columns::KnownColumns;
 use crate::scan::typed::TypedKind;
@@ -78,6 +81,18 @@ pub(crate) enum Reader {
     Parquet,
     /// Arrow or Avro.
     Typed(TypedKind),
+    Bag(BagReader),
+}
+
+/// How the files of a bag are read.
+#[derive(Debug)]
+pub(crate) struct BagReader {
+    pub(crate) columns: Arc<[BagColumn]>,
+    pub(crate) layout: Layout,
+    pub(crate) encoding: Encoding,
+    pub(crate) on_error: OnError,
+    pub(crate) errors_max: Option<u64>,
+    pub(crate) rejects: Option<Arc<dyn Rejects>>,
 }
 
 /// What a [`FileTable`] is made of.
@@ -91,8 +106,8 @@ pub(crate) struct FileTableParts {
     /// Number of hive columns; they come first among the partition columns.
     pub(crate) hive_columns: usize,
     pub(crate) has_virtual_columns: bool,
-    /// Whether the last of the files' columns is the number of the line.
-    pub(crate) has_line_numbers: bool,
+    /// Columns that the format itself adds, which `*` does not show: `_offset`, `_line`.
+    pub(crate) format_columns: Vec<&'static str>,
     /// What the files that were looked at have, if not all were.
     pub(crate) known: Option<Arc<KnownColumns>>,
     pub(crate) reader: Reader,
@@ -118,10 +133,7 @@ impl FileTable {
     /// The columns that `*` does not show, as far as the request wants them.
     #[must_use]
     pub fn virtual_columns(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        if self.parts.has_line_numbers {
-            names.push(LINE_NUMBER_COLUMN);
-        }
+        let mut names = self.parts.format_columns.clone();
         if self.parts.has_virtual_columns {
             names.extend([PATH_COLUMN, PARTITION_COLUMN]);
         }

@@ -11,6 +11,7 @@ use datafusion::error::Result as EngineResult;
 
 use super::{FileTable, Reader};
 use crate::scan::accounted::AccountedReaders;
+use crate::scan::bag::{BagFormat, ErrorPolicy, LineCounts};
 use crate::scan::csv::CsvFormat;
 use crate::scan::json::JsonFormat;
 use crate::scan::known_columns::CheckedReaders;
@@ -48,9 +49,28 @@ impl FileTable {
                 file_schema,
                 known,
             }),
+            Reader::Bag(bag) => Arc::new(BagFormat {
+                file_schema,
+                columns: Arc::clone(&bag.columns),
+                layout: bag.layout.clone(),
+                encoding: bag.encoding,
+                policy: Arc::new(ErrorPolicy::new(bag.on_error, bag.errors_max)),
+                lines: Arc::new(self.line_counts()),
+                rejects: bag.rejects.clone(),
+            }),
             Reader::Parquet => return self.parquet_source(session),
         };
         Ok(Arc::new(RecordSource::new(format, schema)))
+    }
+
+    /// Where files are cut, for who counts their lines.
+    fn line_counts(&self) -> LineCounts {
+        let stretches = self.parts.stretches.iter();
+        LineCounts::new(stretches.filter_map(|stretch| {
+            let start = stretch.range.as_ref()?.start;
+            let location = &self.parts.files[stretch.file].meta.location;
+            (start > 0).then(|| (location.clone(), start))
+        }))
     }
 
     fn parquet_source(&self, session: &dyn Session) -> EngineResult<Arc<dyn FileSource>> {

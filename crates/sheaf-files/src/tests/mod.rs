@@ -1,5 +1,6 @@
 //! Tests of reading: files in a temporary directory, through the engine.
 
+mod bags;
 mod csv;
 mod errors;
 mod formats;

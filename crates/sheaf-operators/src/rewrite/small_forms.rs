@@ -6,10 +6,11 @@
 //! | `a SEMI JOIN b`, `a ANTI JOIN b` | `a LEFT SEMI JOIN b`, `a LEFT ANTI JOIN b` |
 //! | `list[2:]`, `list[:3]` | `list[2:-1]`, `list[1:3]` |
 //! | `(struct).field` | `(struct)['field']` |
+//! | `record.user.name`, read as a call of `user` | a field called `user` |
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, JoinOperator, LimitClause, Query, Subscript, TableWithJoins, UnaryOperator,
-    Value,
+    AccessExpr, Expr, Function, FunctionArguments, Ident, JoinOperator, LimitClause, Query,
+    Subscript, TableWithJoins, UnaryOperator, Value,
 };
 use sheaf_base::{Result, SheafError};
 
@@ -59,6 +60,13 @@ pub(super) fn complete_access(expr: &mut Expr) {
     let Expr::CompoundFieldAccess { root, access_chain } = expr else {
         return;
     };
+    for access in access_chain.iter_mut() {
+        if let AccessExpr::Dot(field) = access
+            && let Some(name) = name_of_bare_call(field)
+        {
+            *field = Expr::Identifier(name);
+        }
+    }
     // `table.column[1]` begins with names which the planner tells apart.
     let is_named = matches!(root.as_ref(), Expr::Identifier(_));
     let mut is_leading = true;
@@ -87,6 +95,21 @@ pub(super) fn complete_access(expr: &mut Expr) {
             AccessExpr::Dot(_) => {}
             AccessExpr::Subscript(_) => is_leading = false,
         }
+    }
+}
+
+/// The name in a call without parentheses, which words like `user` are read as.
+fn name_of_bare_call(expr: &Expr) -> Option<Ident> {
+    match expr {
+        Expr::Function(Function {
+            name,
+            args: FunctionArguments::None,
+            ..
+        }) => match name.0.as_slice() {
+            [part] => part.as_ident().cloned(),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! is upgraded.
 
 mod numbers;
+mod variants;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use sheaf_operators::window::WindowCallsRule;
 
 pub use numbers::Numbers;
+pub use variants::Variants;
 
 use crate::logical::unnest::UnnestSubqueriesRule;
 
@@ -21,6 +23,8 @@ use crate::logical::unnest::UnnestSubqueriesRule;
 pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     vec![
         Arc::new(ResolveGroupingFunction::new()),
+        // Ours. Before any rule that looks at types.
+        Arc::new(Variants),
         // Ours. Before the engine's rule, which finds then that numbers are of one type already.
         Arc::new(Numbers),
         Arc::new(TypeCoercion::new()),

@@ -12,7 +12,7 @@ use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext,
-    RelationPlanning,
+    RelationPlanning, TypePlanner,
 };
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
@@ -20,6 +20,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast::TableFactor;
+use sheaf_bags::planner::VariantTypes;
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
@@ -157,6 +158,10 @@ impl ContextProvider for BoundContext<'_> {
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         self.state.expr_planners()
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(VariantTypes))
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {

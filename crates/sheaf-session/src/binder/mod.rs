@@ -40,7 +40,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_files::{FileTable, ReadRequest};
 use sheaf_operators::is_positional_marker;
-use sheaf_optimizer::Numbers;
+use sheaf_optimizer::{Numbers, Variants};
 use tokio::runtime::Handle;
 
 use self::build::select_all;
@@ -153,7 +153,11 @@ impl<'a> Binder<'a> {
             // Here already, so that whoever asks for the types of a plan gets the right ones; but
             // the types of parameters are those of their values.
             match plan.get_parameter_names()?.is_empty() {
-                true => Ok(Numbers.analyze(plan, self.state.config_options())?),
+                true => {
+                    let options = self.state.config_options();
+                    let plan = Variants.analyze(plan, options)?;
+                    Ok(Numbers.analyze(plan, options)?)
+                }
                 false => Ok(plan),
             }
         }
@@ -275,6 +279,7 @@ impl<'a> Binder<'a> {
         request.partition_size = request.partition_size.or(self.partition_size);
         request.environment = self.environment.to_vec();
         request.io = Some(self.io.clone());
+        request.rejects = crate::quarantine::rejects(&request, self.state)?;
         sheaf_files::open(&request, self.state).await
     }
 

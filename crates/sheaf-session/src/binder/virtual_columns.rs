@@ -1,4 +1,4 @@
-//! `_path`, `_partition` and, of text, `_line`: columns that file tables have, but that `*` does not
+//! `_path`, `_partition`, of text `_line` and of bags `_offset`, too: columns that file tables have, but that `*` does not
 //! show.
 //!
 //! They cost something in every scan, so a table offers them only if the statement mentions one.
@@ -14,8 +14,11 @@ use datafusion::sql::sqlparser::ast::{
 };
 use sheaf_files::ReadRequest;
 
-/// The column of a line's number, which stops files from being split.
+/// The column of a line's number, which stops files of text from being split.
 const LINE_COLUMN: &str = "_line";
+
+/// The column of a record's first byte.
+const OFFSET_COLUMN: &str = "_offset";
 
 /// The columns that any file has.
 const FILE_COLUMNS: [&str; 2] = ["_path", "_partition"];
@@ -27,6 +30,8 @@ pub(super) struct Wanted {
     pub(super) files: bool,
     /// `_line`.
     pub(super) lines: bool,
+    /// `_offset`.
+    pub(super) offsets: bool,
 }
 
 impl Wanted {
@@ -34,6 +39,7 @@ impl Wanted {
     pub(super) fn ask(self, request: &mut ReadRequest) {
         request.virtual_columns = self.files;
         request.line_numbers = self.lines;
+        request.offsets = self.offsets;
     }
 }
 
@@ -53,6 +59,7 @@ pub(super) fn mentioned(statement: &ast::Statement) -> Wanted {
                 let is = |name: &str| ident.value.eq_ignore_ascii_case(name);
                 self.0.files |= FILE_COLUMNS.iter().any(|name| is(name));
                 self.0.lines |= is(LINE_COLUMN);
+                self.0.offsets |= is(OFFSET_COLUMN);
             }
             ControlFlow::Continue(())
         }

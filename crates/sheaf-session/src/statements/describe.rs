@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
 use datafusion::common::DFSchema;
 use datafusion::sql::sqlparser::ast;
-use sheaf_base::{Result, sql_type_name};
+use sheaf_base::{Result, sql_field_type_name};
 use sheaf_sql::Described;
 
 use super::Running;
@@ -37,7 +37,7 @@ pub(super) async fn relation(
 fn columns(running: &Running<'_>, schema: &DFSchema) -> Result<QueryResult> {
     let fields = schema.fields();
     let names = fields.iter().map(|f| f.name().as_str());
-    let types = fields.iter().map(|f| sql_type_name(f.data_type()));
+    let types = fields.iter().map(|f| sql_field_type_name(f));
     let nullable: BooleanArray = fields.iter().map(|f| Some(f.is_nullable())).collect();
     let batch = RecordBatch::try_from_iter(vec![
         (

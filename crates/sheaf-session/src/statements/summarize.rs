@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::functions_aggregate::expr_fn;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast as cast_to, lit};
-use sheaf_base::{Result, SheafError, sql_type_name};
+use sheaf_base::{Result, SheafError, sql_field_type_name};
 use sheaf_sql::Described;
 
 use super::Running;
@@ -117,7 +117,7 @@ fn is_ordered(data_type: &DataType) -> bool {
 fn transpose(values: &RecordBatch, fields: &arrow::datatypes::Fields) -> Result<RecordBatch> {
     let rows = integer(values.column_by_name("rows"))?.unwrap_or(0);
     let names = fields.iter().map(|f| f.name().as_str());
-    let types = fields.iter().map(|f| sql_type_name(f.data_type()));
+    let types = fields.iter().map(|f| sql_field_type_name(f));
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         (
             "column_name",
