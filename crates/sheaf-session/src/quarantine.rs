@@ -6,7 +6,7 @@
 //! run to its end; if it fails or is stopped, there is nothing.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -24,9 +24,12 @@ use crate::catalog::{Catalog, IfExists, Relation};
 use crate::held_table::{HeldTable, holder_name};
 
 /// The quarantines of one statement, by the names of their tables.
+///
+/// Tasks have this with their settings, and may live a little longer than the session: it keeps
+/// neither the tables nor the engine, whose end removes what was spilled.
 pub(crate) struct Quarantines {
-    catalog: Arc<Catalog>,
-    engine: Arc<EngineRuntime>,
+    catalog: Weak<Catalog>,
+    engine: Weak<EngineRuntime>,
     open: Mutex<BTreeMap<String, Arc<Quarantine>>>,
 }
 
@@ -69,14 +72,21 @@ pub(crate) fn rejects(
 impl Quarantines {
     pub(crate) fn new(catalog: &Arc<Catalog>, engine: &Arc<EngineRuntime>) -> Self {
         Self {
-            catalog: Arc::clone(catalog),
-            engine: Arc::clone(engine),
+            catalog: Arc::downgrade(catalog),
+            engine: Arc::downgrade(engine),
             open: Mutex::default(),
         }
     }
 
+    /// The session's tables and engine.
+    fn owners(&self) -> Result<(Arc<Catalog>, Arc<EngineRuntime>)> {
+        let owners = self.catalog.upgrade().zip(self.engine.upgrade());
+        owners.ok_or_else(|| SheafError::cancelled("the session has ended"))
+    }
+
     fn open(&self, name: &str) -> Result<Arc<Quarantine>> {
-        match self.catalog.get(name) {
+        let (catalog, engine) = self.owners()?;
+        match catalog.get(name) {
             None => {}
             Some(Relation::Table(table))
                 if table.is::<HeldTable>() && table.schema() == reject_schema() => {}
@@ -91,7 +101,7 @@ impl Quarantines {
         }
         let mut open = self.open.lock();
         let quarantine = open.entry(name.to_owned()).or_insert_with(|| {
-            let writer = StoredRowsWriter::new(holder_name(name), reject_schema(), &self.engine);
+            let writer = StoredRowsWriter::new(holder_name(name), reject_schema(), &engine);
             Arc::new(Quarantine {
                 writer: tokio::sync::Mutex::new(Some(writer)),
             })
@@ -101,22 +111,23 @@ impl Quarantines {
 
     /// Makes tables of what was kept.
     async fn commit(&self) -> Result<()> {
+        let (catalog, engine) = self.owners()?;
         let open = std::mem::take(&mut *self.open.lock());
         for (name, quarantine) in open {
             let Some(writer) = quarantine.writer.lock().await.take() else {
                 continue;
             };
             let rows = writer.finish().await?;
-            if let Some(Relation::Table(table)) = self.catalog.get(&name)
+            if let Some(Relation::Table(table)) = catalog.get(&name)
                 && let Some(held) = table.downcast_ref::<HeldTable>()
                 && table.schema() == reject_schema()
             {
                 held.absorb(rows).await;
                 continue;
             }
-            let table = HeldTable::new(&name, rows, &self.engine);
+            let table = HeldTable::new(&name, rows, &engine);
             let relation = Relation::Table(Arc::new(table));
-            self.catalog.put(&name, relation, IfExists::Fail)?;
+            catalog.put(&name, relation, IfExists::Fail)?;
         }
         Ok(())
     }

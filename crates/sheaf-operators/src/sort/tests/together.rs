@@ -3,6 +3,7 @@
 use arrow::array::Int64Array;
 use arrow::datatypes::{DataType, Field};
 use datafusion::common::Result;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::collect;
@@ -64,7 +65,8 @@ async fn what_an_ended_partition_has_is_given_back() {
         waits.await.unwrap();
         Ok(numbers((1..ROW_COUNT).map(|n| 2 * n)))
     });
-    let rows = tokio::spawn(sorted_inputs([odd, even], &environment).try_collect::<Vec<_>>());
+    let rows = sorted_inputs([odd, even], &environment).try_collect::<Vec<_>>();
+    let rows = SpawnedTask::spawn(rows);
     // Numbers and the heads of their keys: 8 + 16 bytes a row.
     while environment.memory_pool.reserved() < 24 * 400_000 {
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -77,7 +79,7 @@ async fn what_an_ended_partition_has_is_given_back() {
     holding.free();
     go_on.send(()).unwrap();
     let mut expected = (0..2 * ROW_COUNT).rev();
-    for batch in rows.await.unwrap().unwrap() {
+    for batch in rows.join_unwind().await.unwrap().unwrap() {
         let found = batch
             .column(0)
             .as_any()
