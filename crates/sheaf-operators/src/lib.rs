@@ -29,6 +29,7 @@ pub mod shared;
 pub mod sort;
 pub mod spill;
 pub mod stored;
+mod task;
 #[cfg(test)]
 mod testing;
 pub mod window;

@@ -9,14 +9,13 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use datafusion::common::Result;
 use datafusion::common::runtime::JoinSet;
-use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::EmptyRecordBatchStream;
 use parking_lot::Mutex;
 use sheaf_runtime::memory::Holding;
 use tokio::sync::mpsc;
-use tokio::task::JoinError;
 
 use super::blocks::join_blocks;
 use super::build::{BuildMemory, Running, build};
@@ -27,7 +26,8 @@ use super::portion::Portion;
 use super::run::probe_all;
 use super::spec::JoinSpec;
 use super::spill::SpilledBucket;
-use super::{BUCKETS, LEVELS_MAX, OUTPUT_QUEUE_BATCHES};
+use super::{BUCKETS, LEVELS_MAX, OPERATOR, OUTPUT_QUEUE_BATCHES};
+use crate::task::ended;
 
 /// Both sides of an evicted bucket.
 #[derive(Debug)]
@@ -151,7 +151,7 @@ pub(super) async fn join_buckets(running: &Running, out: &mut Emitter) -> Result
         }
         tokio::select! {
             Some(batch) = results.recv() => out.emit_merged(batch).await?,
-            Some(ended) = tasks.join_next() => task_result(ended)?,
+            Some(finished) = tasks.join_next() => ended(finished, OPERATOR)??,
         }
     }
     drop(sender);
@@ -159,16 +159,6 @@ pub(super) async fn join_buckets(running: &Running, out: &mut Emitter) -> Result
         out.emit_merged(batch).await?;
     }
     Ok(())
-}
-
-fn task_result(ended: std::result::Result<Result<()>, JoinError>) -> Result<()> {
-    match ended {
-        Ok(result) => result,
-        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Err(error) => Err(exec_datafusion_err!(
-            "a task of a join ended early: {error}"
-        )),
-    }
 }
 
 /// Joins one bucket; those that it has to be cut into join the queue.

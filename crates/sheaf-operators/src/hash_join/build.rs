@@ -13,7 +13,6 @@ use futures::StreamExt;
 use futures::future::{BoxFuture, Shared};
 use sheaf_runtime::memory::Holding;
 
-use super::CHUNK_ROWS_MAX;
 use super::buckets::Buckets;
 use super::built::Built;
 use super::collect::{BuildSide, KeptRows};
@@ -22,7 +21,9 @@ use super::indexing::{IndexPlan, key_range};
 use super::metrics::JoinMetrics;
 use super::portion::Portion;
 use super::spec::JoinSpec;
-use super::table::{Table, joined};
+use super::table::Table;
+use super::{CHUNK_ROWS_MAX, OPERATOR};
+use crate::task::joined;
 
 /// The build side, when it is there; each probe partition waits for it. An error is everybody's.
 pub(super) type BuildFuture =
@@ -96,7 +97,7 @@ pub(super) async fn build(
         })
         .collect();
     for task in tasks {
-        joined(task).await??;
+        joined(task, OPERATOR).await??;
     }
     let (rows, plan) = plan_index(&side, running.threads).await?;
     // From here until the table is there, nothing can be given; whoever asks waits, for this

@@ -7,12 +7,14 @@ use arrow::compute::{max, min};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 
+use super::OPERATOR;
 use super::chunk::Chunk;
 use super::index::{Chains, HashIndex, Pairs, Region, region_of};
 use super::integer_index::{DirectIndex, Presence, RankedIndex, values_between};
 use super::keys::{Keys, integers, is_integer};
 use super::spec::JoinSpec;
-use super::table::{joined, words};
+use super::table::words;
+use crate::task::joined;
 
 /// Below this many rows one thread builds the index.
 const PARALLEL_ROWS_MIN: usize = 64 * 1024;
@@ -235,7 +237,7 @@ async fn hash(
         .map(|(at, rows)| SpawnedTask::spawn(fill(at, rows)))
         .collect();
     for task in tasks {
-        filled.push(joined(task).await?);
+        filled.push(joined(task, OPERATOR).await?);
     }
     Ok(HashIndex::new(region_bits, filled))
 }
@@ -263,7 +265,7 @@ where
     } else {
         let tasks: Vec<_> = (0..threads).map(|t| SpawnedTask::spawn(part(t))).collect();
         for task in tasks {
-            joined(task).await??;
+            joined(task, OPERATOR).await??;
         }
     }
     Arc::try_unwrap(shared)

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
-use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{JoinSide, Result, exec_datafusion_err};
 
 use super::chunk::Chunk;
@@ -220,13 +219,6 @@ fn needed_columns(spec: &JoinSpec) -> Vec<bool> {
         }
     }
     needed
-}
-
-/// What a task gave; its panics go on here.
-pub(super) async fn joined<T: 'static>(task: SpawnedTask<T>) -> Result<T> {
-    task.join_unwind()
-        .await
-        .map_err(|error| exec_datafusion_err!("a task of a join ended early: {error}"))
 }
 
 /// So that [`NO_ROW`] is known where candidates are followed.

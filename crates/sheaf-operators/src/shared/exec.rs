@@ -152,6 +152,17 @@ async fn keep(
     Ok(kept)
 }
 
+impl Drop for KeptRows {
+    fn drop(&mut self) {
+        // Each batch leaves the books as it goes: many take their time.
+        for batch in self.batches.drain(..) {
+            let bytes = batch_bytes(&batch).unwrap_or(0);
+            drop(batch);
+            self.reservation.shrink(bytes.min(self.reservation.size()));
+        }
+    }
+}
+
 impl KeptRows {
     fn read(self: Arc<Self>) -> Result<SendableRecordBatchStream> {
         if let Some(Spilled(rows)) = &self.spilled {

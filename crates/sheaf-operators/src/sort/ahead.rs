@@ -1,10 +1,13 @@
 //! Work that is done one item ahead of where it is used.
 
+use datafusion::common::Result;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::{Result, exec_datafusion_err};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
+
+use super::OPERATOR;
+use crate::task::joined;
 
 /// What `items` gives, made by a task of its own: one item waits to be taken while nothing is made, or the
 /// next is made. Dropping the stream ends the task.
@@ -29,9 +32,7 @@ pub(super) fn ahead<T: Send + 'static>(
         if let Some(item) = taken.recv().await {
             return Some((item, (taken, task)));
         }
-        let ended = task?.join_unwind().await;
-        let error = ended.err()?;
-        let error = exec_datafusion_err!("a task of a sort ended early: {error}");
+        let error = joined(task?, OPERATOR).await.err()?;
         Some((Err(error), (taken, None)))
     });
     items.boxed()

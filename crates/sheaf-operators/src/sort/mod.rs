@@ -49,7 +49,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::{Result, exec_datafusion_err, internal_err};
+use datafusion::common::{Result, internal_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::LexOrdering;
@@ -67,6 +67,8 @@ use keys::KeyEncoder;
 use merge::Picked;
 use output::Output;
 use sorter::{Arrival, Sorter, Work};
+
+use crate::task::joined;
 
 /// Who spills, in errors.
 const OPERATOR: &str = "the sort";
@@ -154,12 +156,7 @@ pub(crate) fn sorted_together(
                 sorter.collect(input.map_ok(Arrival::Rows)).await?;
                 Ok(Arrival::Sorter(Box::new(sorter)))
             });
-            async {
-                let sorter = task.join_unwind().await;
-                sorter.map_err(|error| {
-                    exec_datafusion_err!("a task of a sort ended early: {error}")
-                })?
-            }
+            async { joined(task, OPERATOR).await? }
         });
         let sorters: FuturesUnordered<_> = tasks.collect();
         whole.collect(sorters).await?;

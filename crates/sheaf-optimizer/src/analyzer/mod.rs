@@ -4,6 +4,7 @@
 //! is upgraded.
 
 mod numbers;
+mod rewrite;
 mod variants;
 
 use std::sync::Arc;

@@ -14,9 +14,10 @@ use crate::allocator::allocated_bytes;
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
 
-/// A difference counts if so many looks in a row see it, some 5 ms: what is reserved just before it
-/// is allocated, or freed just before its reservation is, is no fault of the books.
-const LOOKS: usize = 50;
+/// A difference counts if all looks see it while the process uses so much processor time: what is
+/// reserved just before it is allocated, or freed just before its reservation is, is no fault of the
+/// books, nor is a disk or another program that it waits for in between.
+const LASTING: Duration = Duration::from_millis(5);
 
 /// What was seen, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,14 +46,17 @@ impl Watch {
         let before = allocated_bytes();
         let thread = std::thread::spawn(move || {
             let mut seen = Differences::default();
-            let mut last = VecDeque::from([(0, 0); LOOKS]);
+            let mut last = VecDeque::new();
             while !is_over.load(Ordering::Relaxed) {
-                last.pop_front();
                 last.push_back(seen.look(before, &engine));
-                let lasting = |of: fn(&(usize, usize)) -> usize| last.iter().map(of).min();
-                let (missing, idle) = (lasting(|l| l.0), lasting(|l| l.1));
-                seen.missing_bytes = seen.missing_bytes.max(missing.unwrap_or(0));
-                seen.idle_bytes = seen.idle_bytes.max(idle.unwrap_or(0));
+                while last.get(1).is_some_and(Look::is_over) {
+                    last.pop_front();
+                }
+                if last.front().is_some_and(Look::is_over) {
+                    let lasting = |of: fn(&Look) -> usize| last.iter().map(of).min().unwrap_or(0);
+                    seen.missing_bytes = seen.missing_bytes.max(lasting(|look| look.missing_bytes));
+                    seen.idle_bytes = seen.idle_bytes.max(lasting(|look| look.idle_bytes));
+                }
                 std::thread::sleep(LOOK_EVERY);
             }
             seen
@@ -69,7 +73,7 @@ impl Watch {
 
 impl Differences {
     /// What is missing now, and what is idle.
-    fn look(&mut self, before: usize, engine: &EngineRuntime) -> (usize, usize) {
+    fn look(&mut self, before: usize, engine: &EngineRuntime) -> Look {
         // The smaller difference of two looks: between reading one number and the other, either
         // may have changed.
         let accounted = engine.memory().reserved();
@@ -81,9 +85,40 @@ impl Differences {
         );
         self.allocated_peak_bytes = self.allocated_peak_bytes.max(allocated);
         self.accounted_peak_bytes = self.accounted_peak_bytes.max(most);
-        (
-            allocated.saturating_sub(most),
-            least.saturating_sub(allocated),
-        )
+        Look {
+            at: used_processor_time(),
+            missing_bytes: allocated.saturating_sub(most),
+            idle_bytes: least.saturating_sub(allocated),
+        }
     }
+}
+
+/// What one look saw.
+struct Look {
+    /// Processor time that the process had used by then.
+    at: Duration,
+    missing_bytes: usize,
+    idle_bytes: usize,
+}
+
+impl Look {
+    /// Whether what lasts since then counts.
+    fn is_over(&self) -> bool {
+        used_processor_time().saturating_sub(self.at) >= LASTING
+    }
+}
+
+/// Processor time of all threads of this process.
+#[expect(unsafe_code, reason = "the standard library does not tell")]
+fn used_processor_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the clock is written to a structure of its type that lives during the call.
+    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    assert_eq!(failed, 0, "the system tells no processor time");
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
 }

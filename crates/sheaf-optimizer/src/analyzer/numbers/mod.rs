@@ -23,13 +23,12 @@ mod types;
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::optimizer::AnalyzerRule;
 
 use self::expressions::NumberRewriter;
+use super::rewrite::{columns_of, rewrite_expressions};
 
 /// The rule; see the module.
 #[derive(Debug, Default)]
@@ -47,22 +46,9 @@ impl AnalyzerRule for Numbers {
 
 /// Analyzes one node whose inputs have been analyzed.
 fn analyze_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let mut schema = merge_schema(&plan.inputs());
-    if let LogicalPlan::TableScan(scan) = &plan {
-        let source = datafusion::common::DFSchema::try_from_qualified_schema(
-            scan.table_name.clone(),
-            &scan.source.schema(),
-        )?;
-        schema.merge(&source);
-    }
-    let names = NamePreserver::new(&plan);
+    let schema = columns_of(&plan)?;
     let mut rewriter = NumberRewriter::new(&schema);
-    plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        Ok(expr
-            .rewrite(&mut rewriter)?
-            .update_data(|expr| name.restore(expr)))
-    })?
-    .transform_data(plans::unify)?
-    .map_data(LogicalPlan::recompute_schema)
+    rewrite_expressions(plan, &mut rewriter)?
+        .transform_data(plans::unify)?
+        .map_data(LogicalPlan::recompute_schema)
 }

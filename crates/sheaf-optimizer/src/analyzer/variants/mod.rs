@@ -13,13 +13,12 @@ mod expressions;
 
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
+use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::{LogicalPlan, Sort};
 use datafusion::optimizer::AnalyzerRule;
 
 use self::expressions::{VariantRewriter, sorted};
+use super::rewrite::{columns_of, rewrite_expressions};
 
 /// The rule; see the module.
 #[derive(Debug, Default)]
@@ -37,22 +36,9 @@ impl AnalyzerRule for Variants {
 
 /// Analyzes one node whose inputs have been analyzed.
 fn analyze_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let mut schema = merge_schema(&plan.inputs());
-    if let LogicalPlan::TableScan(scan) = &plan {
-        let source = datafusion::common::DFSchema::try_from_qualified_schema(
-            scan.table_name.clone(),
-            &scan.source.schema(),
-        )?;
-        schema.merge(&source);
-    }
-    let names = NamePreserver::new(&plan);
+    let schema = columns_of(&plan)?;
     let mut rewriter = VariantRewriter::new(&schema);
-    let plan = plan.map_expressions(|expr| {
-        let name = names.save(&expr);
-        Ok(expr
-            .rewrite(&mut rewriter)?
-            .update_data(|expr| name.restore(expr)))
-    })?;
+    let plan = rewrite_expressions(plan, &mut rewriter)?;
     let plan = plan.transform_data(|plan| {
         Ok(match plan {
             LogicalPlan::Sort(sort) => Transformed::yes(LogicalPlan::Sort(Sort {
