@@ -8,6 +8,7 @@
 //! - [`cast`]: columns of SQL types out of JSON values;
 //! - [`functions`]: `get`, `variant_type`, … and the casts, which scans take over ([`extract`]);
 //! - [`logs`]: records out of lines of logs;
+//! - [`stored`]: the binary form that Parquet files hold;
 //! - [`planner`]: what `rec.a[0]` and `rec.a > 5` mean.
 //!
 //! This crate must not know of files, sessions or rules of the optimizer.
@@ -18,3 +19,4 @@ pub mod functions;
 pub mod json;
 pub mod logs;
 pub mod planner;
+pub mod stored;

@@ -1,6 +1,7 @@
 //! What SQL's operators mean for VARIANTs, decided while a statement is planned.
 //!
-//! - `rec.a.b`, `rec['a']`, `rec.a[0]` are paths; steps in a row make one path.
+//! - `rec.a.b`, `rec['a']`, `rec.a[0]` are paths; steps in a row make one path. So they are of texts: the
+//!   planner does not know yet which are VARIANTs that UNNEST gave.
 //! - Beside a value of another type a VARIANT is cast to that type: `rec.level = 'ERROR'`. Beside
 //!   a number constant and in arithmetic it becomes a double, beside a column of numbers what the
 //!   column is.
@@ -15,7 +16,7 @@ use datafusion::logical_expr::expr::Cast;
 use datafusion::logical_expr::planner::{
     ExprPlanner, PlannerResult, RawBinaryExpr, RawFieldAccessExpr, TypePlanner,
 };
-use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess};
+use datafusion::logical_expr::{Expr, ExprSchemable, GetFieldAccess, Operator};
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::ast::BinaryOperator as Op;
 use sheaf_base::SheafError;
@@ -60,7 +61,7 @@ impl ExprPlanner for VariantPlanner {
         qualifier: Option<&TableReference>,
         nested_names: &[String],
     ) -> Result<PlannerResult<Vec<Expr>>> {
-        if !is_variant(field) {
+        if !has_paths(field) {
             return Ok(PlannerResult::Original(vec![]));
         }
         let steps = nested_names.iter().cloned().map(Step::Key).collect();
@@ -73,7 +74,8 @@ impl ExprPlanner for VariantPlanner {
         access: RawFieldAccessExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawFieldAccessExpr>> {
-        if !is_variant_expr(&access.expr, schema) {
+        let field = access.expr.to_field(schema);
+        if !field.is_ok_and(|(_, field)| has_paths(&field)) {
             return Ok(PlannerResult::Original(access));
         }
         let step = match &access.field_access {
@@ -104,30 +106,80 @@ impl ExprPlanner for VariantPlanner {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let is_left = is_variant_expr(&expr.left, schema);
-        let is_right = is_variant_expr(&expr.right, schema);
         let RawBinaryExpr { op, left, right } = expr;
-        let (left, right) = match (is_left, is_right) {
-            (false, false) => (left, right),
-            (true, true) => match op {
-                Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => (sort_key(left), sort_key(right)),
-                Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => {
-                    let double = |side| cast_to(side, Some(DataType::Float64));
-                    (double(left), double(right))
-                }
-                Op::StringConcat => (text(left), text(right)),
-                _ => (left, right),
-            },
-            (true, false) => {
-                let target = type_beside(&op, &right, schema);
-                (cast_to(left, target), right)
-            }
-            (false, true) => {
-                let target = type_beside(&op, &left, schema);
-                (left, cast_to(right, target))
-            }
-        };
+        let (left, right) = operands(left, Meaning::of_written(&op), right, schema);
         Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+    }
+}
+
+/// Whether paths may be asked of a column or value.
+fn has_paths(field: &Field) -> bool {
+    is_variant(field) || field.data_type().is_string()
+}
+
+/// What an operator of two values does with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// Looks which comes first.
+    Order,
+    /// Computes with numbers.
+    Arithmetic,
+    /// Joins texts.
+    Concatenation,
+    /// Looks whether they are equal, or anything else.
+    Other,
+}
+
+impl Meaning {
+    fn of_written(op: &Op) -> Self {
+        match op {
+            Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => Self::Order,
+            Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => Self::Arithmetic,
+            Op::StringConcat => Self::Concatenation,
+            _ => Self::Other,
+        }
+    }
+
+    /// That of a planned operator.
+    #[must_use]
+    pub fn of(op: Operator) -> Self {
+        match op {
+            Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq => Self::Order,
+            Operator::Plus
+            | Operator::Minus
+            | Operator::Multiply
+            | Operator::Divide
+            | Operator::Modulo => Self::Arithmetic,
+            Operator::StringConcat => Self::Concatenation,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Both sides of an operator, those that are VARIANTs as what they are there.
+#[must_use]
+pub fn operands(left: Expr, meaning: Meaning, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let is_left = is_variant_expr(&left, schema);
+    let is_right = is_variant_expr(&right, schema);
+    match (is_left, is_right) {
+        (false, false) => (left, right),
+        (true, true) => {
+            let both = |of: fn(Expr) -> Expr| (of(left.clone()), of(right.clone()));
+            match meaning {
+                Meaning::Order => both(sort_key),
+                Meaning::Arithmetic => both(|side| cast_to(side, Some(DataType::Float64))),
+                Meaning::Concatenation => both(|side| cast_to(side, Some(DataType::Utf8View))),
+                Meaning::Other => (left, right),
+            }
+        }
+        (true, false) => {
+            let target = type_beside(meaning, &right, schema);
+            (cast_to(left, target), right)
+        }
+        (false, true) => {
+            let target = type_beside(meaning, &left, schema);
+            (left, cast_to(right, target))
+        }
     }
 }
 
@@ -147,21 +199,14 @@ fn constant_step(key: &Expr) -> Option<Step> {
 }
 
 /// What a VARIANT is cast to beside `other`; `None` if it stays one.
-fn type_beside(op: &Op, other: &Expr, schema: &DFSchema) -> Option<DataType> {
+fn type_beside(meaning: Meaning, other: &Expr, schema: &DFSchema) -> Option<DataType> {
     let data_type = other.get_type(schema).ok()?;
-    beside(op, other, data_type)
-}
-
-fn beside(op: &Op, other: &Expr, data_type: DataType) -> Option<DataType> {
-    let is_arithmetic = matches!(
-        op,
-        Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo
-    );
     let is_constant = matches!(other, Expr::Literal(..) | Expr::Negative(_));
+    let is_double = is_constant || meaning == Meaning::Arithmetic;
     match data_type {
         DataType::Null => None,
-        _ if *op == Op::StringConcat => Some(DataType::Utf8View),
-        number if number.is_numeric() && (is_constant || is_arithmetic) => Some(DataType::Float64),
+        _ if meaning == Meaning::Concatenation => Some(DataType::Utf8View),
+        number if number.is_numeric() && is_double => Some(DataType::Float64),
         decimal if decimal.is_decimal() => Some(DataType::Float64),
         text if text.is_string() => Some(DataType::Utf8View),
         other => Some(other),
@@ -171,7 +216,7 @@ fn beside(op: &Op, other: &Expr, data_type: DataType) -> Option<DataType> {
 /// What a VARIANT is cast to where it is compared with `other`.
 #[must_use]
 pub fn compared_with(other: &Expr, schema: &DFSchema) -> Option<DataType> {
-    type_beside(&Op::Eq, other, schema)
+    type_beside(Meaning::Other, other, schema)
 }
 
 fn cast_to(side: Expr, target: Option<DataType>) -> Expr {
@@ -179,8 +224,4 @@ fn cast_to(side: Expr, target: Option<DataType>) -> Expr {
         Some(target) => Expr::Cast(Cast::new(Box::new(side), target)),
         None => side,
     }
-}
-
-fn text(side: Expr) -> Expr {
-    cast_to(side, Some(DataType::Utf8View))
 }

@@ -236,6 +236,12 @@ pub(crate) static SQL_TOPICS: &[SqlTopic] = &[
         syntax: "    CREATE [OR REPLACE] [TEMP] VIEW name AS query",
     },
     SqlTopic {
+        name: "CREATE BAG",
+        about: "give records a name: JSON, lines of logs; every query reads them anew",
+        syntax: "    CREATE [OR REPLACE] [TEMP] BAG [IF NOT EXISTS] name
+        AS 'path' | read_bag('path', option => value, …) | query",
+    },
+    SqlTopic {
         name: "PERSIST",
         about: "keep a view's rows, in memory or on disk; again to refresh; UNPERSIST ends it",
         syntax: "    PERSIST view | name AS query
@@ -254,8 +260,8 @@ pub(crate) static SQL_TOPICS: &[SqlTopic] = &[
     },
     SqlTopic {
         name: "DROP",
-        about: "forget a table or view",
-        syntax: "    DROP TABLE | VIEW [IF EXISTS] name, …",
+        about: "forget a table, view or bag",
+        syntax: "    DROP TABLE | VIEW | BAG [IF EXISTS] name, …",
     },
     SqlTopic {
         name: "SET",

@@ -46,7 +46,7 @@ pub enum StatementKind {
         /// its quotes; `true` for a name alone; a list's items joined by commas.
         options: Vec<(String, String)>,
     },
-    /// `CREATE [OR REPLACE] [TEMP] VIEW …`.
+    /// `CREATE [OR REPLACE] [TEMP] VIEW|BAG …`: a bag is a view of records.
     CreateView {
         /// The view's name.
         name: ObjectName,

@@ -43,6 +43,12 @@ static COMMANDS: &[Command] = &[
         run: tidy::run,
     },
     Command {
+        name: "fuzz",
+        arguments: "[--minutes 10]",
+        doc: "read files that nobody would write, in every format, until the time is over",
+        run: test::fuzz,
+    },
+    Command {
         name: "bench",
         arguments: "SUITE [OPTION…]",
         doc: "measure Sheaf, and its peers with --peers, on data made for it",

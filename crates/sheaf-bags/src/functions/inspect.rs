@@ -113,7 +113,7 @@ fn key_field() -> Field {
     Field::new_list_field(DataType::Utf8View, true)
 }
 
-fn item_field() -> Field {
+pub(super) fn item_field() -> Field {
     variant_field(Field::LIST_FIELD_DEFAULT_NAME, true)
 }
 
@@ -176,7 +176,7 @@ fn keys(object: &str, out: &mut StringViewBuilder) -> Result<(), Fault> {
     Ok(())
 }
 
-fn items(array: &str, out: &mut StringViewBuilder) -> Result<(), Fault> {
+pub(super) fn items(array: &str, out: &mut StringViewBuilder) -> Result<(), Fault> {
     let mut scanner = Scanner::new(array);
     let mut items = scanner.open(0)?;
     while scanner.next_item(&mut items)? {

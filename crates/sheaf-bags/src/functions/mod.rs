@@ -2,6 +2,7 @@
 //! are put into plans by the analyzer.
 
 mod checked;
+mod elements;
 mod get;
 mod inspect;
 mod make;
@@ -36,6 +37,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = vec![get::function()];
     functions.extend(inspect::functions());
     functions.extend(make::functions());
+    functions.push(elements::function());
     functions.into_iter().map(Arc::new).collect()
 }
 
@@ -98,6 +100,12 @@ pub fn parse_json(text: Expr) -> Expr {
     make::parse_json().call(vec![text])
 }
 
+/// A column of JSON texts in normal form, which has lost the mark of VARIANTs, with it again.
+#[must_use]
+pub fn as_variant(texts: Expr) -> Expr {
+    elements::as_variant().call(vec![texts])
+}
+
 /// A text that sorts as VARIANTs do.
 #[must_use]
 pub fn sort_key(value: Expr) -> Expr {
@@ -114,6 +122,8 @@ pub fn knows_variants(function: &ScalarUDF) -> bool {
         || inner.is::<sort_key::SortKey>()
         || inner.is::<inspect::Inspect>()
         || inner.is::<make::Make>()
+        || inner.is::<elements::Elements>()
+        || inner.is::<elements::AsVariant>()
         || matches!(
             function.name(),
             "typeof" | "arrow_typeof" | "arrow_metadata"

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use sheaf_base::Result;
 
-use super::encode::{ColumnsWriter, Encoding, RowWriter, row_writer};
+use super::encode::{ColumnsWriter, Encoding, RowWriter, has_variants, row_writer};
 
 /// An encoder.
 pub(super) enum FileEncoder {
@@ -26,7 +26,7 @@ impl FileEncoder {
         output: Box<dyn Write + Send>,
     ) -> Result<Self> {
         Ok(match encoding {
-            Encoding::Parquet(options) if is_alone => {
+            Encoding::Parquet(options) if is_alone && !has_variants(schema) => {
                 Self::Columns(Box::new(ColumnsWriter::new(options, schema, output)?))
             }
             _ => Self::Inline(row_writer(encoding, schema, output)?),

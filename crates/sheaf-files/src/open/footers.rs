@@ -21,6 +21,7 @@ use crate::infer::{LOOKED_AT_FILES_MAX, LOOKS_CONCURRENT_MAX, SAMPLE_FILES_MAX, 
 use crate::listing::{FoundFile, Listing};
 use crate::partition::{FileExtent, Split};
 use crate::scan::named::name_error;
+use crate::scan::variants::table_columns;
 use crate::table::{RowGroup, Rows};
 
 /// Footers that are read before planning where the columns are declared: they only serve estimates
@@ -141,7 +142,8 @@ async fn read_footer(
         .infer_schema(session, &listing.store, std::slice::from_ref(&file.meta))
         .await
         .map_err(named)?;
-    Ok((schema.as_ref().clone(), metadata))
+    let schema = table_columns(&schema, metadata.file_metadata().schema_descr());
+    Ok((schema, metadata))
 }
 
 /// The row groups, each where the engine looks for it when it is given a range of bytes.

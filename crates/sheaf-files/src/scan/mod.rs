@@ -22,6 +22,7 @@ pub(crate) mod records;
 mod stream;
 pub(crate) mod text;
 pub(crate) mod typed;
+pub(crate) mod variants;
 
 use std::fmt;
 use std::ops::Range;

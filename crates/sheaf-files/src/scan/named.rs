@@ -13,7 +13,7 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
-use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
 use datafusion_datasource::morsel::{Morsel, MorselPlan, MorselPlanner, Morselizer};
@@ -24,6 +24,7 @@ use sheaf_base::SheafError;
 use sheaf_base::error::{ErrorKind, SqlState};
 
 use super::FileLabel;
+use super::variants::looks_at_variants;
 
 /// A source of the engine whose errors name the file. Public, so that rules of the optimizer can
 /// reach the source within: `FileSource::downcast_ref` finds this type, not the engine's.
@@ -112,9 +113,21 @@ impl FileSource for NamedSource {
         filters: Vec<Arc<dyn PhysicalExpr>>,
         config: &ConfigOptions,
     ) -> EngineResult<FilterPushdownPropagation<Arc<dyn FileSource>>> {
-        let pushed = self.inner.try_pushdown_filters(filters, config)?;
+        let schema = self.table_schema().file_schema();
+        let kept: Vec<bool> = filters
+            .iter()
+            .map(|filter| looks_at_variants(filter, schema))
+            .collect();
+        let others = filters.into_iter().zip(&kept);
+        let others = others.filter_map(|(filter, is_kept)| (!is_kept).then_some(filter));
+        let pushed = self.inner.try_pushdown_filters(others.collect(), config)?;
+        let mut answers = pushed.filters.into_iter();
+        let answers = kept.into_iter().map(|is_kept| match is_kept {
+            true => PushedDown::No,
+            false => answers.next().unwrap_or(PushedDown::No),
+        });
         Ok(FilterPushdownPropagation {
-            filters: pushed.filters,
+            filters: answers.collect(),
             updated_node: pushed.updated_node.map(Self::wrap),
         })
     }

@@ -35,6 +35,7 @@ use crate::scan::bag::{BagColumn, Encoding, Layout};
 use crate::scan::csv::CsvLayout;
 use crate::scan::known_columns::KnownColumns;
 use crate::scan::typed::TypedKind;
+use crate::scan::variants::VariantAdapters;
 
 /// Rows up to which a LIMIT is read by one stream, in the files' order: more threads would only
 /// read what is thrown away.
@@ -252,6 +253,7 @@ impl TableProvider for FileTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .with_preserve_order(is_ordered)
+            .with_expr_adapter(Some(Arc::new(VariantAdapters)))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }

@@ -8,6 +8,7 @@
 //! | `x::bytea`, `x::blob` | `bytea(x)` |
 //! | `struct_pack(a := 1)` | `named_struct('a', 1)` |
 //! | `x BETWEEN a AND b + INTERVAL …` | `x >= a AND x <= b + INTERVAL …` |
+//! | `unnest(x)`, also in FROM | `unnest(elements(x))`, which is what `x` is unless it is a VARIANT |
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
@@ -15,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::build::{binary, call, take, text};
+use super::lateral::is_called;
 
 /// Rewrites `expr` if it is one of the forms above.
 pub(super) fn call_functions(expr: &mut Expr) {
@@ -76,9 +78,31 @@ pub(super) fn call_functions(expr: &mut Expr) {
                 _ => return,
             }
         }
+        Expr::Function(function) if is_called(&function.name, "unnest") => {
+            if let FunctionArguments::List(list) = &mut function.args
+                && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = &mut list.args[..]
+            {
+                unnest_elements(value);
+            }
+            return;
+        }
         _ => return translate_escape(expr),
     };
     *expr = called;
+}
+
+/// What UNNEST gets of a value that may be a VARIANT. Nested calls of it are one to the engine.
+pub(super) fn unnest_elements(value: &mut Expr) {
+    let is_list = match value {
+        Expr::Array(_) => true,
+        Expr::Function(function) => {
+            is_called(&function.name, "unnest") || is_called(&function.name, "elements")
+        }
+        _ => false,
+    };
+    if !is_list {
+        *value = call("elements", vec![take(value)]);
+    }
 }
 
 /// A pattern of LIKE with another escape character than the engine's.

@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use sheaf_base::Result;
 
-use super::reserved;
+use super::{calls, reserved};
 
 /// Marks what stands behind another relation of `from`.
 pub(super) fn mark(from: &mut [TableWithJoins]) -> Result<()> {
@@ -68,8 +68,9 @@ fn as_written(relation: &mut TableFactor) {
     };
     let exprs: Option<Vec<Expr>> = args.iter().map(unnamed).collect();
     if is_called(name, "unnest")
-        && let Some(array_exprs) = exprs
+        && let Some(mut array_exprs) = exprs
     {
+        array_exprs.iter_mut().for_each(calls::unnest_elements);
         *relation = TableFactor::UNNEST {
             alias: alias.take(),
             array_exprs,

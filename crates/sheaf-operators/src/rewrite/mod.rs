@@ -91,6 +91,9 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
+        if let TableFactor::UNNEST { array_exprs, .. } = factor {
+            array_exprs.iter_mut().for_each(calls::unnest_elements);
+        }
         if let TableFactor::NestedJoin {
             table_with_joins, ..
         } = factor

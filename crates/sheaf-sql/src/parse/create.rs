@@ -1,5 +1,5 @@
-//! `CREATE` and `DROP`: views, external tables and tables from queries are Sheaf's; the rest goes
-//! to the engine.
+//! `CREATE` and `DROP`: views, bags, external tables and tables from queries are Sheaf's; the rest
+//! goes to the engine.
 
 use datafusion::sql::sqlparser::ast::{self, ColumnDef};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -9,6 +9,7 @@ use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 
 use super::Reader;
+use super::bag;
 use super::copy::{format_name, options};
 use super::failure::Parse;
 use crate::rewrite;
@@ -17,6 +18,9 @@ use crate::statement::{DropKind, ExternalTable, PartitionColumn, StatementKind};
 pub(super) fn read_create(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     if let Some(words) = external(reader) {
         return read_external(reader, words);
+    }
+    if let Some(words) = bag::begin(reader) {
+        return bag::read(reader, words);
     }
     let statement = reader.parser.parse_statement()?;
     match statement {
@@ -225,7 +229,7 @@ pub(super) fn read_drop(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     let is_external = is_word(reader, 1, "EXTERNAL") && is_word(reader, 2, "TABLE");
     let what = match () {
         () if is_external || is_word(reader, 1, "TABLE") => DropKind::Table,
-        () if is_word(reader, 1, "VIEW") => DropKind::View,
+        () if is_word(reader, 1, "VIEW") || is_word(reader, 1, "BAG") => DropKind::View,
         () => return reader.native(),
     };
     for _ in 0..2 + usize::from(is_external) {

@@ -6,12 +6,13 @@
 
 mod answers;
 mod csv;
+mod json;
 mod options;
+mod peers;
 mod report;
 mod sheaf;
 mod spill;
 mod tpch;
-mod tpch_peers;
 mod watch;
 
 use std::path::PathBuf;
@@ -46,6 +47,12 @@ pub(crate) static SUITES: &[Suite] = &[
         run: csv::run,
     },
     Suite {
+        name: "json",
+        arguments: "[--size 1GB] [--threads 2] [--memory 256MB] [--runs 3] [--peers] [--binary target/release/sheaf]",
+        doc: "records of a glob of JSON lines: three of nine fields, and ten million distinct texts",
+        run: json::run,
+    },
+    Suite {
         name: "spill",
         arguments: "[--scale 10] [--limits 1GB,512MB,256MB] [--queries 1,6,sort] [--threads 2] \
                     [--runs 1] [--time-limit 600] [--peers] [--binary target/release/sheaf]",
@@ -60,7 +67,7 @@ pub(crate) static SUITES: &[Suite] = &[
 /// An unknown suite or option; whatever stops the suite; answers that differ.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
-        return Err(Failure::new("which suite? tpch, csv or spill"));
+        return Err(Failure::new("which suite? tpch, csv, json or spill"));
     };
     let Some(suite) = SUITES.iter().find(|suite| suite.name == name) else {
         return Err(Failure::new(format!("there is no suite {name}")));

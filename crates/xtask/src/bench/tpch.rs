@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::options::Options;
 use super::sheaf::{self, Engine, Measurement, Query};
-use super::{answers, data_directory, report, tpch_peers};
+use super::{answers, data_directory, peers, report};
 use crate::failure::{Context, Failure, Result};
 use crate::{process, workspace};
 
@@ -89,9 +89,10 @@ pub(super) fn run(options: &Options) -> Result<()> {
         .names
         .iter()
         .all(|name| known.join(format!("{name}.tsv")).is_file());
-    for engine in tpch_peers::ENGINES {
+    let with_sql = peers::ENGINES.iter().map(|(name, _)| name);
+    for engine in with_sql.filter(|name| **name != peers::DASK) {
         if options.flag("--peers") || (*engine == "duckdb" && !are_known) {
-            columns.push(tpch_peers::measure(&plan, engine)?);
+            columns.push(peers::measure(&plan, engine)?);
         }
     }
     for column in &mut columns {
@@ -141,7 +142,7 @@ pub(super) fn data(scale: usize) -> Result<PathBuf> {
     let directory = data_directory("tpch")?;
     let data = directory.join(format!("sf{scale}"));
     if !data.join("region.parquet").is_file() {
-        let python = tpch_peers::python()?;
+        let python = peers::python()?;
         let draft = directory.join(format!("sf{scale}-draft"));
         process::run(
             Command::new(python.with_file_name("tpchgen-cli"))

@@ -236,6 +236,25 @@ fn sql() -> Result<Tally> {
     run_tests(&mut cargo(&["test", "--workspace", "--test", "slt"]))
 }
 
+/// Minutes of [`fuzz`] if none are given.
+const FUZZ_MINUTES: u64 = 10;
+
+/// Reads files that nobody would write, for `--minutes`.
+///
+/// # Errors
+/// A file that a reader does not bear; what is no number of minutes.
+pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
+    let minutes = match arguments {
+        [] => FUZZ_MINUTES,
+        [option, minutes] if option == "--minutes" => minutes
+            .parse()
+            .map_err(|_| Failure::new(format!("--minutes takes a number, not {minutes}")))?,
+        _ => return Err(Failure::new("fuzz takes --minutes N")),
+    };
+    let mut command = cargo(&["test", "--package", "sheaf-sqltest", "--test", "fuzz"]);
+    process::run(command.env("SHEAF_FUZZ_SECONDS", (minutes * 60).to_string()))
+}
+
 /// Runs every example as it was built, each in an empty directory of its own.
 fn examples() -> Result<Tally> {
     let folder = workspace::root().join("crates/sheaf/examples");

@@ -5,6 +5,7 @@
 //! row group (Parquet). It knows nothing of files, stores or plans.
 
 mod arrow_ipc;
+mod avro;
 mod compression;
 mod csv;
 mod json;
@@ -12,6 +13,7 @@ mod parquet;
 mod parquet_columns;
 #[cfg(test)]
 mod tests;
+mod variants;
 
 use std::io::Write;
 
@@ -21,6 +23,7 @@ use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 
 pub use arrow_ipc::{ArrowCompression, ArrowEncoding};
+pub use avro::{AvroCompression, AvroEncoding};
 pub use compression::TextCompression;
 pub use csv::CsvEncoding;
 pub(crate) use csv::plain_text;
@@ -30,6 +33,7 @@ pub use parquet::{
 };
 
 pub(super) use parquet_columns::ColumnsWriter;
+pub(super) use variants::has_variants;
 
 /// An encoder of one file.
 pub trait RowWriter: Send {
@@ -71,6 +75,8 @@ pub enum Encoding {
     Parquet(ParquetEncoding),
     /// Arrow's IPC, as a file or as a stream.
     Arrow(ArrowEncoding),
+    /// Apache Avro.
+    Avro(AvroEncoding),
 }
 
 /// One format that can be written.
@@ -142,6 +148,12 @@ pub static WRITE_FORMATS: &[WriteFormatDecl] = &[
             })
         },
     },
+    WriteFormatDecl {
+        name: "avro",
+        aliases: &[],
+        extensions: &["avro"],
+        make: || Encoding::Avro(AvroEncoding::default()),
+    },
 ];
 
 /// The format of a name, as after `FORMAT`.
@@ -190,8 +202,12 @@ pub fn row_writer(
     Ok(match encoding {
         Encoding::Csv(options) => Box::new(csv::CsvWriter::new(options, schema, output)?),
         Encoding::Json(options) => Box::new(json::JsonWriter::new(options, schema, output)?),
+        Encoding::Parquet(options) if has_variants(schema) => {
+            Box::new(variants::VariantsWriter::new(options, schema, output))
+        }
         Encoding::Parquet(options) => Box::new(parquet::Writer::new(options, schema, output)?),
         Encoding::Arrow(options) => arrow_ipc::writer(options, schema, output)?,
+        Encoding::Avro(options) => Box::new(avro::Writer::new(options, schema, output)?),
     })
 }
 

@@ -4,11 +4,11 @@ use sheaf_base::ByteCount;
 
 use super::{CopyOptionDecl, Existing};
 use crate::copy::encode::{
-    ArrowCompression, CsvEncoding, Encoding, ParquetCompression, TextCompression,
+    ArrowCompression, AvroCompression, CsvEncoding, Encoding, ParquetCompression, TextCompression,
 };
 
 const TEXT: &[&str] = &["csv", "tsv"];
-const COMPRESSED: &[&str] = &["csv", "tsv", "json", "parquet", "arrow", "arrows"];
+const COMPRESSED: &[&str] = &["csv", "tsv", "json", "parquet", "arrow", "arrows", "avro"];
 const LEVELED: &[&str] = &["csv", "tsv", "json", "parquet"];
 
 /// Every option, in the order of the documentation. FORMAT, read first, is not here.
@@ -195,7 +195,8 @@ pub static COPY_OPTIONS: &[CopyOptionDecl] = &[
         aliases: &["codec"],
         formats: COMPRESSED,
         doc: "csv, json: none, gzip, zstd, bzip2, xz; parquet: zstd (default), snappy, lz4, gzip, \
-              brotli, none; arrow: none, lz4, zstd",
+              brotli, none; arrow: none, lz4, zstd; avro: deflate (default), snappy, zstd, bzip2, \
+              xz, none",
         apply: |encoding, _, text| {
             match encoding {
                 Encoding::Csv(options) => {
@@ -209,6 +210,9 @@ pub static COPY_OPTIONS: &[CopyOptionDecl] = &[
                 }
                 Encoding::Arrow(options) => {
                     options.compression = ArrowCompression::from_name(text.value)?;
+                }
+                Encoding::Avro(options) => {
+                    options.compression = AvroCompression::from_name(text.value)?;
                 }
             }
             Ok(())
@@ -225,7 +229,7 @@ pub static COPY_OPTIONS: &[CopyOptionDecl] = &[
                 Encoding::Csv(options) => options.compression_level = level,
                 Encoding::Json(options) => options.compression_level = level,
                 Encoding::Parquet(options) => options.compression_level = level,
-                Encoding::Arrow(_) => {}
+                Encoding::Arrow(_) | Encoding::Avro(_) => {}
             }
             Ok(())
         },

@@ -4,12 +4,12 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNodeRewriter};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{
-    AggregateFunction, Between, Case, Cast, InList, InSubquery, Like, ScalarFunction, Sort,
-    TryCast, WindowFunction,
+    AggregateFunction, Between, BinaryExpr, Case, Cast, InList, InSubquery, Like, ScalarFunction,
+    Sort, TryCast, WindowFunction,
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, lit};
 use sheaf_bags::functions::{cast_variant, knows_variants, parse_json, sort_key, to_variant};
-use sheaf_bags::planner::{compared_with, is_variant_expr};
+use sheaf_bags::planner::{Meaning, compared_with, is_variant_expr, operands};
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 use sheaf_base::type_names::{VARIANT, is_variant};
@@ -47,6 +47,7 @@ impl TreeNodeRewriter for VariantRewriter<'_> {
                 let cast = cast_variant(*expr, field.data_type(), true)?;
                 Ok(Transformed::yes(cast))
             }
+            Expr::BinaryExpr(binary) => Ok(self.binary(binary)),
             Expr::ScalarFunction(call) => self.call(call),
             Expr::AggregateFunction(call) => self.aggregate(call),
             Expr::WindowFunction(call) => Ok(self.window(*call)),
@@ -109,6 +110,18 @@ impl VariantRewriter<'_> {
             Some(target) => cast_variant(expr, &target, false),
             None => Ok(expr),
         }
+    }
+
+    /// Where the planner did not know that a side is a VARIANT, since UNNEST gave it.
+    fn binary(&self, binary: BinaryExpr) -> Transformed<Expr> {
+        let is_known = !self.is_variant(&binary.left) && !self.is_variant(&binary.right);
+        if is_known {
+            return Transformed::no(Expr::BinaryExpr(binary));
+        }
+        let meaning = Meaning::of(binary.op);
+        let (left, right) = operands(*binary.left, meaning, *binary.right, self.schema);
+        let binary = BinaryExpr::new(Box::new(left), binary.op, Box::new(right));
+        Transformed::yes(Expr::BinaryExpr(binary))
     }
 
     fn call(&self, mut call: ScalarFunction) -> Result<Transformed<Expr>> {

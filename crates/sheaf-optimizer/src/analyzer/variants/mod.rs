@@ -5,17 +5,23 @@
 //!   like are the planner's (`sheaf_bags::planner`).
 //! - Functions that do not know VARIANTs take them as texts.
 //! - Sorts go by the order of VARIANTs.
+//! - What UNNEST makes of a list of VARIANTs are VARIANTs, which the engine forgets.
 //!
 //! It runs before any rule that looks at types, which see the JSON text beneath. Applying it twice
 //! changes nothing more.
 
 mod expressions;
 
-use datafusion::common::Result;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
-use datafusion::logical_expr::{LogicalPlan, Sort};
+use datafusion::common::{Column, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Sort, Unnest};
 use datafusion::optimizer::AnalyzerRule;
+use sheaf_bags::functions::as_variant;
+use sheaf_base::type_names::is_variant;
 
 use self::expressions::{VariantRewriter, sorted};
 use super::rewrite::{columns_of, rewrite_expressions};
@@ -45,11 +51,61 @@ fn analyze_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 expr: sorted(sort.expr, &schema),
                 ..sort
             })),
+            LogicalPlan::Unnest(unnest) => remember(unnest)?,
             other => Transformed::no(other),
         })
     })?;
     match plan.transformed {
         true => plan.map_data(LogicalPlan::recompute_schema),
         false => Ok(plan),
+    }
+}
+
+/// Marks the VARIANTs among what UNNEST gives.
+fn remember(unnest: Unnest) -> Result<Transformed<LogicalPlan>> {
+    let input = unnest.input.schema();
+    let lists = unnest.list_type_columns.iter();
+    let variants: Vec<Column> = lists
+        .filter(|(list, unnesting)| {
+            let item = item_at(input.field(*list), unnesting.depth);
+            item.is_some_and(|item| is_variant(&item))
+        })
+        .map(|(_, unnesting)| unnesting.output_column.clone())
+        .collect();
+    if variants.is_empty() {
+        return Ok(Transformed::no(LogicalPlan::Unnest(unnest)));
+    }
+    let columns: Vec<Expr> = unnest
+        .schema
+        .columns()
+        .into_iter()
+        .map(|column| {
+            let is_one = variants.iter().any(|variant| variant.name == column.name);
+            match is_one {
+                true => {
+                    let (relation, name) = (column.relation.clone(), column.name.clone());
+                    as_variant(Expr::Column(column)).alias_qualified(relation, name)
+                }
+                false => Expr::Column(column),
+            }
+        })
+        .collect();
+    let marked = Projection::try_new(columns, Arc::new(LogicalPlan::Unnest(unnest)))?;
+    Ok(Transformed::yes(LogicalPlan::Projection(marked)))
+}
+
+/// What a list has as its items, or (at depth 2) as items of these.
+fn item_at(list: &Field, depth: usize) -> Option<FieldRef> {
+    let item = match list.data_type() {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => item,
+        _ => return None,
+    };
+    match depth {
+        0 | 1 => Some(Arc::clone(item)),
+        deeper => item_at(item, deeper - 1),
     }
 }

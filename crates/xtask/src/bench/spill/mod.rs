@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::options::Options;
 use super::tpch::{self, Column, Plan};
-use super::{answers, data_directory, report, sheaf, tpch_peers};
+use super::{answers, data_directory, peers, report, sheaf};
 use crate::failure::{Context, Failure, Result};
 use crate::workspace;
 use table::{Cell, Row};
@@ -118,9 +118,9 @@ impl Suite {
             let mut duckdb = None;
             // DuckDB's answer is the yardstick; without limits unless it is measured itself.
             if self.has_peers {
-                duckdb = Some(tpch_peers::measure(&plan, "duckdb")?);
+                duckdb = Some(peers::measure(&plan, "duckdb")?);
             } else if !self.is_known(name) {
-                tpch_peers::measure(&self.plan(name, None), "duckdb")?;
+                peers::measure(&self.plan(name, None), "duckdb")?;
             }
             let duckdb_written = self.look_at_output(name)?;
             let engines = [Some(&sheaf), duckdb.as_ref()];
@@ -194,7 +194,7 @@ impl Suite {
             answers: self.answers.join("checks"),
             ..self.plan(name, None)
         };
-        let column = tpch_peers::measure(&plan, "duckdb")?;
+        let column = peers::measure(&plan, "duckdb")?;
         fs::remove_file(&self.output).context(self.output.display())?;
         if let Some(Err(reason)) = column.measurements.first().map(|m| &m.seconds) {
             return Ok(Some(reason.clone()));

@@ -1,4 +1,4 @@
-//! The peers on TPC-H, each in a Python process of its own: see `benches/tpch/peers.py`.
+//! The peers, each in a Python process of its own: see `benches/peers.py`.
 
 use std::fs;
 use std::io::Read;
@@ -11,11 +11,21 @@ use super::watch::ProcessWatch;
 use crate::failure::{Context, Failure, Result};
 use crate::workspace;
 
-/// The peers in the order of the table; DuckDB's answers are the yardstick.
-pub(super) static ENGINES: &[&str] = &["duckdb", "polars", "datafusion"];
+/// The peers in the order of tables, and their titles; DuckDB's answers are the yardstick. Dask has no
+/// SQL: it is asked where a suite has a program for it.
+pub(super) static ENGINES: &[(&str, &str)] = &[
+    ("duckdb", "DuckDB"),
+    ("polars", "Polars"),
+    ("datafusion", "DataFusion"),
+    ("dask", "Dask"),
+];
+
+/// The one that runs programs.
+pub(super) const DASK: &str = "dask";
 
 /// The packages of the peers' environment.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
+    "dask[bag]",
     "duckdb",
     "polars",
     "datafusion",
@@ -38,7 +48,7 @@ pub(super) fn python() -> Result<PathBuf> {
 /// A process that does not come to its first query. One that ends badly or is killed later has
 /// failed on the queries that are left.
 pub(super) fn measure(plan: &Plan, engine: &str) -> Result<Column> {
-    let script = workspace::root().join("benches/tpch/peers.py");
+    let script = workspace::root().join("benches/peers.py");
     let mut command = Command::new(python()?);
     command
         .arg(script)
@@ -94,11 +104,8 @@ pub(super) fn measure(plan: &Plan, engine: &str) -> Result<Column> {
             peak_bytes: ended.peak_bytes,
         });
     }
-    let name = match engine {
-        "duckdb" => "DuckDB",
-        "polars" => "Polars",
-        _ => "DataFusion",
-    };
+    let titled = ENGINES.iter().find(|(name, _)| *name == engine);
+    let name = titled.map_or(engine, |(_, title)| title);
     Ok(Column {
         engine: format!("{name} {version}"),
         measurements,

@@ -1,8 +1,10 @@
-"""Runs the TPC-H queries on one peer of Sheaf, in this process alone.
+"""Runs the queries of a suite on one peer of Sheaf, in this process alone.
 
-Called by `cargo xtask bench tpch` and `bench spill`. Prints tab-separated lines: first `version`, the engine's
-version; then one a query: name, best seconds (or `-`), peak resident bytes so far, error. Leaves
-each answer in `--answers` as tab-separated rows under a header.
+Called by `cargo xtask bench`. What lies in `--data` are the tables: `NAME.parquet`, and folders `NAME` of
+JSON lines. Queries are the files of `--queries`: SQL, for Dask Python that leaves `names` and `rows`.
+Prints tab-separated lines: first `version`, the engine's version; then one a query: name, best seconds
+(or `-`), peak resident bytes so far, error. Leaves each answer in `--answers` as tab-separated rows under
+a header.
 """
 
 import argparse
@@ -11,7 +13,14 @@ import pathlib
 import resource
 import time
 
-TABLES = ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"]
+
+def parquet_tables(data):
+    return {path.stem: path for path in sorted(data.glob("*.parquet"))}
+
+
+def json_tables(data):
+    folders = (path for path in sorted(data.iterdir()) if path.is_dir())
+    return {path.name: path / "*.jsonl" for path in folders if any(path.glob("*.jsonl"))}
 
 
 def duckdb_runner(data, threads, memory_bytes, temporary):
@@ -22,9 +31,10 @@ def duckdb_runner(data, threads, memory_bytes, temporary):
     connection.execute(f"SET temp_directory = '{temporary}'")
     if memory_bytes:
         connection.execute(f"SET memory_limit = '{memory_bytes}B'")
-    for table in TABLES:
-        path = data / f"{table}.parquet"
+    for table, path in parquet_tables(data).items():
         connection.execute(f"CREATE VIEW {table} AS SELECT * FROM '{path}'")
+    for table, path in json_tables(data).items():
+        connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_json('{path}')")
 
     def run(sql):
         result = connection.execute(sql)
@@ -38,9 +48,9 @@ def polars_runner(data, threads, memory_bytes, temporary):
     os.environ["POLARS_MAX_THREADS"] = str(threads)
     import polars
 
-    context = polars.SQLContext(
-        {table: polars.scan_parquet(data / f"{table}.parquet") for table in TABLES}
-    )
+    frames = {table: polars.scan_parquet(path) for table, path in parquet_tables(data).items()}
+    frames |= {table: polars.scan_ndjson(path) for table, path in json_tables(data).items()}
+    context = polars.SQLContext(frames)
 
     def run(sql):
         frame = context.execute(sql).collect()
@@ -57,8 +67,10 @@ def datafusion_runner(data, threads, memory_bytes, temporary):
     if memory_bytes:
         runtime = runtime.with_fair_spill_pool(memory_bytes)
     context = datafusion.SessionContext(config, runtime)
-    for table in TABLES:
-        context.register_parquet(table, str(data / f"{table}.parquet"))
+    for table, path in parquet_tables(data).items():
+        context.register_parquet(table, str(path))
+    for table, path in json_tables(data).items():
+        context.register_json(table, f"{path.parent}/", file_extension=".jsonl")
 
     def run(sql):
         frame = context.sql(sql)
@@ -73,7 +85,32 @@ def datafusion_runner(data, threads, memory_bytes, temporary):
     return datafusion.__version__, run
 
 
-ENGINES = {"duckdb": duckdb_runner, "polars": polars_runner, "datafusion": datafusion_runner}
+def dask_runner(data, threads, memory_bytes, temporary):
+    import dask
+
+    # Bags are of Python objects: processes, as Dask has it by default.
+    dask.config.set(scheduler="processes", num_workers=threads)
+
+    def run(program):
+        scope = {"data": data}
+        exec(program, scope)
+        return scope["names"], scope["rows"]
+
+    return dask.__version__, run
+
+
+ENGINES = {
+    "duckdb": duckdb_runner,
+    "polars": polars_runner,
+    "datafusion": datafusion_runner,
+    "dask": dask_runner,
+}
+
+
+def peak_bytes():
+    """Of this process, and of the largest it has started and ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) * 1024
 
 
 def cell(value):
@@ -98,7 +135,8 @@ def main():
     )
     print(f"version\t{version}", flush=True)
     only = set(filter(None, options.only.split(",")))
-    for path in sorted(options.queries.glob("*.sql")):
+    suffix = "py" if options.engine == "dask" else "sql"
+    for path in sorted(options.queries.glob(f"*.{suffix}")):
         if only and path.stem not in only:
             continue
         best, error = None, ""
@@ -114,7 +152,7 @@ def main():
             if isinstance(failure, KeyboardInterrupt):
                 raise
             best, error = None, " ".join(str(failure).split())[:200] or type(failure).__name__
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = peak_bytes()
         shown = "-" if best is None else f"{best:.6f}"
         print(f"{path.stem}\t{shown}\t{peak}\t{error}", flush=True)
 

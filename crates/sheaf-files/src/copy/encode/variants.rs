@@ -1,0 +1,150 @@
+//! VARIANTs in Parquet: stored in the binary form of Parquet, with columns of their own for the fields that
+//! the first rows of the file have.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch, RecordBatchOptions, StringViewArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use sheaf_bags::stored::{Shape, parquet_field, to_parquet};
+use sheaf_base::type_names::is_variant;
+use sheaf_base::{Result, SheafError};
+
+use super::RowWriter;
+use super::parquet::{ParquetEncoding, Writer};
+
+/// Whether some of the columns are VARIANTs.
+pub(in crate::copy) fn has_variants(schema: &Schema) -> bool {
+    schema.fields().iter().any(|field| is_variant(field))
+}
+
+/// The encoder of a file with VARIANTs: its schema is known with the first rows.
+pub(super) enum VariantsWriter {
+    Waiting(Option<Waiting>),
+    Open(Writer, Stored),
+}
+
+/// What the writer is made of.
+pub(super) struct Waiting {
+    options: ParquetEncoding,
+    schema: SchemaRef,
+    output: Box<dyn Write + Send>,
+}
+
+impl VariantsWriter {
+    pub(super) fn new(
+        options: &ParquetEncoding,
+        schema: &SchemaRef,
+        output: Box<dyn Write + Send>,
+    ) -> Self {
+        Self::Waiting(Some(Waiting {
+            options: options.clone(),
+            schema: Arc::clone(schema),
+            output,
+        }))
+    }
+
+    /// Begins the file for rows like those of `first`.
+    fn open(&mut self, first: &RecordBatch) -> Result<(&mut Writer, &Stored)> {
+        if let Self::Waiting(waiting) = self {
+            let Some(waiting) = waiting.take() else {
+                return Err(SheafError::internal("a Parquet file could not be begun"));
+            };
+            let stored = Stored::of(&waiting.schema, first)?;
+            let writer = Writer::new(&waiting.options, &stored.schema, waiting.output)?;
+            *self = Self::Open(writer, stored);
+        }
+        match self {
+            Self::Open(writer, stored) => Ok((writer, stored)),
+            Self::Waiting(_) => Err(SheafError::internal("a Parquet file is not begun")),
+        }
+    }
+}
+
+impl RowWriter for VariantsWriter {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let (writer, stored) = self.open(batch)?;
+        writer.write(&stored.store(batch)?)
+    }
+
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Open(writer, _) => writer.held_bytes(),
+            Self::Waiting(_) => 0,
+        }
+    }
+
+    fn release(&mut self) -> Result<()> {
+        match self {
+            Self::Open(writer, _) => writer.release(),
+            Self::Waiting(_) => Ok(()),
+        }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        if let Self::Waiting(Some(waiting)) = &*self {
+            let no_rows = RecordBatch::new_empty(Arc::clone(&waiting.schema));
+            self.open(&no_rows)?;
+        }
+        match *self {
+            Self::Open(writer, _) => Box::new(writer).finish(),
+            Self::Waiting(_) => Err(SheafError::internal("a Parquet file is not begun")),
+        }
+    }
+}
+
+/// How the columns of a file are stored.
+pub(super) struct Stored {
+    schema: SchemaRef,
+    columns: Vec<Column>,
+}
+
+/// How one column is.
+enum Column {
+    AsItIs,
+    Variant(Option<Shape>),
+}
+
+impl Stored {
+    /// Tells the shapes of VARIANTs from the rows of `first`.
+    fn of(schema: &SchemaRef, first: &RecordBatch) -> Result<Self> {
+        let mut columns = Vec::with_capacity(schema.fields().len());
+        let mut fields: Vec<Field> = Vec::with_capacity(schema.fields().len());
+        for (at, field) in schema.fields().iter().enumerate() {
+            if !is_variant(field) {
+                columns.push(Column::AsItIs);
+                fields.push(field.as_ref().clone());
+                continue;
+            }
+            let shape = Shape::of(&texts(first, at)?)?;
+            fields.push(parquet_field(field.name(), shape.as_ref()));
+            columns.push(Column::Variant(shape));
+        }
+        let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
+        Ok(Self {
+            schema: Arc::new(schema),
+            columns,
+        })
+    }
+
+    fn store(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let columns = self.columns.iter().enumerate().map(|(at, column)| {
+            Ok(match column {
+                Column::AsItIs => Arc::clone(batch.column(at)),
+                Column::Variant(shape) => to_parquet(&texts(batch, at)?, shape.as_ref())?,
+            })
+        });
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let schema = Arc::clone(&self.schema);
+        Ok(RecordBatch::try_new_with_options(
+            schema, columns, &options,
+        )?)
+    }
+}
+
+fn texts(batch: &RecordBatch, column: usize) -> Result<StringViewArray> {
+    let texts = cast(batch.column(column), &DataType::Utf8View)?;
+    Ok(texts.as_string_view().clone())
+}
