@@ -1,6 +1,6 @@
 //! The binary form of JSON text.
 
-use arrow::array::StringViewArray;
+use arrow::array::{Array, StringViewArray};
 use arrow::error::ArrowError;
 use parquet_variant::{ObjectFieldBuilder, Variant, VariantBuilderExt, VariantDecimal16};
 use parquet_variant_compute::{VariantArray, VariantArrayBuilder};

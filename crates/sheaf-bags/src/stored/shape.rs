@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::StringViewArray;
+use arrow::array::{Array, StringViewArray};
 use arrow::error::ArrowError;
 use parquet_variant::Variant;
 
@@ -93,10 +93,11 @@ impl Seen {
     }
 
     fn add_field(&mut self, key: &str, value: &Variant<'_, '_>, depth: usize) {
+        // Objects whose keys are data have ever new ones.
+        let has_room = self.fields.len() < FIELDS_MAX;
         match self.fields.get_mut(key) {
             Some(field) => field.add(value, depth + 1),
-            // Objects whose keys are data have ever new ones.
-            None if self.fields.len() < FIELDS_MAX => {
+            None if has_room => {
                 let mut field = Self::default();
                 field.add(value, depth + 1);
                 self.fields.insert(key.to_owned(), field);

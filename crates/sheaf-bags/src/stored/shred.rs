@@ -120,7 +120,7 @@ impl Place {
     }
 
     fn append(&mut self, value: &Variant<'_, '_>) {
-        match &mut self.typed {
+        let is_taken = match &mut self.typed {
             Some(Typed::Object(places, nulls, _)) => {
                 if let Variant::Object(object) = value {
                     nulls.append_non_null();
@@ -131,11 +131,15 @@ impl Place {
                 places
                     .iter_mut()
                     .for_each(|(_, place)| place.append_missing());
+                false
             }
-            Some(typed) if typed.take(value) => return self.value.append_null(),
-            _ => {}
+            Some(typed) => typed.take(value),
+            None => false,
+        };
+        match is_taken {
+            true => self.value.append_null(),
+            false => self.value.append_value(value.clone()),
         }
-        self.value.append_value(value.clone());
     }
 
     /// A row of an object that does not have the field.
@@ -188,7 +192,7 @@ fn append_object(
     places: &mut [(String, Place)],
     object: &VariantObject<'_, '_>,
 ) {
-    let mut metadata = ReadOnlyMetadataBuilder::new(object.metadata());
+    let mut metadata = ReadOnlyMetadataBuilder::new(&object.metadata);
     let mut rest = None;
     for (key, member) in object.iter() {
         match places.binary_search_by(|(name, _)| name.as_str().cmp(key)) {

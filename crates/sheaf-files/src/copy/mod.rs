@@ -124,7 +124,7 @@ fn extension(format: &WriteFormatDecl, encoding: &Encoding) -> String {
     let compression = match encoding {
         Encoding::Csv(options) => options.compression,
         Encoding::Json(options) => options.compression,
-        Encoding::Parquet(_) | Encoding::Arrow(_) => TextCompression::None,
+        Encoding::Parquet(_) | Encoding::Arrow(_) | Encoding::Avro(_) => TextCompression::None,
     };
     let mut extension = format!(".{}", format.extensions.first().unwrap_or(&format.name));
     if compression != TextCompression::None {

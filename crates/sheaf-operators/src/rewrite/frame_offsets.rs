@@ -1,4 +1,8 @@
 //! Offsets of window frames: refused where they are NULL or less than 0, as the standard says.
+//!
+//! | written | passed on |
+//! |---|---|
+//! | `RANGE INTERVAL 1 DAY PRECEDING` | `RANGE INTERVAL '1' DAY PRECEDING` |
 
 use datafusion::sql::sqlparser::ast::{
     Expr, UnaryOperator, Value, WindowFrameBound, WindowSpec, WindowType,
@@ -6,41 +10,47 @@ use datafusion::sql::sqlparser::ast::{
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
-/// Looks at the frame of `expr`, if it calls a window function.
+/// Settles the frame of `expr`, if it calls a window function.
 ///
 /// # Errors
 /// `UserInput` (22013).
-pub(super) fn check(expr: &Expr) -> Result<()> {
+pub(super) fn settle(expr: &mut Expr) -> Result<()> {
     match expr {
-        Expr::Function(function) => match &function.over {
-            Some(WindowType::WindowSpec(window)) => check_window(window),
+        Expr::Function(function) => match &mut function.over {
+            Some(WindowType::WindowSpec(window)) => settle_window(window),
             _ => Ok(()),
         },
         _ => Ok(()),
     }
 }
 
-/// Looks at the frame of `window`.
+/// Settles the frame of `window`.
 ///
 /// # Errors
 /// `UserInput` (22013).
-pub(super) fn check_window(window: &WindowSpec) -> Result<()> {
-    let Some(frame) = &window.window_frame else {
+pub(super) fn settle_window(window: &mut WindowSpec) -> Result<()> {
+    let Some(frame) = &mut window.window_frame else {
         return Ok(());
     };
-    check_bound(&frame.start_bound, "starting")?;
-    match &frame.end_bound {
-        Some(bound) => check_bound(bound, "ending"),
+    settle_bound(&mut frame.start_bound, "starting")?;
+    match &mut frame.end_bound {
+        Some(bound) => settle_bound(bound, "ending"),
         None => Ok(()),
     }
 }
 
-fn check_bound(bound: &WindowFrameBound, which: &str) -> Result<()> {
+fn settle_bound(bound: &mut WindowFrameBound, which: &str) -> Result<()> {
     let (WindowFrameBound::Preceding(Some(offset)) | WindowFrameBound::Following(Some(offset))) =
         bound
     else {
         return Ok(());
     };
+    if let Expr::Interval(interval) = offset.as_mut()
+        && let Expr::Value(value) = interval.value.as_mut()
+        && let Value::Number(number, _) = &value.value
+    {
+        value.value = Value::SingleQuotedString(number.clone());
+    }
     let is_what = match offset.as_ref() {
         Expr::Value(value) if value.value == Value::Null => "null",
         Expr::UnaryOp {

@@ -83,7 +83,7 @@ impl VisitorMut for Rewriter {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
-        control(frame_offsets::check(expr))?;
+        control(frame_offsets::settle(expr))?;
         small_forms::complete_access(expr);
         calls::call_functions(expr);
         control(row_subqueries::rewrite_expr(expr))?;

@@ -11,7 +11,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 use sheaf_sql::FRAME_EXCLUSION;
 
-use super::frame_offsets::check_window;
+use super::frame_offsets::settle_window;
 
 /// Definitions refer to each other at most this deep; a circle is deeper.
 const DEPTH_MAX: usize = 32;
@@ -21,13 +21,13 @@ pub(super) fn define(query: &mut Query) -> Result<()> {
     let SetExpr::Select(select) = query.body.as_mut() else {
         return Ok(());
     };
-    let windows = std::mem::take(&mut select.named_window);
+    let mut windows = std::mem::take(&mut select.named_window);
     if windows.is_empty() {
         return Ok(());
     }
-    for window in &windows {
-        if let NamedWindowExpr::WindowSpec(spec) = &window.1 {
-            check_window(spec)?;
+    for window in &mut windows {
+        if let NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
+            settle_window(spec)?;
         }
     }
     let Select {

@@ -78,14 +78,16 @@ pub(crate) fn mutated(seeds: &[&[u8]], random: &mut Random) -> Vec<u8> {
 
 fn change(bytes: &mut Vec<u8>, random: &mut Random) {
     let at = random.below(bytes.len() + 1);
-    let length = 1 + random.below(1 << random.below(9));
+    let length_max = 1 << random.below(9);
+    let length = 1 + random.below(length_max);
     let end = (at + length).min(bytes.len());
+    let odd = random.pick(ODDITIES);
     match random.below(7) {
         // A bit turned.
         0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
         // Something odd in between, or in place of what is there.
-        1 | 2 => drop(bytes.splice(at..at, random.pick(ODDITIES).iter().copied())),
-        3 => drop(bytes.splice(at..end, random.pick(ODDITIES).iter().copied())),
+        1 | 2 => drop(bytes.splice(at..at, odd.iter().copied())),
+        3 => drop(bytes.splice(at..end, odd.iter().copied())),
         // A part left out, or twice.
         4 => drop(bytes.drain(at..end)),
         5 => {

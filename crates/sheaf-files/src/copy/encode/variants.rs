@@ -20,16 +20,12 @@ pub(in crate::copy) fn has_variants(schema: &Schema) -> bool {
 }
 
 /// The encoder of a file with VARIANTs: its schema is known with the first rows.
-pub(super) enum VariantsWriter {
-    Waiting(Option<Waiting>),
-    Open(Writer, Stored),
-}
-
-/// What the writer is made of.
-pub(super) struct Waiting {
+pub(super) struct VariantsWriter {
     options: ParquetEncoding,
     schema: SchemaRef,
-    output: Box<dyn Write + Send>,
+    /// Until the file is begun.
+    output: Option<Box<dyn Write + Send>>,
+    begun: Option<(Writer, Stored)>,
 }
 
 impl VariantsWriter {
@@ -38,58 +34,50 @@ impl VariantsWriter {
         schema: &SchemaRef,
         output: Box<dyn Write + Send>,
     ) -> Self {
-        Self::Waiting(Some(Waiting {
+        Self {
             options: options.clone(),
             schema: Arc::clone(schema),
-            output,
-        }))
+            output: Some(output),
+            begun: None,
+        }
     }
 
-    /// Begins the file for rows like those of `first`.
-    fn open(&mut self, first: &RecordBatch) -> Result<(&mut Writer, &Stored)> {
-        if let Self::Waiting(waiting) = self {
-            let Some(waiting) = waiting.take() else {
-                return Err(SheafError::internal("a Parquet file could not be begun"));
-            };
-            let stored = Stored::of(&waiting.schema, first)?;
-            let writer = Writer::new(&waiting.options, &stored.schema, waiting.output)?;
-            *self = Self::Open(writer, stored);
+    /// Begins the file, if it is not, for rows like those of `first`.
+    fn begin(&mut self, first: &RecordBatch) -> Result<&mut (Writer, Stored)> {
+        if let Some(output) = self.output.take() {
+            let stored = Stored::of(&self.schema, first)?;
+            let writer = Writer::new(&self.options, &stored.schema, output)?;
+            self.begun = Some((writer, stored));
         }
-        match self {
-            Self::Open(writer, stored) => Ok((writer, stored)),
-            Self::Waiting(_) => Err(SheafError::internal("a Parquet file is not begun")),
-        }
+        let failed = || SheafError::internal("a Parquet file could not be begun");
+        self.begun.as_mut().ok_or_else(failed)
     }
 }
 
 impl RowWriter for VariantsWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let (writer, stored) = self.open(batch)?;
+        let (writer, stored) = self.begin(batch)?;
         writer.write(&stored.store(batch)?)
     }
 
     fn held_bytes(&self) -> usize {
-        match self {
-            Self::Open(writer, _) => writer.held_bytes(),
-            Self::Waiting(_) => 0,
-        }
+        let begun = self.begun.as_ref();
+        begun.map_or(0, |(writer, _)| writer.held_bytes())
     }
 
     fn release(&mut self) -> Result<()> {
-        match self {
-            Self::Open(writer, _) => writer.release(),
-            Self::Waiting(_) => Ok(()),
+        match &mut self.begun {
+            Some((writer, _)) => writer.release(),
+            None => Ok(()),
         }
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
-        if let Self::Waiting(Some(waiting)) = &*self {
-            let no_rows = RecordBatch::new_empty(Arc::clone(&waiting.schema));
-            self.open(&no_rows)?;
-        }
-        match *self {
-            Self::Open(writer, _) => Box::new(writer).finish(),
-            Self::Waiting(_) => Err(SheafError::internal("a Parquet file is not begun")),
+        let no_rows = RecordBatch::new_empty(Arc::clone(&self.schema));
+        self.begin(&no_rows)?;
+        match self.begun {
+            Some((writer, _)) => Box::new(writer).finish(),
+            None => Ok(()),
         }
     }
 }

@@ -148,7 +148,7 @@ fn check_level(encoding: &Encoding) -> Result<()> {
         Encoding::Csv(options) => (options.compression_level, options.compression.levels()),
         Encoding::Json(options) => (options.compression_level, options.compression.levels()),
         Encoding::Parquet(options) => (options.compression_level, options.compression.levels()),
-        Encoding::Arrow(_) => (None, None),
+        Encoding::Arrow(_) | Encoding::Avro(_) => (None, None),
     };
     match (level, range) {
         (None, _) => Ok(()),
