@@ -23,6 +23,7 @@ mod parse;
 mod relation;
 mod rewrite;
 mod statement;
+pub mod walk;
 
 pub use datafusion::sql::sqlparser::ast;
 pub use dialect::SheafDialect;

@@ -7,9 +7,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Cte, CteAsMaterialized, Expr, ObjectName, Query, SetExpr, TableFactor, Value, Visit, Visitor,
+    Cte, CteAsMaterialized, Expr, ObjectName, Query, SetExpr, TableFactor, Value, Visitor,
 };
 use sheaf_base::Result;
+use sheaf_sql::walk::Walk;
 
 use super::reserved;
 
@@ -24,7 +25,7 @@ pub(super) fn rewrite_query(query: &mut Query) -> Result<()> {
             let mut uses = Uses {
                 counts: names.map(|name| (name, 0)).collect(),
             };
-            let _ = query.visit(&mut uses);
+            let _ = query.walk(&mut uses);
             uses
         }
     };
@@ -59,7 +60,7 @@ fn reads_itself(cte: &Cte) -> bool {
     let mut uses = Uses {
         counts: vec![(cte.alias.name.value.clone(), 0)],
     };
-    let _ = cte.query.visit(&mut uses);
+    let _ = cte.query.walk(&mut uses);
     uses.counts.iter().any(|(_, count)| *count > 0)
 }
 

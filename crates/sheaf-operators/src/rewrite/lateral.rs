@@ -13,9 +13,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, Join, JoinOperator, ObjectName, TableFactor,
-    TableFunctionArgs, TableWithJoins, Visit, Visitor,
+    TableFunctionArgs, TableWithJoins, Visitor,
 };
 use sheaf_base::Result;
+use sheaf_sql::walk::Walk;
 
 use super::{calls, reserved};
 
@@ -148,5 +149,5 @@ fn names_something(argument: &FunctionArg) -> bool {
             }
         }
     }
-    unnamed(argument).is_some_and(|expr| expr.visit(&mut Names).is_break())
+    unnamed(argument).is_some_and(|expr| expr.walk(&mut Names).is_break())
 }

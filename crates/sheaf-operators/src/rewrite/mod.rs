@@ -28,8 +28,9 @@ mod tests;
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Select, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Select, TableFactor, VisitorMut};
 use sheaf_base::{Result, SheafError};
+use sheaf_sql::walk::WalkMut;
 
 pub(crate) use asof::is_asof;
 pub(crate) use lateral::is_called;
@@ -40,8 +41,8 @@ pub use positional::is_positional_marker;
 ///
 /// # Errors
 /// `UserInput` if a form is used in a way that has no meaning.
-pub fn rewrite<N: VisitMut>(node: &mut N) -> Result<()> {
-    match node.visit(&mut Rewriter { query_depth: 0 }) {
+pub fn rewrite<N: WalkMut>(node: &mut N) -> Result<()> {
+    match node.walk_mut(&mut Rewriter { query_depth: 0 }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

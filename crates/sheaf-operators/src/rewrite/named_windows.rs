@@ -4,12 +4,13 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, VisitMut,
-    WindowSpec, WindowType, visit_expressions_mut,
+    Expr, Ident, NamedWindowDefinition, NamedWindowExpr, Query, Select, SetExpr, WindowSpec,
+    WindowType,
 };
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 use sheaf_sql::FRAME_EXCLUSION;
+use sheaf_sql::walk::{WalkMut, walk_expressions_mut};
 
 use super::frame_offsets::settle_window;
 
@@ -40,8 +41,8 @@ pub(super) fn define(query: &mut Query) -> Result<()> {
     replace(&mut query.order_by, &windows)
 }
 
-fn replace(node: &mut impl VisitMut, windows: &[NamedWindowDefinition]) -> Result<()> {
-    let found = visit_expressions_mut(node, |expr| {
+fn replace(node: &mut impl WalkMut, windows: &[NamedWindowDefinition]) -> Result<()> {
+    let found = walk_expressions_mut(node, |expr| {
         if let Expr::Function(function) = expr
             && let Some(over) = &mut function.over
             && let Err(error) = resolve(over, windows)

@@ -9,9 +9,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, LimitClause, ObjectNamePart, Offset, OffsetRows, OrderBy, OrderByKind, Query,
     RenameSelectItem, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Value,
-    WildcardAdditionalOptions, visit_expressions_mut,
+    WildcardAdditionalOptions,
 };
 use sheaf_base::{Result, SheafError};
+use sheaf_sql::walk::walk_expressions_mut;
 
 use super::reserved;
 
@@ -161,7 +162,7 @@ fn take_from(
 
 /// Replaces new names by old ones, which is what the inner select has.
 fn restore_old_names(order: &mut OrderBy, renames: &[Rename]) {
-    let _: ControlFlow<()> = visit_expressions_mut(order, |expr| {
+    let _: ControlFlow<()> = walk_expressions_mut(order, |expr| {
         if let Expr::Identifier(ident) = expr
             && let Some(rename) = renames.iter().find(|r| folded(&r.new) == folded(ident))
         {

@@ -9,15 +9,16 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, Distinct, Expr, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
-    VisitMut, VisitorMut, WindowFrame, WindowFrameBound, WindowType,
+    VisitorMut, WindowFrame, WindowFrameBound, WindowType,
 };
 use sheaf_sql::FRAME_EXCLUSION;
+use sheaf_sql::walk::{WalkMut, walk_expressions_mut};
 
 use super::columns;
 
 /// Names the computed columns of every SELECT in `statement`.
 pub(super) fn name_computed(statement: &mut ast::Statement) {
-    let _ = statement.visit(&mut Namer);
+    let _ = statement.walk_mut(&mut Namer);
 }
 
 struct Namer;
@@ -99,7 +100,7 @@ fn text_of(expr: &Expr) -> String {
     let mut expr = expr.clone();
     // The text of a frame that stands for another, and of that.
     let mut frames: Vec<(String, String)> = Vec::new();
-    let _ = ast::visit_expressions_mut(&mut expr, |expr| {
+    let _ = walk_expressions_mut(&mut expr, |expr| {
         if let Expr::Function(function) = expr
             && let Some(WindowType::WindowSpec(window)) = &mut function.over
             && let Some(exclusion) = take_exclusion(&mut window.partition_by)

@@ -7,15 +7,16 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, Value, VisitMut, VisitorMut,
+    CastKind, DataType, ExactNumberInfo, Expr, Query, SetExpr, Value, VisitorMut,
 };
+use sheaf_sql::walk::WalkMut;
 
 /// Digits that a decimal holds.
 const DECIMAL_DIGITS_MAX: usize = 38;
 
 /// Casts the literals that are doubles.
-pub(super) fn mark_approximate(tree: &mut impl VisitMut) {
-    let _ = tree.visit(&mut Marker {
+pub(super) fn mark_approximate(tree: &mut impl WalkMut) {
+    let _ = tree.walk_mut(&mut Marker {
         is_approximate: |digits| {
             let digit_count = digits.bytes().filter(u8::is_ascii_digit).count();
             digits.contains(['e', 'E']) || digit_count > DECIMAL_DIGITS_MAX
@@ -36,7 +37,7 @@ impl VisitorMut for Marker {
         let recursive = query.with.iter_mut().filter(|with| with.recursive);
         for cte in recursive.flat_map(|with| &mut with.cte_tables) {
             if let SetExpr::SetOperation { left, .. } = cte.query.body.as_mut() {
-                let _ = left.visit(&mut Marker {
+                let _ = left.walk_mut(&mut Marker {
                     is_approximate: |digits| digits.contains(['.', 'e', 'E']),
                 });
             }

@@ -6,11 +6,11 @@ use std::ops::ControlFlow;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Function, GroupByExpr, Join, JoinConstraint, JoinOperator, Query, Select, Visit,
-    Visitor,
+    self, Expr, Function, GroupByExpr, Join, JoinConstraint, JoinOperator, Query, Select, Visitor,
 };
 use sheaf_base::error::{Position, SqlState};
 use sheaf_base::{Result, SheafError};
+use sheaf_sql::walk::Walk;
 
 /// Checks every SELECT of `statement`.
 ///
@@ -28,7 +28,7 @@ pub(super) fn check(statement: &ast::Statement, state: &SessionState) -> Result<
             }
         }
     }
-    match statement.visit(&mut Checker(state)) {
+    match statement.walk(&mut Checker(state)) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -46,16 +46,16 @@ fn check_select(select: &Select, state: &SessionState) -> Result<()> {
         };
         result(node(&mut calls))
     };
-    neither("WHERE", &|calls| select.selection.visit(calls))?;
+    neither("WHERE", &|calls| select.selection.walk(calls))?;
     for item in &select.from {
         for join in &item.joins {
             if let Some(condition) = condition(join) {
-                neither("JOIN conditions", &|calls| condition.visit(calls))?;
+                neither("JOIN conditions", &|calls| condition.walk(calls))?;
             }
         }
     }
     if let GroupByExpr::Expressions(keys, _) = &select.group_by {
-        neither("GROUP BY", &|calls| keys.visit(calls))?;
+        neither("GROUP BY", &|calls| keys.walk(calls))?;
     }
     let mut having = Calls {
         state,
@@ -64,7 +64,7 @@ fn check_select(select: &Select, state: &SessionState) -> Result<()> {
         query_depth: 0,
         within: Vec::new(),
     };
-    result(select.having.visit(&mut having))?;
+    result(select.having.walk(&mut having))?;
     let mut anywhere = Calls {
         state,
         aggregates: None,
@@ -72,7 +72,7 @@ fn check_select(select: &Select, state: &SessionState) -> Result<()> {
         query_depth: 0,
         within: Vec::new(),
     };
-    result(select.projection.visit(&mut anywhere))
+    result(select.projection.walk(&mut anywhere))
 }
 
 fn result(found: ControlFlow<SheafError>) -> Result<()> {

@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, Function, GroupByExpr, Query, Select, SelectItem, SetExpr, TableFactor, Visit,
-    VisitMut, Visitor, VisitorMut,
+    self, Expr, Function, GroupByExpr, Query, Select, SelectItem, SetExpr, TableFactor, Visitor,
+    VisitorMut,
 };
 use sheaf_base::{Result, SheafError};
+use sheaf_sql::walk::{Walk, WalkMut};
 
 use super::normalize;
 use super::virtual_columns::visible_name;
@@ -22,12 +23,12 @@ use super::virtual_columns::visible_name;
 /// # Errors
 /// `Unsupported` if one cannot be moved.
 pub(super) fn lift(statement: &mut ast::Statement, state: &SessionState) -> Result<()> {
-    let _ = VisitMut::visit(statement, &mut Lifter(state));
+    let _ = statement.walk_mut(&mut Lifter(state));
     let mut checker = Checker {
         state,
         names: Vec::new(),
     };
-    match Visit::visit(statement, &mut checker) {
+    match statement.walk(&mut checker) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -116,7 +117,7 @@ fn has_aggregate_of_columns(expr: &Expr, state: &SessionState) -> bool {
         state,
         query_depth: 0,
     };
-    expr.visit(&mut finder).is_break()
+    expr.walk(&mut finder).is_break()
 }
 
 /// The first part of each column's name in a call; empty for a name without a table.
@@ -134,7 +135,7 @@ fn columns(function: &Function) -> Vec<String> {
         }
     }
     let mut names = Names(Vec::new());
-    let _ = function.args.visit(&mut names);
+    let _ = function.args.walk(&mut names);
     names.0
 }
 

@@ -13,10 +13,11 @@ use datafusion::sql::sqlparser::ast::{
     self, CastKind, Expr, ExprWithAlias, FunctionArg, FunctionArgExpr, FunctionArgumentList,
     FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, OrderBy, OrderByExpr,
     OrderByKind, OrderByOptions, PivotValueSource, Query, SelectItem, SetExpr, TableFactor, Value,
-    Visit, VisitMut, Visitor, VisitorMut,
+    Visitor, VisitorMut,
 };
 use sheaf_base::{Result, SheafError, sql_type_name};
 use sheaf_operators::planners::PIVOT_COLUMNS_MAX;
+use sheaf_sql::walk::{Walk, WalkMut};
 
 use super::Binder;
 use super::build::select_from;
@@ -58,7 +59,7 @@ pub(crate) fn refuse_unlisted(query: &Query) -> Result<()> {
     )
 }
 
-fn has_unlisted(node: &impl Visit) -> bool {
+fn has_unlisted(node: &impl Walk) -> bool {
     struct Finder;
     impl Visitor for Finder {
         type Break = ();
@@ -69,7 +70,7 @@ fn has_unlisted(node: &impl Visit) -> bool {
             }
         }
     }
-    node.visit(&mut Finder).is_break()
+    node.walk(&mut Finder).is_break()
 }
 
 fn is_unlisted(factor: &TableFactor) -> bool {
@@ -126,7 +127,7 @@ fn first_unlisted(statement: &mut ast::Statement, action: impl FnOnce(&mut Table
         scope: Scope::default(),
         action: Some(action),
     };
-    let _ = VisitMut::visit(statement, &mut finder);
+    let _ = statement.walk_mut(&mut finder);
 }
 
 fn reads(factor: &TableFactor, scope: &Scope) -> Vec<Query> {

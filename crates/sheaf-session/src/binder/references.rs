@@ -2,7 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{self, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{self, TableFactor, Visitor};
+use sheaf_sql::walk::Walk;
 
 /// Something that a FROM clause reads.
 pub(super) enum Reference {
@@ -20,7 +21,7 @@ pub(super) enum Reference {
 /// are among them: the planner prefers the CTE.
 pub(super) fn references(statement: &ast::Statement) -> Vec<Reference> {
     let mut collector = Collector { found: vec![] };
-    let _ = statement.visit(&mut collector);
+    let _ = statement.walk(&mut collector);
     collector.found
 }
 

@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, ExcludeSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart,
-    Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, Visit,
-    VisitMut, Visitor, VisitorMut, WildcardAdditionalOptions,
+    Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, TableFactor, Visitor,
+    VisitorMut, WildcardAdditionalOptions,
 };
 use sheaf_files::ReadRequest;
+use sheaf_sql::walk::{Walk, WalkMut};
 
 /// The column of a line's number, which stops files of text from being split.
 const LINE_COLUMN: &str = "_line";
@@ -65,7 +66,7 @@ pub(super) fn mentioned(statement: &ast::Statement) -> Wanted {
         }
     }
     let mut finder = Finder(Wanted::default());
-    let _ = statement.visit(&mut finder);
+    let _ = statement.walk(&mut finder);
     finder.0
 }
 
@@ -83,7 +84,7 @@ pub(super) fn hide_from_wildcards(statement: &mut ast::Statement, columns_of: Co
             ControlFlow::Continue(())
         }
     }
-    let _ = statement.visit(&mut Hider(columns_of));
+    let _ = statement.walk_mut(&mut Hider(columns_of));
 }
 
 fn hide_in_select(select: &mut Select, columns_of: ColumnsOf<'_>) {

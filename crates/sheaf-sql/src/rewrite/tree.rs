@@ -4,14 +4,15 @@ use std::mem;
 use std::ops::ControlFlow;
 
 use super::balance::{balance_expression, balance_unions};
+use crate::walk::WalkMut;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, JoinOperator,
-    ObjectName, Query, Select, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    ObjectName, Query, Select, TableFactor, TableWithJoins, VisitorMut,
 };
 
 /// Rewrites a query, a statement, a table factor or an expression.
-pub(crate) fn tree(node: &mut impl VisitMut) {
-    let ControlFlow::Continue(()) = node.visit(&mut Rewriter);
+pub(crate) fn tree(node: &mut impl WalkMut) {
+    let ControlFlow::Continue(()) = node.walk_mut(&mut Rewriter);
 }
 
 struct Rewriter;

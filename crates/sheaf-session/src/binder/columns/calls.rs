@@ -3,14 +3,15 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Value, Visitor,
+    VisitorMut,
 };
 use sheaf_base::error::Position;
 use sheaf_base::{Result, SheafError};
+use sheaf_sql::walk::{Walk, WalkMut};
 
 /// Whether COLUMNS stands anywhere in `node`.
-pub(in crate::binder) fn is_in(node: &impl Visit) -> bool {
+pub(in crate::binder) fn is_in(node: &impl Walk) -> bool {
     struct Finder;
     impl Visitor for Finder {
         type Break = ();
@@ -21,7 +22,7 @@ pub(in crate::binder) fn is_in(node: &impl Visit) -> bool {
             }
         }
     }
-    node.visit(&mut Finder).is_break()
+    node.walk(&mut Finder).is_break()
 }
 
 /// The call, if `expr` is one of COLUMNS.
@@ -39,7 +40,7 @@ pub(super) fn call(expr: &Expr) -> Option<&Function> {
 }
 
 /// The one COLUMNS of a clause, which may stand there several times; its sub-queries do not count.
-pub(super) fn only_call(node: &impl Visit) -> Result<Option<Function>> {
+pub(super) fn only_call(node: &impl Walk) -> Result<Option<Function>> {
     #[derive(Default)]
     struct Finder {
         found: Option<Function>,
@@ -90,7 +91,7 @@ pub(super) fn only_call(node: &impl Visit) -> Result<Option<Function>> {
         }
     }
     let mut finder = Finder::default();
-    match node.visit(&mut finder) {
+    match node.walk(&mut finder) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(finder.found),
     }
@@ -127,7 +128,7 @@ pub(super) fn with_column(expr: &Expr, column: &Expr) -> Expr {
         column,
         query_depth: 0,
     };
-    let _ = VisitMut::visit(&mut expr, &mut replacer);
+    let _ = expr.walk_mut(&mut replacer);
     expr
 }
 

@@ -24,12 +24,13 @@ use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, Expr, Function, FunctionArgExpr, Ident, IdentWithAlias, OrderByExpr,
     OrderByKind, Query, RenameSelectItem, Select, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    SetExpr, VisitorMut, WildcardAdditionalOptions,
 };
 use regex::Regex;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
+use sheaf_sql::walk::WalkMut;
 
 use self::calls::{argument, only_call, placed, text, with_column};
 use self::names::TakenNames;
@@ -61,7 +62,7 @@ pub(super) fn expand(
         binder,
         bound,
     };
-    match statement.visit(&mut expander) {
+    match statement.walk_mut(&mut expander) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }

@@ -13,8 +13,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     self, Distinct, Expr, GroupByExpr, Ident, OrderByKind, Query, Select, SelectItem, SetExpr,
-    VisitMut, VisitorMut,
+    VisitorMut,
 };
+use sheaf_sql::walk::WalkMut;
 
 use sheaf_base::{Result, SheafError};
 
@@ -35,7 +36,7 @@ pub(super) fn merge(statement: &mut ast::Statement, columns_of: &ColumnsOf<'_>) 
             ctes: Vec::new(),
         },
     };
-    match statement.visit(&mut merger) {
+    match statement.walk_mut(&mut merger) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -128,7 +129,7 @@ fn merged(scopes: &[Scope]) -> impl Iterator<Item = (String, Expr)> + '_ {
 }
 
 /// Replaces names of merged columns in a clause, but not in its sub-queries.
-fn replace(node: &mut impl VisitMut, names: &[(String, Expr)]) {
+fn replace(node: &mut impl WalkMut, names: &[(String, Expr)]) {
     struct Replacer<'a> {
         names: &'a [(String, Expr)],
         query_depth: usize,
@@ -157,7 +158,7 @@ fn replace(node: &mut impl VisitMut, names: &[(String, Expr)]) {
             ControlFlow::Continue(())
         }
     }
-    let _ = node.visit(&mut Replacer {
+    let _ = node.walk_mut(&mut Replacer {
         names,
         query_depth: 0,
     });
