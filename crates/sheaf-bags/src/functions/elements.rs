@@ -11,7 +11,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility,
 };
 use sheaf_base::error::SqlState;
-use sheaf_base::type_names::{is_variant, variant_field};
+use sheaf_base::type_names::variant_field;
 use sheaf_base::{SheafError, sql_type_name};
 
 use super::inspect::{item_field, items};
@@ -66,7 +66,8 @@ impl ScalarUDFImpl for Elements {
             Arc::new(Field::new(self.name(), list, true))
         };
         match value.data_type() {
-            _ if is_variant(value) => Ok(list(item_field())),
+            // Whether text is a VARIANT that UNNEST gave, the planner does not know: the analyzer does.
+            text if text.is_string() => Ok(list(item_field())),
             DataType::Null => Ok(list(Field::new_list_field(DataType::Null, true))),
             DataType::Struct(_) => Ok(Arc::clone(value)),
             data_type if data_type.is_list() => Ok(Arc::clone(value)),
@@ -97,7 +98,8 @@ impl ScalarUDFImpl for Elements {
     }
 }
 
-fn no_elements(data_type: &DataType) -> SheafError {
+/// Why a value has no elements.
+pub(super) fn no_elements(data_type: &DataType) -> SheafError {
     let error = SheafError::user(format!(
         "UNNEST takes a list, a struct or a VARIANT, not {}",
         sql_type_name(data_type)

@@ -121,8 +121,10 @@ pub(super) fn variants_of(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     }
     let mut variants = StringViewBuilder::with_capacity(array.len());
     let (mut text, mut normal) = (String::new(), String::new());
+    // Also of those that have no bits for it: the NULL without a type, dictionaries.
+    let nulls = array.logical_nulls();
     for row in 0..array.len() {
-        if array.is_null(row) {
+        if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             variants.append_null();
             continue;
         }
@@ -136,7 +138,7 @@ pub(super) fn variants_of(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
 }
 
 fn write_value(array: &dyn Array, field: &Field, row: usize, out: &mut String) -> Result<()> {
-    if array.is_null(row) {
+    if array.is_null(row) || array.data_type().is_null() {
         out.push_str("null");
         return Ok(());
     }

@@ -23,6 +23,7 @@ use datafusion::logical_expr::{
     ScalarUDF, lit,
 };
 use sheaf_base::error::SqlState;
+use sheaf_base::type_names::is_variant;
 use sheaf_base::{SheafError, sql_type_name};
 
 pub use self::checked::Checked;
@@ -98,6 +99,18 @@ pub fn to_variant(value: Expr) -> Expr {
 #[must_use]
 pub fn parse_json(text: Expr) -> Expr {
     make::parse_json().call(vec![text])
+}
+
+/// Checks a call of `elements`, which takes no texts but VARIANTs.
+///
+/// # Errors
+/// `UserInput` for texts.
+pub fn check_elements(function: &ScalarUDF, value: &Field) -> Result<()> {
+    let is_text = value.data_type().is_string() && !is_variant(value);
+    match is_text && function.inner().is::<elements::Elements>() {
+        true => Err(elements::no_elements(value.data_type()).into()),
+        false => Ok(()),
+    }
 }
 
 /// A column of JSON texts in normal form, which has lost the mark of VARIANTs, with it again.

@@ -8,39 +8,101 @@
 //! | `FROM t, generate_series(1, t.n) AS s(g)` | `FROM t, LATERAL (SELECT * FROM generate_series(1, t.n)) AS s(g)` |
 //! | `JOIN LATERAL unnest(t.xs) AS u(e)` | `JOIN UNNEST(t.xs) AS u(e)`, which is LATERAL |
 //! | `FROM t, (SELECT t.x + 1) AS s` | `FROM t, LATERAL (SELECT t.x + 1) AS s` |
+//! | `FROM t, UNNEST(t.rec.xs)` | `FROM t, UNNEST((t.rec).xs)`: paths of columns of the left |
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, Join, JoinOperator, ObjectName, TableFactor,
+    AccessExpr, Expr, FunctionArg, FunctionArgExpr, Ident, JoinOperator, ObjectName, TableFactor,
     TableFunctionArgs, TableWithJoins, Visitor,
 };
 use sheaf_base::Result;
-use sheaf_sql::walk::Walk;
+use sheaf_sql::walk::{Walk, walk_expressions_mut};
 
+use super::build::text;
 use super::{calls, reserved};
 
 /// Marks what stands behind another relation of `from`.
 pub(super) fn mark(from: &mut [TableWithJoins]) -> Result<()> {
+    let mut left = Vec::new();
     for (position, chain) in from.iter_mut().enumerate() {
         as_written(&mut chain.relation);
         if position > 0 {
-            mark_relation(&mut chain.relation)?;
+            mark_relation(&mut chain.relation, &left)?;
         }
-        mark_joins(&mut chain.joins)?;
+        mark_chain(chain, &mut left)?;
     }
     Ok(())
 }
 
-/// Marks what stands behind another relation of a chain of joins.
-pub(super) fn mark_joins(joins: &mut [Join]) -> Result<()> {
-    for join in joins {
+/// Marks what stands behind another relation of a chain of joins; `left` are the names before it.
+pub(super) fn mark_chain(chain: &mut TableWithJoins, left: &mut Vec<String>) -> Result<()> {
+    left.extend(name_of(&chain.relation));
+    for join in &mut chain.joins {
         as_written(&mut join.relation);
         if looks_left(&join.join_operator) {
-            mark_relation(&mut join.relation)?;
+            mark_relation(&mut join.relation, left)?;
         }
+        left.extend(name_of(&join.relation));
     }
     Ok(())
+}
+
+/// The name by which columns of a relation are called, in lower case.
+fn name_of(relation: &TableFactor) -> Option<String> {
+    let (name, alias) = match relation {
+        TableFactor::Table { name, alias, .. } => (name.0.last()?.as_ident(), alias),
+        TableFactor::Derived { alias, .. }
+        | TableFactor::UNNEST { alias, .. }
+        | TableFactor::NestedJoin { alias, .. } => (None, alias),
+        _ => return None,
+    };
+    let name = alias.as_ref().map(|alias| &alias.name).or(name)?;
+    Some(name.value.to_lowercase())
+}
+
+/// A name as columns and keys have it: in lower case, unless it is quoted.
+fn key_of(name: Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value,
+        None => name.value.to_lowercase(),
+    }
+}
+
+/// Paths of columns to the left become accesses to fields of these: the planner takes names of several
+/// parts for columns alone, where they are another relation's.
+fn split_paths(expr: &mut Expr, left: &[String]) {
+    let _: ControlFlow<()> = walk_expressions_mut(expr, |expr| {
+        if let Expr::CompoundIdentifier(parts) = expr {
+            let is_left = |at: usize| {
+                let part = parts.get(at).map(|part| part.value.to_lowercase());
+                part.is_some_and(|part| left.contains(&part))
+            };
+            // `table.column`, `schema.table.column` or `column`.
+            let column_parts = match (is_left(0), is_left(1)) {
+                (true, _) => 2,
+                (false, true) => 3,
+                (false, false) => 1,
+            };
+            if parts.len() > column_parts {
+                let path = parts.split_off(column_parts);
+                let root = match <[Ident; 1]>::try_from(std::mem::take(parts)) {
+                    Ok([column]) => Expr::Identifier(column),
+                    Err(column) => Expr::CompoundIdentifier(column),
+                };
+                let access_chain = path.into_iter().map(|key| {
+                    AccessExpr::Subscript(Subscript::Index {
+                        index: text(key_of(key)),
+                    })
+                });
+                *expr = Expr::CompoundFieldAccess {
+                    root: Box::new(root),
+                    access_chain: access_chain.collect(),
+                };
+            }
+        }
+        ControlFlow::Continue(())
+    });
 }
 
 /// Whether the right side of a join exists row by row of the left.
@@ -98,8 +160,13 @@ fn as_written(relation: &mut TableFactor) {
     };
 }
 
-fn mark_relation(relation: &mut TableFactor) -> Result<()> {
+fn mark_relation(relation: &mut TableFactor, left: &[String]) -> Result<()> {
     match relation {
+        TableFactor::UNNEST { array_exprs, .. } => {
+            array_exprs
+                .iter_mut()
+                .for_each(|list| split_paths(list, left));
+        }
         TableFactor::Derived { lateral, .. } => *lateral = true,
         TableFactor::Table {
             args: Some(call),
@@ -107,6 +174,11 @@ fn mark_relation(relation: &mut TableFactor) -> Result<()> {
             sample: None,
             ..
         } if call.args.iter().any(names_something) => {
+            for argument in &mut call.args {
+                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) = argument {
+                    split_paths(value, left);
+                }
+            }
             let alias = alias.take();
             let inner = std::mem::replace(relation, reserved::vacant_relation());
             *relation = TableFactor::Derived {

@@ -100,7 +100,7 @@ impl VisitorMut for Rewriter {
         } = factor
         {
             positional::nest(table_with_joins);
-            control(lateral::mark_joins(&mut table_with_joins.joins))?;
+            control(lateral::mark_chain(table_with_joins, &mut Vec::new()))?;
             small_forms::name_the_side(table_with_joins);
             asof::nest(table_with_joins);
         }

@@ -33,14 +33,15 @@ pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<Q
         return Err(SheafError::internal("not a CREATE VIEW"));
     };
     let name = new_name(name)?;
+    let catalog = &running.session.inner.catalog;
+    // What stays is not looked at: it may be of files that are not there any more.
+    if *if_not_exists && catalog.get(&name).is_some() {
+        return Ok(running.done("CREATE VIEW"));
+    }
     let columns: Vec<String> = columns.iter().map(normalize).collect();
     let (view, _) = new_view(&running, query, columns).await?;
     let if_exists = if_exists(*or_replace, *if_not_exists);
-    running
-        .session
-        .inner
-        .catalog
-        .put(&name, Relation::View(view), if_exists)?;
+    catalog.put(&name, Relation::View(view), if_exists)?;
     Ok(running.done("CREATE VIEW"))
 }
 

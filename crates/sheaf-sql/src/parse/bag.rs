@@ -11,6 +11,9 @@ use crate::statement::StatementKind;
 /// The table function that a path after AS is read by.
 const READ_BAG: &str = "read_bag";
 
+/// What it gives, all of which the bag has.
+const COLUMNS: [&str; 4] = ["rec", "_path", "_offset", "_line"];
+
 /// Whether `CREATE [OR REPLACE] [TEMP|TEMPORARY] BAG` comes next; takes it, then.
 pub(super) fn begin(reader: &mut Reader<'_>) -> Option<BagWords> {
     let is_word = |at: usize, word: &str| {
@@ -60,15 +63,24 @@ pub(super) fn read(reader: &mut Reader<'_>, words: BagWords) -> Parse<StatementK
     })
 }
 
-/// `read_bag(…)` and `'path'` as queries; their tokens keep their places.
+/// `read_bag(…)`, `'path'` and other relations as queries; their tokens keep their places.
 fn relation(reader: &mut Reader<'_>) -> Parse<Box<Query>> {
-    let span = reader.parser.peek_token_ref().span;
-    let here = |token| TokenWithSpan { token, span };
-    let mut tokens = vec![here(Token::make_keyword("FROM"))];
-    let is_path = matches!(
-        reader.parser.peek_token_ref().token,
-        Token::SingleQuotedString(_)
-    );
+    let next = reader.parser.peek_token();
+    let here = |token| TokenWithSpan {
+        token,
+        span: next.span,
+    };
+    let is_path = matches!(next.token, Token::SingleQuotedString(_));
+    let mut tokens = vec![here(Token::make_keyword("SELECT"))];
+    if is_path || super::is_word(&next.token, READ_BAG) {
+        for (at, column) in COLUMNS.iter().enumerate() {
+            tokens.extend((at > 0).then(|| here(Token::Comma)));
+            tokens.push(here(Token::make_word(column, None)));
+        }
+    } else {
+        tokens.push(here(Token::Mul));
+    }
+    tokens.push(here(Token::make_keyword("FROM")));
     if is_path {
         tokens.push(here(Token::make_word(READ_BAG, None)));
         tokens.push(here(Token::LParen));

@@ -8,7 +8,9 @@ use datafusion::logical_expr::expr::{
     Sort, TryCast, WindowFunction,
 };
 use datafusion::logical_expr::{Expr, ExprSchemable, lit};
-use sheaf_bags::functions::{cast_variant, knows_variants, parse_json, sort_key, to_variant};
+use sheaf_bags::functions::{
+    cast_variant, check_elements, knows_variants, parse_json, sort_key, to_variant,
+};
 use sheaf_bags::planner::{Meaning, compared_with, is_variant_expr, operands};
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
@@ -131,6 +133,9 @@ impl VariantRewriter<'_> {
                 true => Transformed::yes(lit(VARIANT)),
                 false => Transformed::no(Expr::ScalarFunction(call)),
             });
+        }
+        if let [value] = call.args.as_slice() {
+            check_elements(&call.func, &value.to_field(self.schema)?.1)?;
         }
         if knows_variants(&call.func) || !call.args.iter().any(|arg| self.is_variant(arg)) {
             return Ok(Transformed::no(Expr::ScalarFunction(call)));

@@ -18,9 +18,10 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, Projection, Sort, Unnest};
+use datafusion::logical_expr::{Distinct, DistinctOn, Expr, LogicalPlan, Projection, Sort, Unnest};
 use datafusion::optimizer::AnalyzerRule;
-use sheaf_bags::functions::as_variant;
+use sheaf_bags::functions::{as_variant, sort_key};
+use sheaf_bags::planner::is_variant_expr;
 use sheaf_base::type_names::is_variant;
 
 use self::expressions::{VariantRewriter, sorted};
@@ -36,12 +37,20 @@ impl AnalyzerRule for Variants {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(analyze_node)?.data)
+        let mut has_marked = false;
+        let analyzed =
+            plan.transform_up_with_subqueries(|plan| analyze_node(plan, &mut has_marked))?;
+        Ok(analyzed.data)
     }
 }
 
-/// Analyzes one node whose inputs have been analyzed.
-fn analyze_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+/// Analyzes one node whose inputs have been analyzed. Once something has been marked as a VARIANT, nodes
+/// above it learn so.
+fn analyze_node(plan: LogicalPlan, has_marked: &mut bool) -> Result<Transformed<LogicalPlan>> {
+    let plan = match *has_marked {
+        true => plan.recompute_schema()?,
+        false => plan,
+    };
     let schema = columns_of(&plan)?;
     let mut rewriter = VariantRewriter::new(&schema);
     let plan = rewrite_expressions(plan, &mut rewriter)?;
@@ -51,7 +60,26 @@ fn analyze_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
                 expr: sorted(sort.expr, &schema),
                 ..sort
             })),
-            LogicalPlan::Unnest(unnest) => remember(unnest)?,
+            LogicalPlan::Distinct(Distinct::On(distinct)) => {
+                // Rows are told apart by what they are sorted by.
+                let sort_expr = distinct.sort_expr.map(|keys| sorted(keys, &schema));
+                let on_expr = distinct.on_expr.into_iter();
+                let on_expr = on_expr.map(|key| match is_variant_expr(&key, &schema) {
+                    true => sort_key(key),
+                    false => key,
+                });
+                let on_expr = on_expr.collect();
+                Transformed::yes(LogicalPlan::Distinct(Distinct::On(DistinctOn {
+                    on_expr,
+                    sort_expr,
+                    ..distinct
+                })))
+            }
+            LogicalPlan::Unnest(unnest) => {
+                let marked = remember(unnest)?;
+                *has_marked |= marked.transformed;
+                marked
+            }
             other => Transformed::no(other),
         })
     })?;
