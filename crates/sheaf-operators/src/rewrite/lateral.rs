@@ -13,8 +13,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, FunctionArg, FunctionArgExpr, Ident, JoinOperator, ObjectName, TableFactor,
-    TableFunctionArgs, TableWithJoins, Visitor,
+    AccessExpr, Expr, FunctionArg, FunctionArgExpr, Ident, JoinOperator, ObjectName, Subscript,
+    TableFactor, TableFunctionArgs, TableWithJoins, Visitor,
 };
 use sheaf_base::Result;
 use sheaf_sql::walk::{Walk, walk_expressions_mut};
