@@ -4,8 +4,11 @@
 //! last column is compared with `>=`; and `MATCH_CONDITION (a.at >= b.at) [ON … | USING (keys…)]`.
 //! `ASOF JOIN` drops left rows without a match, `ASOF LEFT JOIN` keeps them. The syntax tree has
 //! only MATCH_CONDITION; how Sheaf's parser puts the others into it, [`read_marker`] says.
-//! Conditions on the right side alone filter it before the join.
+//! Conditions on the right side alone filter it before the join. Others may say how far the nearest may be
+//! (`a.at - b.at <= INTERVAL '1 hour'`): of what the inequality compares, and nothing else, so that the
+//! nearest meets them if any row does. A nearest row that does not meet them is no match.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use datafusion::common::{Column, DFSchema, Result, internal_err};
@@ -17,6 +20,7 @@ use datafusion::logical_expr::planner::{
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, Operator, cast,
+    when,
 };
 use datafusion::sql::sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, FunctionArguments, Join, JoinConstraint, JoinOperator,
@@ -105,8 +109,10 @@ fn plan_join(
         keys,
         at,
         right_filters,
+        tolerances,
     } = conditions;
     let (at, direction) = at.ok_or_else(no_inequality)?;
+    let tolerance = tolerance(tolerances, &at)?;
     let right = match conjunction(right_filters) {
         Some(filter) => LogicalPlanBuilder::from(right).filter(filter)?.build()?,
         None => right,
@@ -115,10 +121,14 @@ fn plan_join(
         .iter()
         .map(|name| right_column(&right, name))
         .collect::<Result<_>>()?;
+    let right_columns = right.schema().columns();
     let node = AsofJoinNode::try_new(left, right, keys, at, direction, kind)?;
-    let plan = LogicalPlan::Extension(Extension {
+    let mut plan = LogicalPlan::Extension(Extension {
         node: Arc::new(node),
     });
+    if let Some(tolerance) = tolerance {
+        plan = within(plan, kind, tolerance, &right_columns)?;
+    }
     if hidden.is_empty() {
         return Ok(plan);
     }
@@ -130,6 +140,47 @@ fn plan_join(
         .map(Expr::Column)
         .collect();
     LogicalPlanBuilder::from(plan).project(shown)?.build()
+}
+
+/// What the nearest row must meet to be a match; `None` if nothing.
+///
+/// # Errors
+/// `UserInput` for a condition of other columns than those that `at` compares.
+fn tolerance(tolerances: Vec<Expr>, at: &(Expr, Expr)) -> Result<Option<Expr>> {
+    let compared: HashSet<&Column> = [&at.0, &at.1]
+        .into_iter()
+        .flat_map(Expr::column_refs)
+        .collect();
+    let is_of_others = |condition: &&Expr| !condition.column_refs().is_subset(&compared);
+    match tolerances.iter().find(is_of_others) {
+        Some(condition) => Err(not_a_condition(condition)),
+        None => Ok(conjunction(tolerances)),
+    }
+}
+
+/// Joined rows of which the right side meets `tolerance`; with `kind` left also the others, without their
+/// right side.
+fn within(
+    joined: LogicalPlan,
+    kind: AsofKind,
+    tolerance: Expr,
+    right: &[Column],
+) -> Result<LogicalPlan> {
+    let builder = LogicalPlanBuilder::from(joined);
+    if kind == AsofKind::Inner {
+        return builder.filter(tolerance)?.build();
+    }
+    let columns = builder.schema().columns().into_iter();
+    let columns = columns.map(|column| {
+        if !right.contains(&column) {
+            return Ok(Expr::Column(column));
+        }
+        let (relation, name) = (column.relation.clone(), column.name.clone());
+        let kept = when(tolerance.clone(), Expr::Column(column)).end()?;
+        Ok(kept.alias_qualified(relation, name))
+    });
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    builder.project(columns)?.build()
 }
 
 /// Reads `marker(condition)`, or `marker()` if all conditions are in ON or USING.
@@ -158,6 +209,8 @@ struct Conditions {
     keys: Vec<(Expr, Expr)>,
     at: Option<((Expr, Expr), AsofDirection)>,
     right_filters: Vec<Expr>,
+    /// Of both sides, and neither an equality nor what says what is nearest.
+    tolerances: Vec<Expr>,
 }
 
 impl Conditions {
@@ -185,7 +238,10 @@ impl Conditions {
         }
         let (mut on_left, mut operator, mut on_right) = match part {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => (*left, op, *right),
-            other => return Err(not_a_condition(&other)),
+            other => {
+                self.tolerances.push(other);
+                return Ok(());
+            }
         };
         if is_of(&on_left, right) && is_of(&on_right, left) {
             std::mem::swap(&mut on_left, &mut on_right);
@@ -195,12 +251,14 @@ impl Conditions {
             && is_of(&on_right, right)
             && !on_left.column_refs().is_empty()
             && !on_right.column_refs().is_empty();
-        if !is_pair {
-            return Err(not_a_condition(&Expr::BinaryExpr(BinaryExpr::new(
+        let is_second = operator != Operator::Eq && self.at.is_some();
+        if !is_pair || is_second {
+            self.tolerances.push(Expr::BinaryExpr(BinaryExpr::new(
                 Box::new(on_left),
                 operator,
                 Box::new(on_right),
-            ))));
+            )));
+            return Ok(());
         }
         let pair = same_type(on_left, on_right, left, right)?;
         self.add_pair(pair, operator)
@@ -218,12 +276,6 @@ impl Conditions {
                 Box::new(pair.1),
             ))));
         };
-        if self.at.is_some() {
-            return Err(wrong_with_hint(
-                "ASOF JOIN has more than one inequality",
-                "one says what is nearest; put others into WHERE",
-            ));
-        }
         self.at = Some((pair, direction));
         Ok(())
     }
@@ -327,6 +379,6 @@ fn not_a_condition(expr: &Expr) -> datafusion::common::DataFusionError {
     wrong_with_hint(
         format!("ASOF JOIN cannot use the condition {expr}"),
         "it takes equalities and one inequality (>=, >, <=, <) of the left with the right side, \
-         joined by AND; put others into WHERE",
+         joined by AND, and how far the two may be apart; put others into WHERE",
     )
 }
