@@ -31,7 +31,7 @@ const SECONDS: &str = "SHEAF_FUZZ_SECONDS";
 const SEED: &str = "SHEAF_FUZZ_SEED";
 
 /// Bytes of a piece, the fewest that the setting takes.
-const PIECE: &str = "1KB";
+const PIECE: &str = "1024B";
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
