@@ -99,7 +99,7 @@ fn formats() -> String {
             [] => writeln!(out, "{}", format.function),
             names => writeln!(out, "{} ({})", format.function, names.join(", ")),
         };
-        for option in format.options {
+        for option in format.own_options() {
             let _ = writeln!(out, "    {:<22}{}", option.name, wrapped_at(option.doc, 26));
         }
     }

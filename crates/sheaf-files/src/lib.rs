@@ -8,9 +8,11 @@
 //! This crate must not know of statements, sessions' catalogues or front doors.
 
 pub mod copy;
+mod encoding;
 pub mod formats;
 mod infer;
 mod listing;
+mod notation;
 mod open;
 mod partition;
 mod rejects;

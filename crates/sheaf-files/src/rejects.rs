@@ -35,10 +35,6 @@ pub fn reject_schema() -> SchemaRef {
 /// The table that a request wants bad records in.
 #[must_use]
 pub fn quarantine_of(request: &ReadRequest) -> Option<&str> {
-    let format = request.format?;
-    if format.function != "read_bag" {
-        return None;
-    }
     let mut options = request.options.iter();
     options.find_map(|(name, value)| match value {
         OptionValue::Text(table) if name.eq_ignore_ascii_case("quarantine") => Some(table.as_str()),

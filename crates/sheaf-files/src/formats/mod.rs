@@ -5,6 +5,8 @@
 
 pub(crate) mod bag;
 mod compression;
+pub(crate) mod csv;
+pub(crate) mod on_error;
 pub(crate) mod options;
 pub(crate) mod types;
 
@@ -13,7 +15,8 @@ use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 
 pub(crate) use self::compression::Compression;
-use crate::request::OptionValue;
+pub use self::on_error::ERROR_OPTIONS;
+use crate::request::{OptionValue, bad_option};
 
 /// The formats, as code distinguishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -96,8 +99,10 @@ pub struct FormatDecl {
     pub function: &'static str,
     /// Other names of the function.
     pub function_aliases: &'static [&'static str],
-    /// Options of its own; [`COMMON_OPTIONS`] come in addition.
+    /// Options of its own; `shared_options` and [`COMMON_OPTIONS`] come in addition.
     pub options: &'static [OptionDecl],
+    /// Options that some formats share: [`ERROR_OPTIONS`], or none.
+    pub shared_options: &'static [OptionDecl],
     /// What it is, in a sentence.
     pub doc: &'static str,
 }
@@ -137,114 +142,6 @@ pub static COMMON_OPTIONS: &[OptionDecl] = &[
     ),
 ];
 
-static CSV_OPTIONS: &[OptionDecl] = &[
-    option(
-        "delim",
-        &["sep", "delimiter"],
-        OptionKind::Character,
-        "detected",
-        "What separates columns: detected among , ; tab and |.",
-    ),
-    option(
-        "header",
-        &[],
-        OptionKind::Bool,
-        "detected",
-        "Whether the first line names the columns.",
-    ),
-    option(
-        "quote",
-        &[],
-        OptionKind::Character,
-        "\"",
-        "What encloses values; empty for nothing.",
-    ),
-    option(
-        "escape",
-        &[],
-        OptionKind::Character,
-        "the quote, doubled",
-        "What makes a quote inside a quoted value literal.",
-    ),
-    option(
-        "comment",
-        &[],
-        OptionKind::Character,
-        "none",
-        "Lines that begin with it are skipped.",
-    ),
-    option(
-        "nullstr",
-        &["null"],
-        OptionKind::Texts,
-        "the empty text",
-        "Texts that mean NULL.",
-    ),
-    option(
-        "types",
-        &["dtypes", "column_types"],
-        OptionKind::Types,
-        "detected",
-        "Types of some columns; the others are detected.",
-    ),
-    option(
-        "columns",
-        &[],
-        OptionKind::Types,
-        "detected",
-        "Names and types of all columns, in order.",
-    ),
-    option(
-        "names",
-        &["column_names"],
-        OptionKind::Texts,
-        "detected",
-        "Names of the columns.",
-    ),
-    option(
-        "skip",
-        &[],
-        OptionKind::Integer,
-        "0",
-        "Lines to skip at the top of each file.",
-    ),
-    option(
-        "sample_size",
-        &[],
-        OptionKind::Integer,
-        "20480",
-        "Rows by which types are detected; -1 looks at all rows.",
-    ),
-    option(
-        "all_varchar",
-        &[],
-        OptionKind::Bool,
-        "false",
-        "Read every column as text.",
-    ),
-    option(
-        "null_padding",
-        &[],
-        OptionKind::Bool,
-        "false",
-        "Fill rows that have too few values with NULL.",
-    ),
-    option(
-        "newlines_in_values",
-        &[],
-        OptionKind::Bool,
-        "detected",
-        "Whether quoted values hold line breaks; such files are not split.",
-    ),
-    option(
-        "union_by_name",
-        &[],
-        OptionKind::Bool,
-        "true",
-        "Unite files with a header by column name; false takes columns by position.",
-    ),
-];
-
 static JSON_OPTIONS: &[OptionDecl] = &[
     option(
         "format",
@@ -267,7 +164,29 @@ static JSON_OPTIONS: &[OptionDecl] = &[
         "20480",
         "Values by which columns and types are detected; -1 looks at all.",
     ),
+    ENCODING,
+    RESCUE,
 ];
+
+/// The encoding of text.
+const ENCODING: OptionDecl = option(
+    "encoding",
+    &[],
+    OptionKind::Text,
+    "utf-8",
+    "The encoding of the files, such as latin1 or utf-16; utf-8-lossy puts \u{fffd} in place of \
+     bytes that are not UTF-8.",
+);
+
+/// The column of what did not fit.
+const RESCUE: OptionDecl = option(
+    "rescue",
+    &[],
+    OptionKind::Bool,
+    "false",
+    "Whether values that do not fit their columns become NULL and are kept, by column, in a column \
+     _rescued of type VARIANT, with values of columns that the table does not have.",
+);
 
 /// Every format, in the order in which they are shown.
 pub static FORMATS: &[FormatDecl] = &[
@@ -278,7 +197,8 @@ pub static FORMATS: &[FormatDecl] = &[
         extensions: &["csv", "tsv", "psv"],
         function: "read_csv",
         function_aliases: &["read_csv_auto"],
-        options: CSV_OPTIONS,
+        options: csv::CSV_OPTIONS,
+        shared_options: ERROR_OPTIONS,
         doc: "Delimited text; header, delimiter and types are detected.",
     },
     FormatDecl {
@@ -289,6 +209,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_json",
         function_aliases: &["read_json_auto", "read_ndjson"],
         options: JSON_OPTIONS,
+        shared_options: ERROR_OPTIONS,
         doc: "JSON objects, one a line or in one array; columns and types are detected.",
     },
     FormatDecl {
@@ -299,6 +220,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_parquet",
         function_aliases: &["parquet_scan"],
         options: &[],
+        shared_options: &[],
         doc: "Apache Parquet; row groups and pages that filters exclude are not read.",
     },
     FormatDecl {
@@ -309,6 +231,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_arrow",
         function_aliases: &[],
         options: &[],
+        shared_options: &[],
         doc: "Arrow IPC files and streams.",
     },
     FormatDecl {
@@ -319,6 +242,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_avro",
         function_aliases: &[],
         options: &[],
+        shared_options: &[],
         doc: "Apache Avro object container files.",
     },
     FormatDecl {
@@ -329,6 +253,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_text",
         function_aliases: &["read_lines"],
         options: &[],
+        shared_options: &[],
         doc: "Lines of text, in one column called line.",
     },
     FormatDecl {
@@ -339,6 +264,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_bag",
         function_aliases: &[],
         options: bag::BAG_OPTIONS,
+        shared_options: ERROR_OPTIONS,
         doc: "Records of any shape (JSON, lines of logs), in one column called rec, of type VARIANT.",
     },
 ];
@@ -388,9 +314,14 @@ pub(crate) fn format_of_file(name: &str) -> Option<&'static FormatDecl> {
 }
 
 impl FormatDecl {
+    /// Its options but those that every format has.
+    pub fn own_options(&self) -> impl Iterator<Item = &'static OptionDecl> {
+        self.options.iter().chain(self.shared_options)
+    }
+
     /// All its options: its own, then the common ones.
     pub fn all_options(&self) -> impl Iterator<Item = &'static OptionDecl> {
-        self.options.iter().chain(COMMON_OPTIONS)
+        self.own_options().chain(COMMON_OPTIONS)
     }
 
     /// Whether the format's files are text, which may be compressed as a whole.
@@ -436,6 +367,11 @@ impl FormatDecl {
         if name.eq_ignore_ascii_case("filename") {
             return error.with_hint("the column _path has it: SELECT _path, * FROM …");
         }
+        if name.eq_ignore_ascii_case("ignore_errors")
+            && self.all_options().any(|o| o.is_called("on_error"))
+        {
+            return error.with_hint("on_error => 'skip' leaves bad records out");
+        }
         match nearest(name, spellings) {
             Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
             None => error.with_hint(format!("its options are {}", names.join(", "))),
@@ -451,4 +387,18 @@ impl OptionDecl {
                 .iter()
                 .any(|alias| alias.eq_ignore_ascii_case(name))
     }
+}
+
+/// The thing of `list` that `value` names.
+fn one_of<T: Copy>(name: &str, value: &OptionValue, list: &[(&str, T)]) -> Result<T> {
+    let text = value.as_text().unwrap_or_default().to_ascii_lowercase();
+    if let Some((_, found)) = list.iter().find(|(known, _)| *known == text) {
+        return Ok(*found);
+    }
+    let names: Vec<&str> = list.iter().map(|(known, _)| *known).collect();
+    let error = bad_option(name, &format!("one of {}", names.join(", ")));
+    Err(match nearest(&text, names.iter().copied()) {
+        Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
+        None => error,
+    })
 }

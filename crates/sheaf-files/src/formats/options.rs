@@ -4,8 +4,11 @@ use arrow::datatypes::DataType;
 use sheaf_base::Result;
 
 use super::bag::{BagOptions, read_bag_option};
+use super::csv::{CsvOptions, read_csv_option};
+use super::on_error::{ErrorOptions, OnError};
 use super::types::parse_type;
 use super::{Compression, FormatDecl, FormatKind, OptionDecl};
+use crate::encoding::Encoding;
 use crate::request::{OptionValue, ReadRequest, bad_option, take};
 
 /// Rows by which types are detected when the user does not say.
@@ -23,26 +26,17 @@ pub(crate) struct ReadOptions {
     pub(crate) csv: CsvOptions,
     pub(crate) json_format: JsonFormat,
     pub(crate) bag: BagOptions,
+    pub(crate) errors: ErrorOptions,
+    pub(crate) encoding: Encoding,
+    /// Whether there is a column of values that do not fit.
+    pub(crate) rescues: bool,
 }
 
-/// Options of `read_csv`.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CsvOptions {
-    pub(crate) delimiter: Option<u8>,
-    pub(crate) header: Option<bool>,
-    /// `None`: the double quote; `Some(None)`: no quoting.
-    pub(crate) quote: Option<Option<u8>>,
-    pub(crate) escape: Option<u8>,
-    pub(crate) comment: Option<u8>,
-    pub(crate) nulls: Vec<String>,
-    /// Names and types of all columns.
-    pub(crate) columns: Vec<(String, DataType)>,
-    pub(crate) names: Vec<String>,
-    pub(crate) skip: usize,
-    pub(crate) all_varchar: bool,
-    pub(crate) null_padding: bool,
-    pub(crate) newlines_in_values: Option<bool>,
-    pub(crate) union_by_name: Option<bool>,
+impl ReadOptions {
+    /// Whether a read goes on from what is wrong.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.rescues || self.errors.on_error != OnError::Fail
+    }
 }
 
 /// How JSON values follow each other in a file.
@@ -75,10 +69,15 @@ pub(crate) fn read_options(
         if format.kind == FormatKind::Bag && read_bag_option(&mut options.bag, decl, value)? {
             continue;
         }
+        if options.errors.read(decl, value)? {
+            continue;
+        }
         if !read_common(&mut options, decl, value, text_type)? {
             read_csv_option(&mut options.csv, decl, value, text_type)?;
         }
     }
+    options.errors.check()?;
+    options.csv.notation.check()?;
     Ok(options)
 }
 
@@ -104,6 +103,10 @@ fn read_common(
             options.hive_partitioning = Some(take(name, value.as_bool(), takes)?);
         }
         "types" => options.types = read_types(name, value, text_type)?,
+        "encoding" => {
+            options.encoding = Encoding::by_name(&take(name, value.as_text(), takes)?)?;
+        }
+        "rescue" => options.rescues = take(name, value.as_bool(), takes)?,
         "sample_size" => options.sample_rows = read_sample_size(name, value)?,
         "format" => options.json_format = read_json_format(name, value)?,
         _ => return Ok(false),
@@ -111,44 +114,7 @@ fn read_common(
     Ok(true)
 }
 
-fn read_csv_option(
-    csv: &mut CsvOptions,
-    decl: &OptionDecl,
-    value: &OptionValue,
-    text_type: &DataType,
-) -> Result<()> {
-    let name = decl.name;
-    let takes = decl.kind.describe();
-    match name {
-        "delim" => csv.delimiter = Some(read_character(name, value)?),
-        "quote" => {
-            let is_empty = matches!(value, OptionValue::Text(text) if text.is_empty());
-            csv.quote = Some(if is_empty {
-                None
-            } else {
-                Some(read_character(name, value)?)
-            });
-        }
-        "escape" => csv.escape = Some(read_character(name, value)?),
-        "comment" => csv.comment = Some(read_character(name, value)?),
-        "header" => csv.header = Some(take(name, value.as_bool(), takes)?),
-        "nullstr" => csv.nulls = take(name, value.as_texts(), takes)?,
-        "columns" => csv.columns = read_types(name, value, text_type)?,
-        "names" => csv.names = take(name, value.as_texts(), takes)?,
-        "skip" => {
-            let lines = value.as_integer().and_then(|n| usize::try_from(n).ok());
-            csv.skip = take(name, lines, takes)?;
-        }
-        "all_varchar" => csv.all_varchar = take(name, value.as_bool(), takes)?,
-        "null_padding" => csv.null_padding = take(name, value.as_bool(), takes)?,
-        "newlines_in_values" => csv.newlines_in_values = Some(take(name, value.as_bool(), takes)?),
-        "union_by_name" => csv.union_by_name = Some(take(name, value.as_bool(), takes)?),
-        _ => {}
-    }
-    Ok(())
-}
-
-fn read_types(
+pub(super) fn read_types(
     name: &str,
     value: &OptionValue,
     text_type: &DataType,
@@ -187,15 +153,5 @@ fn read_json_format(name: &str, value: &OptionValue) -> Result<JsonFormat> {
             name,
             "auto, newline_delimited, array or unstructured",
         )),
-    }
-}
-
-/// One character of one byte; `\t` may be written with a backslash.
-fn read_character(name: &str, value: &OptionValue) -> Result<u8> {
-    let text = value.as_text().unwrap_or_default();
-    match (text.as_str(), text.as_bytes()) {
-        ("\\t", _) => Ok(b'\t'),
-        (_, [byte]) if !matches!(byte, b'\n' | b'\r') => Ok(*byte),
-        _ => Err(bad_option(name, "one character (of one byte)")),
     }
 }

@@ -1,8 +1,8 @@
 //! How a CSV file is written: its delimiter and whether it has a header, told from its first rows.
 
-use super::csv::{csv_records, is_null};
+use super::csv_records::{csv_records, is_null};
 use super::value_type::ValueType;
-use crate::formats::options::CsvOptions;
+use crate::formats::csv::CsvOptions;
 use crate::scan::csv::CsvLayout;
 use crate::scan::quotes::QuoteTracker;
 use crate::scan::records::skip_top;
@@ -11,7 +11,7 @@ use crate::scan::records::skip_top;
 const DIALECT_ROWS: usize = 256;
 
 /// Delimiters that are tried, the likeliest first.
-const DELIMITERS: &[u8] = b",;\t|";
+pub(super) const DELIMITERS: &[u8] = b",;\t|";
 
 /// Quotes that are tried, with what escapes them within a value beside their doubling; the likeliest
 /// first.
@@ -56,6 +56,7 @@ pub(super) fn detect_layout(options: &CsvOptions, beginning: Beginning<'_>) -> C
         skip: options.skip,
         nulls: options.nulls.clone(),
         null_padding: options.null_padding,
+        notation: options.notation.clone(),
         headers: std::sync::Arc::default(),
     };
     let mut layout = detect_characters(options, &given, beginning);
@@ -196,7 +197,7 @@ pub(super) fn detect_header(layout: &CsvLayout, records: &[Vec<String>]) -> bool
         let cell_type = if is_null(layout, cell) {
             ValueType::Null
         } else {
-            ValueType::of(cell)
+            ValueType::of(cell, &layout.notation)
         };
         let rest = rest
             .iter()
@@ -204,7 +205,9 @@ pub(super) fn detect_header(layout: &CsvLayout, records: &[Vec<String>]) -> bool
             .filter_map(|record| record.get(i));
         let rest_type = rest
             .filter(|value| !is_null(layout, value))
-            .fold(ValueType::Null, |known, value| known.with(value));
+            .fold(ValueType::Null, |known, value| {
+                known.with(value, &layout.notation)
+            });
         if cell_type == ValueType::Text && !matches!(rest_type, ValueType::Text | ValueType::Null) {
             return true;
         }

@@ -17,8 +17,9 @@ use sheaf_base::{Result, SheafError};
 use super::csv::unknown_column;
 use super::value_type::ValueType;
 use super::{LOOKS_CONCURRENT_MAX, SAMPLE_BYTES_FIRST, SAMPLE_BYTES_FURTHER};
-use crate::formats::Compression;
 use crate::formats::options::{JsonFormat, ReadOptions};
+use crate::notation::Notation;
+use crate::scan::bag::{Layout, layout_of};
 use crate::scan::bytes::SourceFile;
 use crate::scan::json::starts_array;
 use crate::scan::json_texts::{LIST_STEP, join};
@@ -193,7 +194,7 @@ async fn sample_some(
 
 async fn sample_file(file: &SourceFile, options: &ReadOptions, bytes_max: usize) -> Result<Seen> {
     let reads_all = options.sample_rows == usize::MAX;
-    let is_plain = file.compression == Compression::None;
+    let is_plain = file.is_plain();
     let chunks = match (reads_all, is_plain) {
         (false, true) => file.range(0..bytes_max as u64).await?,
         _ => file.whole().await?,
@@ -207,6 +208,11 @@ async fn sample_file(file: &SourceFile, options: &ReadOptions, bytes_max: usize)
         is_array: false,
         spans_lines: false,
     };
+    let goes_on = options.goes_on();
+    // What is wrong with a line says nothing of the next one.
+    let is_lines = goes_on
+        && options.json_format == JsonFormat::Auto
+        && !matches!(layout_of(file).await?, Layout::JsonValues);
     let mut splitter: Option<ValueSplitter> = None;
     let mut fault: Option<SheafError> = None;
     let mut rows_left = options.sample_rows;
@@ -217,10 +223,14 @@ async fn sample_file(file: &SourceFile, options: &ReadOptions, bytes_max: usize)
                 JsonFormat::Auto => starts_array(&chunk),
                 other => other == JsonFormat::Array,
             };
-            ValueSplitter::new(Some(seen.is_array), 1)
+            match is_lines || options.json_format == JsonFormat::NewlineDelimited && goes_on {
+                true => ValueSplitter::of_lines(),
+                false => ValueSplitter::new(Some(seen.is_array), 1),
+            }
         });
         splitter.feed(&chunk, |value| {
-            fault = take(value, &mut seen, &file.path).err();
+            let taken = take(value, &mut seen, &file.path);
+            fault = taken.err().filter(|_| !goes_on);
             rows_left -= 1;
             fault.is_none() && rows_left > 0
         });
@@ -237,7 +247,10 @@ async fn sample_file(file: &SourceFile, options: &ReadOptions, bytes_max: usize)
         && rows_left > 0
         && !seen.is_cut
     {
-        take(rest, &mut seen, &file.path)?;
+        match take(rest, &mut seen, &file.path) {
+            Err(error) if !goes_on => return Err(error),
+            _ => {}
+        }
     }
     Ok(seen)
 }
@@ -247,6 +260,9 @@ fn take(value: RawValue<'_>, seen: &mut Seen, path: &str) -> Result<()> {
     let bad =
         |message: String| SheafError::data(message).with_state(SqlState::BAD_COPY_FILE_FORMAT);
     let mut shape = Shape::Scalar(ValueType::Null);
+    if value.bytes.trim_ascii().is_empty() {
+        return Ok(());
+    }
     let mut parser = serde_json::Deserializer::from_slice(value.bytes);
     let parsed = Shaping(&mut shape)
         .deserialize(&mut parser)
@@ -388,7 +404,7 @@ impl<'de> Visitor<'de> for Shaping<'_> {
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
         // Dates and timestamps are told from texts; numbers in quotes are meant as text.
-        let told = match ValueType::of(text) {
+        let told = match ValueType::of(text, &Notation::default()) {
             known @ (ValueType::Date | ValueType::Timestamp | ValueType::TimestampZoned) => known,
             _ => ValueType::Text,
         };

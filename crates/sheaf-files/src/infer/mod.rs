@@ -8,11 +8,14 @@
 
 mod csv;
 mod csv_dialect;
+mod csv_records;
+mod csv_sample;
 mod json;
 mod schema;
 pub(crate) mod value_type;
 
-pub(crate) use self::csv::{csv_records, infer_csv};
+pub(crate) use self::csv::infer_csv;
+pub(crate) use self::csv_records::{csv_records, is_null};
 pub(crate) use self::json::infer_json;
 pub(crate) use self::schema::unite;
 

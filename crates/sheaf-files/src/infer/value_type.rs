@@ -13,6 +13,8 @@ use arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::Utc;
 
+use crate::notation::Notation;
+
 /// The type of a value, or of all values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ValueType {
@@ -29,8 +31,8 @@ pub(crate) enum ValueType {
 }
 
 impl ValueType {
-    /// The narrowest type of a text.
-    pub(crate) fn of(text: &str) -> Self {
+    /// The narrowest type of a text that is written in `notation`.
+    pub(crate) fn of(text: &str, notation: &Notation) -> Self {
         const NARROW_FIRST: &[ValueType] = &[
             ValueType::Integer,
             ValueType::Float,
@@ -43,7 +45,7 @@ impl ValueType {
         NARROW_FIRST
             .iter()
             .copied()
-            .find(|t| t.admits(text))
+            .find(|t| t.admits(text, notation))
             .unwrap_or(Self::Text)
     }
 
@@ -65,11 +67,11 @@ impl ValueType {
     }
 
     /// The type of a column of this type when one more value, `text`, comes.
-    pub(crate) fn with(self, text: &str) -> Self {
-        if self == Self::Text || self.admits(text) {
+    pub(crate) fn with(self, text: &str, notation: &Notation) -> Self {
+        if self == Self::Text || self.admits(text, notation) {
             self
         } else {
-            self.join(Self::of(text))
+            self.join(Self::of(text, notation))
         }
     }
 
@@ -89,8 +91,18 @@ impl ValueType {
         }
     }
 
-    /// Whether `text` is of this very type.
-    fn admits(self, text: &str) -> bool {
+    /// Whether `text`, written in `notation`, is of this very type.
+    fn admits(self, text: &str, notation: &Notation) -> bool {
+        let plain = match self {
+            Self::Integer | Self::Float => notation.number(text),
+            Self::Date => notation.date(text),
+            Self::Timestamp | Self::TimestampZoned => notation.timestamp(text),
+            Self::Null | Self::Text | Self::Boolean | Self::Time => Some(text.into()),
+        };
+        plain.is_some_and(|plain| self.admits_plain(&plain))
+    }
+
+    fn admits_plain(self, text: &str) -> bool {
         let bytes = text.as_bytes();
         match self {
             Self::Null => false,

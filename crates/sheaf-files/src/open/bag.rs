@@ -9,15 +9,13 @@ use sheaf_base::type_names::variant_field;
 use sheaf_base::{Result, SheafError};
 
 use super::{LINE_NUMBER_COLUMN, Opened, Opening, detect};
-use crate::formats::Compression;
-use crate::formats::bag::{BagOptions, OnError, RecordKind};
+use crate::encoding::Encoding;
+use crate::formats::bag::{BagOptions, RecordKind};
 use crate::infer::LOOKED_AT_FILES_MAX;
 use crate::listing::FoundFile;
 use crate::partition::{FileExtent, Split};
 use crate::request::bad_option;
-use crate::scan::bag::{
-    BagColumn, Encoding, Layout, OFFSET_COLUMN, RECORD_COLUMN, layout_of, number_field,
-};
+use crate::scan::bag::{BagColumn, Layout, OFFSET_COLUMN, RECORD_COLUMN, layout_of, number_field};
 use crate::table::{BagReader, Reader};
 
 /// Bytes that a record is taken to have.
@@ -33,37 +31,19 @@ impl Opening<'_> {
         }
         let options = &self.options.bag;
         let layout = layout(options)?;
-        match (options.on_error, &options.quarantine) {
-            (OnError::Quarantine, None) => {
-                let error = SheafError::user("a quarantine needs the name of its table");
-                return Err(error.with_hint("quarantine => 'rejected'"));
-            }
-            (OnError::Quarantine, Some(_)) | (_, None) => {}
-            (_, Some(_)) => {
-                let error = SheafError::user("quarantine goes with on_error => 'quarantine'");
-                return Err(error);
-            }
-        }
-        let encoding = match &options.encoding {
-            Some(name) => Encoding::by_name(name)?,
-            None => Encoding::Utf8,
-        };
-        if let (Some(first), true) = (self.filled().next(), encoding.can_split()) {
+        if let (Some(first), None) = (self.filled().next(), self.transcoder()) {
             detect::refuse_binary(&self.source_file(first), self.format).await?;
         }
         let (fields, columns) = self.bag_columns();
         Ok(Opened {
             file_schema: Arc::new(Schema::new(fields)),
-            extents: self.bag_extents(&layout, encoding).await?,
+            extents: self.bag_extents(&layout).await?,
             rows: self.text_rows(RECORD_BYTES),
             looked_at: self.listing.files.len(),
             reader: Reader::Bag(BagReader {
                 columns,
                 layout,
-                encoding,
-                on_error: options.on_error,
-                errors_max: options.errors_max,
-                rejects: self.request.rejects.clone(),
+                is_lossy: matches!(self.options.encoding, Encoding::Lossy),
             }),
         })
     }
@@ -84,12 +64,12 @@ impl Opening<'_> {
 
     /// Which files can be cut. What a file's records are is looked up only where it matters: in
     /// files that are larger than a partition.
-    async fn bag_extents(&self, layout: &Layout, encoding: Encoding) -> Result<Vec<FileExtent>> {
+    pub(super) async fn bag_extents(&self, layout: &Layout) -> Result<Vec<FileExtent>> {
         let partition_bytes = self.partition_bytes();
         let mut extents = Vec::with_capacity(self.listing.files.len());
         let mut looks = 0;
         for file in &self.listing.files {
-            let mut can_split = file.compression == Compression::None && encoding.can_split();
+            let mut can_split = self.can_split(file);
             if can_split {
                 can_split = match layout {
                     Layout::JsonLines | Layout::Lines(_) => true,

@@ -24,6 +24,9 @@ const MAGICS: &[(&[u8], &str, Option<FormatKind>)] = &[
     (b"SQLite f", "an SQLite database", None),
 ];
 
+/// First bytes of text in UTF-16, if it is marked.
+const UTF16_MARKS: &[&[u8]] = &[b"\xff\xfe", b"\xfe\xff"];
+
 /// The format of the files: `asked` for, or told by their names. Files of a directory that have
 /// other names (a README beside data) are left out of `listing`.
 ///
@@ -90,6 +93,15 @@ fn unknown_format(path: &str) -> SheafError {
 /// `Data`, naming the file and what it is.
 pub(super) async fn refuse_binary(file: &SourceFile, format: &FormatDecl) -> Result<()> {
     let prefix = file.prefix(MAGIC_BYTES).await?;
+    if UTF16_MARKS
+        .iter()
+        .any(|mark| prefix.bytes.starts_with(mark))
+    {
+        let error = SheafError::data(format!("{} is text in UTF-16", file.path));
+        return Err(error
+            .with_state(SqlState::BAD_COPY_FILE_FORMAT)
+            .with_hint("encoding => 'utf-16' reads it"));
+    }
     let Some((_, what, kind)) = MAGICS
         .iter()
         .find(|(magic, _, _)| prefix.bytes.starts_with(magic))

@@ -1,9 +1,11 @@
 //! From a request to a table: list, tell the format, infer, cut into partitions.
 
 mod bag;
+mod csv;
 mod detect;
 mod distinct;
 mod footers;
+mod json;
 
 use std::sync::Arc;
 
@@ -16,12 +18,10 @@ use sheaf_base::{Result, SheafError};
 
 use self::detect::detect_format;
 use self::footers::{Footers, read_footers};
-use crate::formats::options::{JsonFormat as Arrangement, ReadOptions, read_options};
+use crate::encoding::Encoding;
+use crate::formats::options::{ReadOptions, read_options};
 use crate::formats::{Compression, FormatDecl, FormatKind};
-use crate::infer::{
-    LOOKED_AT_FILES_MAX, LOOKS_CONCURRENT_MAX, SAMPLE_FILES_MAX, evenly, infer_csv, infer_json,
-    unite,
-};
+use crate::infer::{LOOKED_AT_FILES_MAX, LOOKS_CONCURRENT_MAX, SAMPLE_FILES_MAX, evenly, unite};
 use crate::listing::hive::{HiveColumns, hive_columns};
 use crate::listing::{FoundFile, Listing, list};
 use crate::partition::{FileExtent, Split, auto_size, plan};
@@ -87,6 +87,7 @@ pub async fn open(request: &ReadRequest, session: &dyn Session) -> Result<Arc<Fi
         // A key that a partition column hides is none of the table's either.
         *is_strict &= opened.file_schema.fields() == table_schema.file_schema().fields();
     }
+    let transcoder = opening.transcoder();
     let known = opening.known_columns(&opened.file_schema, opened.looked_at);
     let rows = rows_of_columns(opened.rows, &opened.file_schema, table_schema.file_schema());
     let files = table_files(&listing, hive.values, rows);
@@ -101,6 +102,9 @@ pub async fn open(request: &ReadRequest, session: &dyn Session) -> Result<Arc<Fi
         format_columns: format_columns(format, request),
         known,
         reader: opened.reader,
+        errors: options.errors.clone(),
+        rejects: request.rejects.clone(),
+        transcoder,
     };
     Ok(Arc::new(FileTable::new(parts)))
 }
@@ -266,12 +270,27 @@ impl Opening<'_> {
         auto_size(total, self.session.config().target_partitions())
     }
 
+    /// What decodes the files' text, if it is not read as it is.
+    fn transcoder(&self) -> Option<&'static encoding_rs::Encoding> {
+        match (self.format.kind, self.options.encoding) {
+            // Bags replace bytes record by record.
+            (FormatKind::Bag, Encoding::Lossy) => None,
+            (_, encoding) => encoding.transcoder(),
+        }
+    }
+
+    /// Whether bytes of `file` can be read from the middle.
+    fn can_split(&self, file: &FoundFile) -> bool {
+        file.compression == Compression::None && self.transcoder().is_none()
+    }
+
     fn source_file(&self, file: &FoundFile) -> SourceFile {
         SourceFile {
             store: Arc::clone(&self.listing.store),
             meta: file.meta.clone(),
             path: Arc::clone(&file.path),
             compression: file.compression,
+            transcoder: self.transcoder(),
             gauge: None,
         }
     }
@@ -305,7 +324,7 @@ impl Opening<'_> {
         let files = self.listing.files.iter();
         files
             .map(|file| {
-                let can_split = can_split && file.compression == Compression::None;
+                let can_split = can_split && self.can_split(file);
                 let split = if can_split {
                     Split::Anywhere
                 } else {
@@ -338,54 +357,6 @@ impl Opening<'_> {
                 Rows::Estimated((bytes / bytes_per_row) as u64)
             })
             .collect()
-    }
-
-    /// The files of a text format to look at.
-    async fn text_files(&self) -> Result<Vec<SourceFile>> {
-        let files = self.looked_at(LOOKED_AT_FILES_MAX);
-        let Some(first) = files.first() else {
-            return Err(self.all_empty());
-        };
-        detect::refuse_binary(first, self.format).await?;
-        Ok(files)
-    }
-
-    async fn read_csv(&self) -> Result<Opened> {
-        let files = self.text_files().await?;
-        let declared = self.request.schema.as_ref();
-        let sample = infer_csv(&files, self.options, declared, &self.text_type).await?;
-        let may_span = self.options.csv.newlines_in_values;
-        // Lines to skip are counted from a file's start, so a piece must not begin among them.
-        let can_split = !may_span.unwrap_or(sample.resists_cuts) && sample.layout.skip == 0;
-        Ok(Opened {
-            file_schema: sample.file_schema,
-            reader: Reader::Csv(sample.layout),
-            extents: self.text_extents(can_split),
-            rows: self.text_rows(sample.bytes_per_row),
-            looked_at: files.len(),
-        })
-    }
-
-    async fn read_json(&self) -> Result<Opened> {
-        let files = self.text_files().await?;
-        let declared = self.request.schema.as_ref();
-        let sample = infer_json(&files, self.options, declared, &self.text_type).await?;
-        let can_split = match self.options.json_format {
-            Arrangement::Auto => sample.is_line_delimited,
-            other => other == Arrangement::NewlineDelimited,
-        };
-        Ok(Opened {
-            file_schema: sample.file_schema,
-            reader: Reader::Json {
-                arrangement: self.options.json_format,
-                arrays: sample.arrays,
-                text_paths: Arc::new(sample.text_paths),
-                is_strict: declared.is_none(),
-            },
-            extents: self.text_extents(can_split),
-            rows: self.text_rows(sample.bytes_per_row),
-            looked_at: files.len(),
-        })
     }
 
     fn read_text(&self) -> Result<Opened> {

@@ -1,4 +1,4 @@
-//! Bytes of one file, in chunks: a range, the whole decompressed, or a prefix.
+//! Bytes of one file, in chunks: a range, the whole decompressed and decoded, or a prefix.
 //!
 //! Local files are read in large blocks right where the data is decoded: the page cache answers
 //! most reads, and a hand-over to another thread costs more than the read. Remote files stream.
@@ -19,6 +19,7 @@ use sheaf_base::{Result, SheafError};
 use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
+use crate::encoding::decoded;
 use crate::formats::Compression;
 
 /// Bytes read from a local file at a time.
@@ -37,6 +38,8 @@ pub(crate) struct SourceFile {
     pub(crate) meta: ObjectMeta,
     pub(crate) path: Arc<str>,
     pub(crate) compression: Compression,
+    /// What decodes text that is not UTF-8.
+    pub(crate) transcoder: Option<&'static encoding_rs::Encoding>,
     /// Counts what is read, if somebody wants to know.
     pub(crate) gauge: Option<Arc<ReadGauge>>,
 }
@@ -130,11 +133,24 @@ impl SourceFile {
         Ok(blocks.boxed())
     }
 
-    /// The whole file, decompressed.
+    /// Whether the bytes are read as they are stored, so that they can be read from the middle.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.compression == Compression::None && self.transcoder.is_none()
+    }
+
+    /// The whole file, decompressed and decoded.
     ///
     /// # Errors
     /// Names the file if it cannot be opened.
     pub(crate) async fn whole(&self) -> Result<Chunks> {
+        let chunks = self.decompressed().await?;
+        Ok(match self.transcoder {
+            Some(encoding) => decoded(chunks, encoding),
+            None => chunks,
+        })
+    }
+
+    async fn decompressed(&self) -> Result<Chunks> {
         let raw = self.range(0..self.meta.size).await?;
         if self.compression == Compression::None {
             return Ok(raw);
@@ -168,12 +184,12 @@ impl SourceFile {
         Ok(chunks.boxed())
     }
 
-    /// The first bytes of the file, decompressed: at least `bytes_max` if it has so many.
+    /// The first bytes of the file, decompressed and decoded: at least `bytes_max` if it has so many.
     ///
     /// # Errors
     /// Names the file if it cannot be read.
     pub(crate) async fn prefix(&self, bytes_max: usize) -> Result<Prefix> {
-        let is_plain = self.compression == Compression::None;
+        let is_plain = self.is_plain();
         let mut chunks = if is_plain {
             self.range(0..bytes_max as u64).await?
         } else {
@@ -199,7 +215,7 @@ impl SourceFile {
 
     /// Whether `bytes`, after which the stream ended, are the whole file.
     fn is_all(&self, bytes: &[u8]) -> bool {
-        self.compression != Compression::None || bytes.len() as u64 >= self.meta.size
+        !self.is_plain() || bytes.len() as u64 >= self.meta.size
     }
 
     fn store_error(&self, error: object_store::Error) -> SheafError {

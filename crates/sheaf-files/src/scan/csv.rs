@@ -1,6 +1,7 @@
 //! CSV pieces: columns found by name in each file's header, values parsed by Arrow's reader.
 
 mod explain;
+mod lenient;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions, new_null_array};
 use arrow::csv::ReaderBuilder;
 use arrow::csv::reader::Decoder;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -17,15 +18,23 @@ use regex::Regex;
 use sheaf_base::Result;
 
 use self::explain::CsvExplain;
+use self::lenient::RECORD_BYTES_MAX;
+pub(crate) use self::lenient::{RawRecord, RecordSplitter, RecordStarts};
+use super::bad_records::ErrorPolicy;
 use super::bytes::SourceFile;
 use super::known_columns::KnownColumns;
 use super::quotes::Quoting;
-use super::records::{records, skip_top};
+use super::records::{Records, records, records_between, skip_top};
 use super::stream::{RecordDecoder, decode};
 use super::{Batches, Piece, RecordFormat};
+use crate::notation::Notation;
+use crate::rejects::Rejects;
 
 /// Bytes of a file within which its header must end.
 const HEADER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes after which a batch is handed on, be its rows as few as they are.
+const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Bytes first read to find a header.
 const HEADER_BYTES: usize = 16 * 1024;
@@ -47,19 +56,30 @@ pub(crate) struct CsvLayout {
     /// Texts that mean NULL, beside the empty text.
     pub(crate) nulls: Vec<String>,
     pub(crate) null_padding: bool,
+    pub(crate) notation: Notation,
     /// Headers already read, by location.
     pub(crate) headers: Arc<HashMap<Path, Arc<[String]>>>,
 }
 
 /// The CSV files of one table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CsvFormat {
     pub(crate) layout: CsvLayout,
     /// Columns of the table that come from files.
     pub(crate) file_schema: SchemaRef,
+    /// Whether the last of them is that of rescued values.
+    pub(crate) rescues: bool,
     /// What the header of a file that nobody looked at may have.
-    known: Option<Arc<KnownColumns>>,
-    null_pattern: Option<Regex>,
+    pub(crate) known: Option<Arc<KnownColumns>>,
+    /// Whether files are read value by value, going on from what is wrong, rather than by Arrow.
+    pub(crate) is_lenient: bool,
+    pub(crate) policy: Arc<ErrorPolicy>,
+    pub(crate) rejects: Option<Arc<dyn Rejects>>,
+    /// Whether values hold line breaks, or records are long, so that where pieces begin must not be
+    /// guessed.
+    pub(crate) has_long_records: bool,
+    /// Where the pieces of files begin.
+    pub(crate) starts: Arc<RecordStarts>,
 }
 
 impl CsvLayout {
@@ -72,6 +92,14 @@ impl CsvLayout {
             delimiter,
             has_comments: self.comment.is_some(),
         })
+    }
+
+    /// What the texts that mean NULL look like; `None` if only the empty text does.
+    fn null_pattern(&self) -> Option<Regex> {
+        let texts = self.nulls.iter().map(|text| regex::escape(text));
+        let texts: Vec<String> = texts.collect();
+        let pattern = (!texts.is_empty()).then(|| format!("^(?:{})?$", texts.join("|")));
+        pattern.and_then(|pattern| Regex::new(&pattern).ok())
     }
 
     /// A reader of records that follows the layout.
@@ -134,36 +162,28 @@ pub(crate) fn unique_names(cells: Vec<String>, given: &[String]) -> Vec<String> 
 }
 
 impl CsvFormat {
-    pub(crate) fn new(
-        layout: CsvLayout,
-        file_schema: SchemaRef,
-        known: Option<Arc<KnownColumns>>,
-    ) -> Self {
-        let null_pattern = (!layout.nulls.is_empty()).then(|| {
-            let texts: Vec<String> = layout
-                .nulls
-                .iter()
-                .map(|text| regex::escape(text))
-                .collect();
-            Regex::new(&format!("^(?:{})?$", texts.join("|"))).ok()
-        });
-        Self {
-            layout,
-            file_schema,
-            known,
-            null_pattern: null_pattern.flatten(),
-        }
+    /// The column of rescued values.
+    fn rescued_column(&self) -> Option<usize> {
+        let last = self.file_schema.fields().len().checked_sub(1);
+        last.filter(|_| self.rescues)
+    }
+
+    /// Columns of the table that files have.
+    fn own_fields(&self) -> &[FieldRef] {
+        let fields = self.file_schema.fields();
+        let count = self.rescued_column().unwrap_or(fields.len());
+        fields.get(..count).unwrap_or_default()
     }
 
     /// The file's columns in its own order, with the table's types where the table has them.
     fn physical_fields(&self, names: Option<&[String]>) -> Vec<Field> {
         let Some(names) = names else {
-            let own = self.file_schema.fields().iter();
+            let own = self.own_fields().iter();
             return own.map(|field| field.as_ref().clone()).collect();
         };
         let text = |name: &String| Field::new(name, DataType::Utf8, true);
         let mut fields: Vec<Field> = names.iter().map(text).collect();
-        for field in self.file_schema.fields() {
+        for field in self.own_fields() {
             if let Some(place) = place_of(names, field.name()) {
                 fields[place] = fields[place]
                     .clone()
@@ -171,6 +191,22 @@ impl CsvFormat {
             }
         }
         fields
+    }
+
+    /// The records of a piece: what begins in its range.
+    async fn records_of(&self, piece: &Piece) -> Result<Records> {
+        let (file, layout) = (&piece.file, &self.layout);
+        match &piece.range {
+            Some(range) if self.has_long_records => {
+                let start = self.starts.at(file, layout, range.start).await?.offset;
+                let end = match range.end >= file.meta.size {
+                    true => file.meta.size,
+                    false => self.starts.at(file, layout, range.end).await?.offset,
+                };
+                records_between(file, start..end, layout.quoting()).await
+            }
+            range => records(file, range.clone(), layout.quoting(), layout.skip).await,
+        }
     }
 
     fn builder(&self, schema: SchemaRef, piece: &Piece) -> ReaderBuilder {
@@ -188,8 +224,8 @@ impl CsvFormat {
         if let Some(comment) = layout.comment {
             builder = builder.with_comment(comment);
         }
-        if let Some(pattern) = &self.null_pattern {
-            builder = builder.with_null_regex(pattern.clone());
+        if let Some(pattern) = layout.null_pattern() {
+            builder = builder.with_null_regex(pattern);
         }
         builder
     }
@@ -208,40 +244,70 @@ pub(crate) fn place_of(names: &[String], name: &str) -> Option<usize> {
 
 /// A file's columns, and where the wanted ones of the table are among them.
 #[derive(Debug)]
-struct Columns {
+struct FileColumns {
     physical: SchemaRef,
     /// Indices into `physical` of what is read.
     read: Vec<usize>,
     /// For each wanted column its place in `read`; `None` if the file lacks it.
     wanted: Vec<Option<usize>>,
     output: SchemaRef,
+    /// Which of the wanted columns is that of rescued values.
+    rescued: Option<usize>,
 }
 
-fn columns_of(
-    format: &CsvFormat,
-    header: Option<&[String]>,
-    projection: &[usize],
-) -> Result<Columns> {
-    let physical = Arc::new(Schema::new(format.physical_fields(header)));
-    let output = Arc::new(format.file_schema.project(projection)?);
-    let mut read = Vec::with_capacity(projection.len());
-    let mut wanted = Vec::with_capacity(projection.len());
-    for (field, position) in output.fields().iter().zip(projection) {
-        let place = match header {
-            Some(names) => place_of(names, field.name()),
-            None => Some(*position),
-        };
-        wanted.push(place.map(|place| {
-            read.push(place);
-            read.len() - 1
-        }));
+impl FileColumns {
+    fn of(format: &CsvFormat, header: Option<&[String]>, projection: &[usize]) -> Result<Self> {
+        let physical = Arc::new(Schema::new(format.physical_fields(header)));
+        let output = Arc::new(format.file_schema.project(projection)?);
+        let rescued = format.rescued_column();
+        let mut read = Vec::with_capacity(projection.len());
+        let mut wanted = Vec::with_capacity(projection.len());
+        for (field, position) in output.fields().iter().zip(projection) {
+            let place = match header {
+                _ if rescued == Some(*position) => None,
+                Some(names) => place_of(names, field.name()),
+                None => Some(*position),
+            };
+            wanted.push(place.map(|place| {
+                read.push(place);
+                read.len() - 1
+            }));
+        }
+        Ok(Self {
+            physical,
+            read,
+            wanted,
+            output,
+            rescued: projection
+                .iter()
+                .position(|column| rescued == Some(*column)),
+        })
     }
-    Ok(Columns {
-        physical,
-        read,
-        wanted,
-        output,
-    })
+
+    /// The file's columns as Arrow's reader is to read them.
+    fn read_by_arrow(&self) -> SchemaRef {
+        let fields = self
+            .physical
+            .fields()
+            .iter()
+            .map(|field| match is_decimal(field) {
+                true => Field::new(field.name(), DataType::Utf8View, true),
+                false => field.as_ref().clone(),
+            });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+
+    /// The wanted columns: each one's place in `physical`, and whether it is that of rescued values.
+    fn outputs(&self) -> impl Iterator<Item = (Option<usize>, &Field, bool)> {
+        let places = self.wanted.iter().map(|wanted| {
+            let place = wanted.and_then(|at| self.read.get(at));
+            place.copied()
+        });
+        let fields = self.output.fields().iter().enumerate();
+        places
+            .zip(fields)
+            .map(|(place, (i, field))| (place, field.as_ref(), self.rescued == Some(i)))
+    }
 }
 
 #[async_trait]
@@ -264,59 +330,104 @@ impl RecordFormat for CsvFormat {
         if header.as_ref().is_some_and(|names| names.is_empty()) {
             return Ok(futures::stream::empty().boxed());
         }
-        if let (Some(known), Some(names)) = (&self.known, &header) {
+        if let (Some(known), Some(names), false) = (&self.known, &header, self.rescues) {
             known.check(&piece.file.path, names.iter().map(String::as_str))?;
         }
-        let columns = Arc::new(columns_of(self, header.as_deref(), &projection)?);
-        let (file, range) = (&piece.file, piece.range.clone());
-        let parts = records(file, range, layout.quoting(), layout.skip).await?;
+        let columns = Arc::new(FileColumns::of(self, header.as_deref(), &projection)?);
+        if self.is_lenient {
+            return lenient::open(self, piece, columns, batch_rows).await;
+        }
+        let parts = self.records_of(&piece).await?;
         let decoder = self
-            .builder(Arc::clone(&columns.physical), &piece)
+            .builder(columns.read_by_arrow(), &piece)
             .with_projection(columns.read.clone())
             .with_batch_size(batch_rows)
             .build_decoder();
         let decoder = CsvDecoder {
             decoder,
             columns: Arc::clone(&columns),
+            batch_bytes: 0,
+            record_bytes: 0,
+            is_complete: false,
         };
         let explain = CsvExplain {
-            layout: layout.clone(),
+            format: self.clone(),
             columns,
             piece,
-            first_record: parts.start,
         };
         Ok(decode(parts.chunks, Box::new(decoder), Arc::new(explain)))
     }
 }
 
+/// Arrow's reader, bounded.
 struct CsvDecoder {
     decoder: Decoder,
-    columns: Arc<Columns>,
+    columns: Arc<FileColumns>,
+    /// Bytes of the batch under way, and of its last record so far.
+    batch_bytes: usize,
+    record_bytes: usize,
+    /// Whether the batch has enough bytes and ends with a record.
+    is_complete: bool,
 }
 
 impl RecordDecoder for CsvDecoder {
     fn decode(&mut self, bytes: &[u8]) -> Result<usize, ArrowError> {
-        self.decoder.decode(bytes)
+        // A batch of many bytes ends with the next record, which ends with a line.
+        let is_large = self.batch_bytes >= BATCH_BYTES_MAX;
+        let end = is_large.then(|| memchr::memchr(b'\n', bytes)).flatten();
+        let part = end.map_or(bytes, |end| &bytes[..=end]);
+        let room = self.decoder.capacity();
+        let taken = self.decoder.decode(part)?;
+        let has_record = self.decoder.capacity() < room;
+        self.batch_bytes += taken;
+        self.record_bytes = if has_record {
+            0
+        } else {
+            self.record_bytes + taken
+        };
+        self.is_complete = has_record && end.is_some() && taken == part.len() && is_one_line(part);
+        if self.record_bytes > RECORD_BYTES_MAX {
+            let message = "a record has too many bytes".to_owned();
+            return Err(ArrowError::CsvError(message));
+        }
+        Ok(taken)
     }
 
     fn flush(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+        self.batch_bytes = 0;
+        self.is_complete = false;
         let Some(batch) = self.decoder.flush()? else {
             return Ok(None);
         };
         let rows = batch.num_rows();
         let arrays = self.columns.wanted.iter().zip(self.columns.output.fields());
-        let arrays = arrays
-            .map(|(place, field)| match place {
-                Some(place) => Arc::clone(batch.column(*place)),
-                None => new_null_array(field.data_type(), rows),
-            })
-            .collect();
+        let arrays = arrays.map(|(place, field)| match place {
+            Some(place) if is_decimal(field) => {
+                lenient::values_of(batch.column(*place), field.data_type())
+            }
+            Some(place) => Ok(Arc::clone(batch.column(*place))),
+            None => Ok(new_null_array(field.data_type(), rows)),
+        });
+        let arrays = arrays.collect::<Result<_, ArrowError>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let output = Arc::clone(&self.columns.output);
         RecordBatch::try_new_with_options(output, arrays, &options).map(Some)
     }
 
     fn is_full(&self) -> bool {
-        self.decoder.capacity() == 0
+        self.decoder.capacity() == 0 || self.is_complete
     }
+}
+
+/// Whether no line end but the last is in `bytes`: then a record that ends within them ends there.
+fn is_one_line(bytes: &[u8]) -> bool {
+    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    memchr::memchr2(b'\n', b'\r', line).is_none()
+}
+
+/// Whether a column is of decimals, which Arrow's reader cuts off where SQL rounds: it reads them as
+/// texts.
+fn is_decimal(field: &Field) -> bool {
+    field.data_type().is_decimal()
 }

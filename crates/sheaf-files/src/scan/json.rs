@@ -1,10 +1,13 @@
 //! JSON pieces: objects one a line, one after another, or in one array.
 
+mod lenient;
+
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::ReaderBuilder;
 use arrow::json::reader::Decoder;
@@ -13,8 +16,10 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use sheaf_base::error::SqlState;
-use sheaf_base::{Result, SheafError};
+use sheaf_base::{Result, SheafError, sql_type_name};
 
+use super::bad_records::{ErrorPolicy, shortened};
+use super::bag::LineCounts;
 use super::bytes::Chunks;
 use super::json_texts::TextRewriter;
 use super::json_values::{ArrayUnwrapper, ValueSplitter};
@@ -22,14 +27,22 @@ use super::records::records;
 use super::stream::{Explain, RecordDecoder, decode};
 use super::{Batches, Piece, RecordFormat};
 use crate::formats::options::JsonFormat as Arrangement;
+use crate::rejects::Rejects;
 
 /// Bytes of a file by which its arrangement is told.
 const ARRANGEMENT_BYTES: usize = 4 * 1024;
 
 /// The JSON files of one table.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct JsonFormat {
     pub(crate) file_schema: SchemaRef,
+    /// Whether its last column is that of rescued values.
+    pub(crate) rescues: bool,
+    /// Whether files are read value by value, going on from what is wrong, rather than by Arrow.
+    pub(crate) is_lenient: bool,
+    pub(crate) policy: Arc<ErrorPolicy>,
+    pub(crate) rejects: Option<Arc<dyn Rejects>>,
+    pub(crate) lines: Arc<LineCounts>,
     pub(crate) arrangement: Arrangement,
     /// Whether each file is one array, where known.
     pub(crate) arrays: Arc<HashMap<Path, bool>>,
@@ -52,6 +65,9 @@ impl RecordFormat for JsonFormat {
         projection: Arc<[usize]>,
         batch_rows: usize,
     ) -> Result<Batches> {
+        if self.is_lenient {
+            return lenient::open(self, piece, &projection, batch_rows).await;
+        }
         let schema = Arc::new(self.file_schema.project(&projection)?);
         let is_strict = self.is_strict && projection.len() == self.file_schema.fields().len();
         let is_array = self.is_array(&piece).await?;
@@ -126,6 +142,14 @@ fn unwrap_array(chunks: Chunks) -> Chunks {
     let mut unwrapper = ArrayUnwrapper::default();
     let unwrapped = chunks.map(move |chunk| Ok(Bytes::from(unwrapper.unwrap(&chunk?))));
     unwrapped.boxed()
+}
+
+/// Whole values with objects and arrays at `paths` in quotes.
+fn rewritten<'a>(bytes: &'a [u8], paths: &Arc<HashSet<String>>) -> Cow<'a, [u8]> {
+    match paths.is_empty() {
+        true => Cow::Borrowed(bytes),
+        false => Cow::Owned(TextRewriter::new(Arc::clone(paths)).rewrite(bytes)),
+    }
 }
 
 /// Encloses objects and arrays at `paths` in quotes.
@@ -220,8 +244,7 @@ impl JsonExplain {
     fn try_value(&self, bytes: &[u8]) -> Option<ArrowError> {
         let attempt = || -> Result<(), ArrowError> {
             let mut decoder = decoder_of(Arc::clone(&self.schema), 1, self.is_strict)?;
-            let rewritten = TextRewriter::new(Arc::clone(&self.text_paths)).rewrite(bytes);
-            decoder.decode(&rewritten)?;
+            decoder.decode(&rewritten(bytes, &self.text_paths))?;
             decoder.decode(b"\n")?;
             if decoder.has_partial_record() {
                 return Err(ArrowError::JsonError(
@@ -258,18 +281,10 @@ impl JsonExplain {
                  leaves the others out",
             );
         }
-        match type_fault(message) {
-            Some((field, expected, found)) => {
-                let key = field.replace('\'', "''");
-                SheafError::data(format!(
-                    "{place}: expected {expected} in column \"{field}\", found {found}"
-                ))
+        match misfit(&self.schema, message) {
+            Some((message, hint)) => SheafError::data(format!("{place}: {message}"))
                 .with_state(SqlState::INVALID_TEXT_REPRESENTATION)
-                .with_hint(format!(
-                    "types => {{'{key}': 'VARCHAR'}} reads the column as text; sample_size => -1 \
-                     detects types by all values"
-                ))
-            }
+                .with_hint(hint),
             None => SheafError::data(format!("{place}: not valid JSON: {message}"))
                 .with_state(SqlState::BAD_COPY_FILE_FORMAT),
         }
@@ -289,41 +304,48 @@ fn unknown_key(message: &str) -> Option<String> {
     Some(name)
 }
 
-/// Reads `whilst decoding field 'a': … expected primitive got "x"` or `failed to parse "x" as
-/// Int64`: column, what was expected, what was found.
-fn type_fault(message: &str) -> Option<(String, String, String)> {
-    let mut rest = message;
+/// What Arrow's message about a value says, in our words: `column a.b: 'x' is no BIGINT`, and what
+/// may be done about it.
+fn misfit(schema: &Schema, message: &str) -> Option<(String, String)> {
+    let mut rest = message.strip_prefix("Json error: ").unwrap_or(message);
     let mut path: Vec<&str> = Vec::new();
     while let Some(after) = rest.strip_prefix("whilst decoding field '") {
         let (field, inner) = after.split_once("': ")?;
         path.push(field);
         rest = inner.strip_prefix("Json error: ").unwrap_or(inner);
     }
-    if path.is_empty() {
-        return None;
+    let mut data_type = schema.field_with_name(path.first()?).ok()?.data_type();
+    for key in path.iter().skip(1) {
+        data_type = inner_type(data_type, key)?;
     }
-    let field = path.join(".");
-    if let Some(after) = rest.strip_prefix("expected ") {
-        let (expected, found) = after.split_once(" got ")?;
-        let expected = match expected {
-            "primitive" => "a number",
-            "boolean" => "true or false",
-            "string" => "a text",
-            "{" => "an object",
-            "[" => "an array",
-            other => other,
-        };
-        return Some((field, expected.to_owned(), found.to_owned()));
+    let expected = rest.strip_prefix("expected ");
+    let got = expected.and_then(|after| after.split_once(" got "));
+    let parsed = rest.strip_prefix("failed to parse ");
+    let parsed = parsed.and_then(|after| after.rsplit_once(" as "));
+    let found = match (got, parsed) {
+        (Some((_, found)), _) | (None, Some((found, _))) => found,
+        (None, None) => rest,
+    };
+    let found = shortened(found.trim_matches('"'));
+    let column = path.join(".");
+    let key = path.first()?.replace('\'', "''");
+    Some((
+        format!(
+            "column {column}: '{found}' is no {}",
+            sql_type_name(data_type)
+        ),
+        format!(
+            "types => {{'{key}': 'VARCHAR'}} reads the column as text; sample_size => -1 detects \
+             types by all values; on_error and rescue go on without such values"
+        ),
+    ))
+}
+
+/// The type of what is called `key` in values of `data_type`, or in their items.
+fn inner_type<'a>(data_type: &'a DataType, key: &str) -> Option<&'a DataType> {
+    match data_type {
+        DataType::List(item) => inner_type(item.data_type(), key),
+        DataType::Struct(fields) => fields.find(key).map(|(_, field)| field.data_type()),
+        _ => None,
     }
-    if let Some(after) = rest.strip_prefix("failed to parse ") {
-        let (found, data_type) = after.rsplit_once(" as ")?;
-        let expected = match data_type {
-            "Int64" | "Float64" | "Int32" | "Int16" | "Int8" | "Float32" => "a number",
-            "Date32" | "Date64" => "a date",
-            other if other.starts_with("Timestamp") => "a timestamp",
-            other => other,
-        };
-        return Some((field, expected.to_owned(), found.to_owned()));
-    }
-    Some((field, "another value".to_owned(), rest.to_owned()))
 }

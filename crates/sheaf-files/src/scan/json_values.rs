@@ -21,6 +21,8 @@ pub(crate) struct RawValue<'a> {
 pub(crate) struct ValueSplitter {
     /// Whether values are elements of an outer array; `None` until the first byte decides.
     is_array: Option<bool>,
+    /// Whether a value is whatever is on one line.
+    is_by_line: bool,
     depth: usize,
     in_string: bool,
     is_escaped: bool,
@@ -37,6 +39,7 @@ impl ValueSplitter {
     pub(crate) fn new(is_array: Option<bool>, line: u64) -> Self {
         Self {
             is_array,
+            is_by_line: false,
             depth: 0,
             in_string: false,
             is_escaped: false,
@@ -44,6 +47,14 @@ impl ValueSplitter {
             line,
             start_line: line,
             value: Vec::new(),
+        }
+    }
+
+    /// Takes each line for a value, whatever is in it.
+    pub(crate) fn of_lines() -> Self {
+        Self {
+            is_by_line: true,
+            ..Self::new(Some(false), 1)
         }
     }
 
@@ -92,6 +103,15 @@ impl ValueSplitter {
 
     /// Moves over `byte`; true if a value ended with it.
     fn step(&mut self, byte: u8) -> bool {
+        if self.is_by_line {
+            match byte {
+                b'\n' => return true,
+                _ if self.value.is_empty() => self.start_line = self.line,
+                _ => {}
+            }
+            self.keep(byte);
+            return false;
+        }
         if self.in_string {
             self.keep(byte);
             if self.is_escaped {

@@ -8,6 +8,7 @@
 pub(crate) mod accounted;
 mod arrow;
 mod avro;
+pub(crate) mod bad_records;
 pub(crate) mod bag;
 pub(crate) mod bytes;
 mod contents;
@@ -59,6 +60,7 @@ pub(crate) struct FileLabel {
     /// The path as users know it.
     pub(crate) path: Arc<str>,
     pub(crate) compression: Compression,
+    pub(crate) transcoder: Option<&'static encoding_rs::Encoding>,
 }
 
 /// A part of a file to read.
@@ -260,6 +262,7 @@ fn piece_of(file: &PartitionedFile, store: Arc<dyn ObjectStore>) -> Piece {
             meta: file.object_meta.clone(),
             path: label.map_or_else(|| location.into(), |label| Arc::clone(&label.path)),
             compression: label.map_or(Compression::None, |label| label.compression),
+            transcoder: label.and_then(|label| label.transcoder),
             gauge: None,
         },
         range: file

@@ -7,7 +7,8 @@
 //! With quotes, a range's start is guessed (see [`super::quotes`]). Every range knows its own state
 //! at its end for certain, if its start was right, and makes the same guess that its neighbour
 //! makes there; if the guess differs from what it knows, the scan fails rather than give wrong
-//! rows. Since the first range starts at the file's start, all are right or one fails.
+//! rows. Since the first range starts at the file's start, all are right or one fails. Where line
+//! breaks in values are known of, nothing is guessed: see `csv::lenient::starts`.
 
 use std::ops::Range;
 
@@ -59,12 +60,36 @@ pub(crate) async fn records(
         return Ok(Records {
             start: 0,
             chunks: match quoting {
-                Some(quoting) => watch_quotes(chunks, file.clone(), quoting, lines_skipped),
+                Some(quoting) => watch_quotes(chunks, file.clone(), quoting, 0, lines_skipped),
                 None => chunks,
             },
         });
     };
     aligned(file, range, quoting, false).await
+}
+
+/// The bytes `range` of `file`, at whose ends records begin for certain.
+///
+/// # Errors
+/// Names the file if it cannot be read; the chunks name file and line of a wrong quote.
+pub(crate) async fn records_between(
+    file: &SourceFile,
+    range: Range<u64>,
+    quoting: Option<Quoting>,
+) -> Result<Records> {
+    let start = range.start;
+    let chunks = file.range(range).await?;
+    let chunks = match start {
+        0 => skip_top_of(chunks, 0),
+        _ => chunks,
+    };
+    Ok(Records {
+        start,
+        chunks: match quoting {
+            Some(quoting) => watch_quotes(chunks, file.clone(), quoting, start, 0),
+            None => chunks,
+        },
+    })
 }
 
 /// Like [`records`] without quotes and lines to skip, but a byte order mark is left in, so that
@@ -83,6 +108,20 @@ pub(crate) async fn marked_records(
             chunks: file.whole().await?,
         }),
     }
+}
+
+/// The bytes of `file` from `start` on, a byte order mark among them: those up to `end` at once,
+/// further ones little by little.
+pub(crate) fn chunks_from(file: &SourceFile, start: u64, end: u64) -> Chunks {
+    let window = start..end.saturating_add(LOOKAHEAD_BYTES).max(start);
+    let reader = RangeReader {
+        keeps_mark: true,
+        ..RangeReader::new(file.clone(), window)
+    };
+    let chunks = futures::stream::try_unfold(reader, |mut reader| async move {
+        Ok(reader.next().await?.map(|chunk| (chunk, reader)))
+    });
+    chunks.boxed()
 }
 
 /// The records of a part of `file`.
@@ -152,14 +191,17 @@ pub(crate) fn skip_top_of(chunks: Chunks, mut lines: usize) -> Chunks {
     stripped.boxed()
 }
 
-/// `chunks` of a whole file, which fail where a quote is wrong.
+/// `chunks` of a file from byte `start`, where a record begins, which fail where a quote is wrong.
 fn watch_quotes(
     chunks: Chunks,
     file: SourceFile,
     quoting: Quoting,
+    start: u64,
     lines_skipped: usize,
 ) -> Chunks {
-    let watched = (chunks, QuoteTracker::new(quoting), file);
+    let mut tracker = QuoteTracker::new(quoting);
+    tracker.seek(start);
+    let watched = (chunks, tracker, file);
     let watched = futures::stream::try_unfold(watched, move |state| async move {
         let (mut chunks, mut tracker, file) = state;
         let chunk = chunks.try_next().await?;

@@ -26,6 +26,11 @@ pub(super) trait RecordDecoder: Send {
 
     /// Whether a batch is full.
     fn is_full(&self) -> bool;
+
+    /// Whether no more bytes are wanted.
+    fn is_over(&self) -> bool {
+        false
+    }
 }
 
 /// Turns a decoder's error into one that names file and line; may read the file again.
@@ -84,6 +89,7 @@ impl Decoding {
                 Ok(taken) => self.left = self.left.slice(taken.min(self.left.len())..),
                 Err(error) => return Err(self.explained(error).await),
             }
+            self.is_done |= self.decoder.is_over();
             if self.decoder.is_full() || self.is_done {
                 match self.decoder.flush() {
                     Ok(Some(batch)) => {

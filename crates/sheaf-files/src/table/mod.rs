@@ -24,14 +24,14 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use self::prune::{is_about_partitions, prune};
-use crate::formats::bag::OnError;
+use crate::formats::on_error::ErrorOptions;
 use crate::formats::options::JsonFormat as Arrangement;
 use crate::formats::{Compression, FormatDecl};
 use crate::open::{PARTITION_COLUMN, PATH_COLUMN};
 use crate::partition::{PartitionInfo, Stretch, distribute};
 use crate::rejects::Rejects;
 use crate::scan::FileLabel;
-use crate::scan::bag::{BagColumn, Encoding, Layout};
+use crate::scan::bag::{BagColumn, Layout};
 use crate::scan::csv::CsvLayout;
 use crate::scan::known_columns::KnownColumns;
 use crate::scan::typed::TypedKind;
@@ -71,12 +71,24 @@ pub(crate) struct TableFile {
 /// How the files of a table are read.
 #[derive(Debug)]
 pub(crate) enum Reader {
-    Csv(CsvLayout),
+    Csv {
+        layout: CsvLayout,
+        /// Whether files are read value by value.
+        is_lenient: bool,
+        /// Whether values hold line breaks, or records are long.
+        has_long_records: bool,
+        /// Whether the last column is that of rescued values.
+        rescues: bool,
+    },
     Json {
         arrangement: Arrangement,
         arrays: Arc<HashMap<Path, bool>>,
         text_paths: Arc<HashSet<String>>,
         is_strict: bool,
+        /// Whether files are read value by value.
+        is_lenient: bool,
+        /// Whether the last column is that of rescued values.
+        rescues: bool,
     },
     Text,
     Parquet,
@@ -90,10 +102,8 @@ pub(crate) enum Reader {
 pub(crate) struct BagReader {
     pub(crate) columns: Arc<[BagColumn]>,
     pub(crate) layout: Layout,
-    pub(crate) encoding: Encoding,
-    pub(crate) on_error: OnError,
-    pub(crate) errors_max: Option<u64>,
-    pub(crate) rejects: Option<Arc<dyn Rejects>>,
+    /// Whether bytes that are not UTF-8 are replaced.
+    pub(crate) is_lossy: bool,
 }
 
 /// What a [`FileTable`] is made of.
@@ -112,6 +122,11 @@ pub(crate) struct FileTableParts {
     /// What the files that were looked at have, if not all were.
     pub(crate) known: Option<Arc<KnownColumns>>,
     pub(crate) reader: Reader,
+    /// What becomes of bad records.
+    pub(crate) errors: ErrorOptions,
+    pub(crate) rejects: Option<Arc<dyn Rejects>>,
+    /// What decodes text that is not UTF-8.
+    pub(crate) transcoder: Option<&'static encoding_rs::Encoding>,
 }
 
 /// A table over files: listed, inferred and cut into partitions by [`crate::open`].
@@ -273,6 +288,7 @@ impl FileTable {
         let label = FileLabel {
             path: Arc::clone(&file.path),
             compression: file.compression,
+            transcoder: self.parts.transcoder,
         };
         let mut described = PartitionedFile::new_from_meta(file.meta.clone())
             .with_partition_values(self.partition_values(stretch))

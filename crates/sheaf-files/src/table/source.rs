@@ -1,5 +1,6 @@
 //! The file source of a table's format.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::catalog::Session;
@@ -8,11 +9,13 @@ use datafusion::datasource::physical_plan::parquet::{
 };
 use datafusion::datasource::physical_plan::{FileSource, ParquetSource};
 use datafusion::error::Result as EngineResult;
+use object_store::path::Path;
 
 use super::{FileTable, Reader};
 use crate::scan::accounted::AccountedReaders;
-use crate::scan::bag::{BagFormat, ErrorPolicy, LineCounts};
-use crate::scan::csv::CsvFormat;
+use crate::scan::bad_records::ErrorPolicy;
+use crate::scan::bag::{BagFormat, LineCounts};
+use crate::scan::csv::{CsvFormat, RecordStarts};
 use crate::scan::json::JsonFormat;
 use crate::scan::known_columns::CheckedReaders;
 use crate::scan::named::NamedSource;
@@ -30,18 +33,40 @@ impl FileTable {
         let file_schema = Arc::clone(schema.file_schema());
         let known = self.parts.known.clone();
         let format: Arc<dyn RecordFormat> = match &self.parts.reader {
-            Reader::Csv(layout) => Arc::new(CsvFormat::new(layout.clone(), file_schema, known)),
+            Reader::Csv {
+                layout,
+                is_lenient,
+                has_long_records,
+                rescues,
+            } => Arc::new(CsvFormat {
+                layout: layout.clone(),
+                file_schema,
+                rescues: *rescues,
+                known,
+                is_lenient: *is_lenient,
+                has_long_records: *has_long_records,
+                policy: Arc::new(ErrorPolicy::new(&self.parts.errors)),
+                rejects: self.parts.rejects.clone(),
+                starts: Arc::new(RecordStarts::new(self.cuts())),
+            }),
             Reader::Json {
                 arrangement,
                 arrays,
                 text_paths,
                 is_strict,
+                is_lenient,
+                rescues,
             } => Arc::new(JsonFormat {
                 file_schema,
                 arrangement: *arrangement,
                 arrays: Arc::clone(arrays),
                 text_paths: Arc::clone(text_paths),
                 is_strict: *is_strict,
+                rescues: *rescues,
+                is_lenient: *is_lenient,
+                policy: Arc::new(ErrorPolicy::new(&self.parts.errors)),
+                rejects: self.parts.rejects.clone(),
+                lines: Arc::new(self.line_counts()),
             }),
             Reader::Text => Arc::new(TextFormat { file_schema }),
             Reader::Typed(kind) => Arc::new(TypedFormat {
@@ -53,10 +78,10 @@ impl FileTable {
                 file_schema,
                 columns: Arc::clone(&bag.columns),
                 layout: bag.layout.clone(),
-                encoding: bag.encoding,
-                policy: Arc::new(ErrorPolicy::new(bag.on_error, bag.errors_max)),
+                is_lossy: bag.is_lossy,
+                policy: Arc::new(ErrorPolicy::new(&self.parts.errors)),
                 lines: Arc::new(self.line_counts()),
-                rejects: bag.rejects.clone(),
+                rejects: self.parts.rejects.clone(),
             }),
             Reader::Parquet => return self.parquet_source(session),
         };
@@ -65,12 +90,24 @@ impl FileTable {
 
     /// Where files are cut, for who counts their lines.
     fn line_counts(&self) -> LineCounts {
-        let stretches = self.parts.stretches.iter();
-        LineCounts::new(stretches.filter_map(|stretch| {
-            let start = stretch.range.as_ref()?.start;
-            let location = &self.parts.files[stretch.file].meta.location;
-            (start > 0).then(|| (location.clone(), start))
-        }))
+        LineCounts::new(self.cuts())
+    }
+
+    /// Where files are cut, in order.
+    fn cuts(&self) -> HashMap<Path, Vec<u64>> {
+        let mut cuts: HashMap<Path, Vec<u64>> = HashMap::new();
+        for stretch in &self.parts.stretches {
+            let start = stretch.range.as_ref().map_or(0, |range| range.start);
+            if start > 0 {
+                let location = &self.parts.files[stretch.file].meta.location;
+                cuts.entry(location.clone()).or_default().push(start);
+            }
+        }
+        for starts in cuts.values_mut() {
+            starts.sort_unstable();
+            starts.dedup();
+        }
+        cuts
     }
 
     fn parquet_source(&self, session: &dyn Session) -> EngineResult<Arc<dyn FileSource>> {

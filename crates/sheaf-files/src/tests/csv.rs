@@ -25,7 +25,11 @@ fn types_widen_to_what_holds_all_values() {
         ("abc", Text),
         (" 1", Text),
     ] {
-        assert_eq!(ValueType::of(value), expected, "{value}");
+        assert_eq!(
+            ValueType::of(value, &crate::notation::Notation::default()),
+            expected,
+            "{value}"
+        );
     }
     for (a, b, joined) in [
         (Null, Boolean, Boolean),

@@ -7,6 +7,7 @@ mod formats;
 mod globs;
 mod hive;
 mod json;
+mod messy;
 mod splits;
 
 use std::io::Write;

@@ -26,18 +26,10 @@ pub(crate) struct LineCounts {
 }
 
 impl LineCounts {
-    /// Of files that are cut at `cuts`.
-    pub(crate) fn new(cuts: impl IntoIterator<Item = (Path, u64)>) -> Self {
-        let mut starts: HashMap<Path, Vec<u64>> = HashMap::new();
-        for (path, start) in cuts {
-            starts.entry(path).or_default().push(start);
-        }
-        for starts in starts.values_mut() {
-            starts.sort_unstable();
-            starts.dedup();
-        }
+    /// Of files that are cut at `cuts`, in order.
+    pub(crate) fn new(cuts: HashMap<Path, Vec<u64>>) -> Self {
         Self {
-            starts,
+            starts: cuts,
             counts: Mutex::default(),
         }
     }

@@ -10,10 +10,8 @@
 //! [`BATCH_BYTES_MAX`] and a record more).
 
 mod absorb;
-mod encoding;
 mod errors;
 mod lines;
-mod rejected;
 mod sink;
 mod split;
 #[cfg(test)]
@@ -30,12 +28,11 @@ use sheaf_bags::extract::Extract;
 use sheaf_bags::logs::LineFormat;
 use sheaf_base::Result;
 
-pub(crate) use self::encoding::Encoding;
-use self::errors::BagExplain;
-pub(crate) use self::errors::ErrorPolicy;
+pub(in crate::scan) use self::errors::BagExplain;
 pub(crate) use self::lines::LineCounts;
 use self::sink::{Output, Reader, Sink};
-use self::split::{LineDecoder, ValueDecoder};
+pub(in crate::scan) use self::split::{LineDecoder, RecordSink, ValueDecoder};
+use super::bad_records::{ErrorPolicy, keep_rejected};
 use super::bytes::SourceFile;
 use super::records::marked_records;
 use super::stream::{RecordDecoder, decode};
@@ -89,7 +86,8 @@ pub(crate) struct BagFormat {
     /// What each column of `file_schema` is.
     pub(crate) columns: Arc<[BagColumn]>,
     pub(crate) layout: Layout,
-    pub(crate) encoding: Encoding,
+    /// Whether bytes that are not UTF-8 are replaced.
+    pub(crate) is_lossy: bool,
     pub(crate) policy: Arc<ErrorPolicy>,
     pub(crate) lines: Arc<LineCounts>,
     pub(crate) rejects: Option<Arc<dyn Rejects>>,
@@ -124,12 +122,7 @@ impl RecordFormat for BagFormat {
             Layout::Told => layout_of(&piece.file).await?,
             layout => layout.clone(),
         };
-        let parts = match self.encoding {
-            Encoding::Utf8 | Encoding::Lossy => {
-                marked_records(&piece.file, piece.range.clone()).await?
-            }
-            Encoding::Other(encoding) => encoding::decoded(&piece.file, encoding).await?,
-        };
+        let parts = marked_records(&piece.file, piece.range.clone()).await?;
         let wanted: Vec<&BagColumn> = projection.iter().map(|i| &self.columns[*i]).collect();
         // Lines before the piece are counted only if somebody wants to know.
         let counts_lines = wanted.contains(&&BagColumn::Line) || self.rejects.is_some();
@@ -147,7 +140,7 @@ impl RecordFormat for BagFormat {
                     Layout::Lines(format) => Some(Arc::clone(format)),
                     _ => None,
                 },
-                is_lossy: matches!(self.encoding, Encoding::Lossy),
+                is_lossy: self.is_lossy,
             },
             Arc::clone(&self.policy),
             batch_rows,
@@ -166,7 +159,7 @@ impl RecordFormat for BagFormat {
         };
         let batches = decode(parts.chunks, decoder, Arc::new(explain));
         Ok(match &self.rejects {
-            Some(rejects) => rejected::keep(batches, path, pending, Arc::clone(rejects)),
+            Some(rejects) => keep_rejected(batches, path, pending, Arc::clone(rejects)),
             None => batches,
         })
     }

@@ -10,12 +10,11 @@ use sheaf_bags::extract::{Extract, Extraction};
 use sheaf_bags::json::select::text_of;
 use sheaf_bags::logs::LineFormat;
 
-use super::errors::{BadRecord, ErrorPolicy, Way};
-use super::rejected::{Pending, Rejected};
+use super::super::bad_records::{
+    BadRecord, ErrorPolicy, Pending, Place, REJECTED_BYTES, Rejected, Way,
+};
+use super::split::RecordSink;
 use super::{BATCH_BYTES_MAX, BagColumn};
-
-/// Bytes that a rejected record counts for, besides its own.
-const REJECTED_BYTES: usize = 128;
 
 /// A column of the batches.
 #[derive(Debug, Clone, Copy)]
@@ -71,13 +70,6 @@ pub(super) struct Sink {
     has_rejected: bool,
 }
 
-/// Where a record is.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    pub(super) offset: u64,
-    pub(super) line: u64,
-}
-
 impl Sink {
     pub(super) fn new(
         schema: SchemaRef,
@@ -103,49 +95,9 @@ impl Sink {
         }
     }
 
-    /// Takes a record.
-    ///
-    /// # Errors
-    /// A [`BadRecord`], if it is none and the query is to fail then.
-    pub(super) fn record(&mut self, bytes: &[u8], place: Place) -> Result<(), ArrowError> {
-        self.batch_bytes += bytes.len();
-        match self.read(bytes, place.line) {
-            Ok(true) => self.placed(place),
-            Ok(false) => {}
-            Err(bad) => self.bad(bad, place, Some(bytes))?,
-        }
-        Ok(())
-    }
-
     /// Where rejected records wait for who keeps them.
     pub(super) fn pending(&self) -> Pending {
         Arc::clone(&self.pending)
-    }
-
-    /// Goes on from a bad record, of which `raw` is here.
-    ///
-    /// # Errors
-    /// The record, if the query is to fail.
-    pub(super) fn bad(
-        &mut self,
-        bad: BadRecord,
-        place: Place,
-        raw: Option<&[u8]>,
-    ) -> Result<(), ArrowError> {
-        match self.policy.decide(bad)? {
-            Way::Skip => {}
-            Way::Keep(error) => {
-                let raw = raw.map(|raw| String::from_utf8_lossy(raw).trim_end().to_owned());
-                self.pending.lock().push(Rejected { place, raw, error });
-                self.has_rejected = true;
-                self.batch_bytes += REJECTED_BYTES;
-            }
-            Way::Null => {
-                self.extraction.push_null();
-                self.placed(place);
-            }
-        }
-        Ok(())
     }
 
     fn placed(&mut self, place: Place) {
@@ -162,10 +114,8 @@ impl Sink {
     /// Reads a record; false if there is none, only space.
     fn read(&mut self, bytes: &[u8], line: u64) -> Result<bool, BadRecord> {
         let bad = |message: String, at: Option<usize>| BadRecord {
-            line,
-            message,
             at,
-            over: None,
+            ..BadRecord::new(line, message)
         };
         let keeps_blank = match &self.reader.line_format {
             Some(format) => format.keeps_blank_lines(),
@@ -201,13 +151,40 @@ impl Sink {
         }
         Ok(true)
     }
+}
 
-    pub(super) fn is_full(&self) -> bool {
+impl RecordSink for Sink {
+    fn record(&mut self, bytes: &[u8], place: Place) -> Result<(), ArrowError> {
+        self.batch_bytes += bytes.len();
+        match self.read(bytes, place.line) {
+            Ok(true) => self.placed(place),
+            Ok(false) => {}
+            Err(bad) => self.bad(bad, place, Some(bytes))?,
+        }
+        Ok(())
+    }
+
+    fn bad(&mut self, bad: BadRecord, place: Place, raw: Option<&[u8]>) -> Result<(), ArrowError> {
+        match self.policy.decide(bad)? {
+            Way::Skip => {}
+            Way::Keep(error) => {
+                self.pending.lock().push(Rejected::new(place, raw, error));
+                self.has_rejected = true;
+                self.batch_bytes += REJECTED_BYTES;
+            }
+            Way::Null => {
+                self.extraction.push_null();
+                self.placed(place);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
         self.extraction.rows() >= self.batch_rows || self.batch_bytes >= BATCH_BYTES_MAX
     }
 
-    /// The rows so far.
-    pub(super) fn flush(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
+    fn flush(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
         self.batch_bytes = 0;
         let rows = self.extraction.rows();
         // Rejected records go on with a batch, if need be an empty one.

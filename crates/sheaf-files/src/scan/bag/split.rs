@@ -5,13 +5,36 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use memchr::{memchr, memchr_iter, memchr2};
 
+use super::super::bad_records::{BadRecord, Place};
 use super::super::stream::RecordDecoder;
 use super::RECORD_BYTES_MAX;
-use super::errors::BadRecord;
-use super::sink::{Place, Sink};
 
 /// What some programs write at the start of UTF-8 files.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Takes records and gives batches.
+pub(in crate::scan) trait RecordSink: Send {
+    /// Takes a record.
+    ///
+    /// # Errors
+    /// A [`BadRecord`], if it is none and the query is to fail then.
+    fn record(&mut self, bytes: &[u8], place: Place) -> Result<(), ArrowError>;
+
+    /// Goes on from a bad record, of which `raw` is here.
+    ///
+    /// # Errors
+    /// The record, if the query is to fail.
+    fn bad(&mut self, bad: BadRecord, place: Place, raw: Option<&[u8]>) -> Result<(), ArrowError>;
+
+    /// Whether a batch is full.
+    fn is_full(&self) -> bool;
+
+    /// The rows so far; none if there are none and no record was rejected.
+    ///
+    /// # Errors
+    /// Those of Arrow; a [`BadRecord`] that is only found now, if the query is to fail.
+    fn flush(&mut self) -> Result<Option<RecordBatch>, ArrowError>;
+}
 
 /// Counts where a decoder is.
 #[derive(Debug)]
@@ -29,12 +52,7 @@ impl Position {
     }
 
     fn bad(&self, message: impl Into<String>) -> BadRecord {
-        BadRecord {
-            line: self.line,
-            message: message.into(),
-            at: None,
-            over: None,
-        }
+        BadRecord::new(self.line, message)
     }
 
     fn skip(&mut self, bytes: &[u8]) {
@@ -57,8 +75,8 @@ fn too_long() -> String {
 
 /// Records that are lines.
 #[derive(Debug)]
-pub(super) struct LineDecoder {
-    sink: Sink,
+pub(in crate::scan) struct LineDecoder<S> {
+    sink: S,
     /// Where the line under way begins.
     position: Position,
     /// What is here of a line whose end is not.
@@ -67,8 +85,8 @@ pub(super) struct LineDecoder {
     dropped_bytes: u64,
 }
 
-impl LineDecoder {
-    pub(super) fn new(sink: Sink, start: u64, first_line: u64) -> Self {
+impl<S: RecordSink> LineDecoder<S> {
+    pub(in crate::scan) fn new(sink: S, start: u64, first_line: u64) -> Self {
         Self {
             sink,
             position: Position {
@@ -116,7 +134,7 @@ impl LineDecoder {
     }
 }
 
-impl RecordDecoder for LineDecoder {
+impl<S: RecordSink> RecordDecoder for LineDecoder<S> {
     fn decode(&mut self, bytes: &[u8]) -> Result<usize, ArrowError> {
         if bytes.is_empty() {
             if !self.partial.is_empty() || self.dropped_bytes > 0 {
@@ -173,8 +191,8 @@ enum State {
 
 /// JSON values, in one array or one after another.
 #[derive(Debug)]
-pub(super) struct ValueDecoder {
-    sink: Sink,
+pub(in crate::scan) struct ValueDecoder<S> {
+    sink: S,
     state: State,
     is_array: bool,
     /// Where the next byte is.
@@ -258,8 +276,8 @@ impl Value {
     }
 }
 
-impl ValueDecoder {
-    pub(super) fn new(sink: Sink, first_line: u64) -> Self {
+impl<S: RecordSink> ValueDecoder<S> {
+    pub(in crate::scan) fn new(sink: S, first_line: u64) -> Self {
         let position = Position {
             offset: 0,
             line: first_line,
@@ -327,13 +345,7 @@ impl ValueDecoder {
         self.position.skip(taken);
         if self.partial.len() + taken.len() > RECORD_BYTES_MAX {
             // Where the value ends cannot be known without reading on without a bound.
-            return Err(BadRecord {
-                line: self.start.line,
-                message: too_long(),
-                at: None,
-                over: None,
-            }
-            .into());
+            return Err(BadRecord::new(self.start.line, too_long()).into());
         }
         match end {
             None => self.partial.extend_from_slice(taken),
@@ -368,12 +380,7 @@ impl ValueDecoder {
             }
             State::Within => {
                 let raw = std::mem::take(&mut self.partial);
-                let bad = BadRecord {
-                    line: self.start.line,
-                    message: "the file ends within a value".to_owned(),
-                    at: None,
-                    over: None,
-                };
+                let bad = BadRecord::new(self.start.line, "the file ends within a value");
                 return self.sink.bad(bad, self.start, Some(&raw));
             }
             State::Comma => "expected ',' or ']', found the end of the file",
@@ -386,7 +393,7 @@ impl ValueDecoder {
     }
 }
 
-impl RecordDecoder for ValueDecoder {
+impl<S: RecordSink> RecordDecoder for ValueDecoder<S> {
     fn decode(&mut self, bytes: &[u8]) -> Result<usize, ArrowError> {
         if bytes.is_empty() {
             self.end()?;

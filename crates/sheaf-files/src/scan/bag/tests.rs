@@ -9,11 +9,11 @@ use futures::{StreamExt, TryStreamExt};
 use sheaf_bags::extract::Extract;
 use sheaf_base::type_names::variant_field;
 
-use super::errors::ErrorPolicy;
 use super::sink::{Output, Reader, Sink};
 use super::split::{LineDecoder, ValueDecoder};
 use super::{BagColumn, number_field};
-use crate::formats::bag::OnError;
+use crate::formats::on_error::{ErrorOptions, OnError};
+use crate::scan::bad_records::ErrorPolicy;
 use crate::scan::stream::{Explain, RecordDecoder, decode};
 
 struct NoExplain;
@@ -41,7 +41,10 @@ fn sink() -> Sink {
         line_format: None,
         is_lossy: false,
     };
-    let policy = Arc::new(ErrorPolicy::new(OnError::Null, None));
+    let policy = Arc::new(ErrorPolicy::new(&ErrorOptions {
+        on_error: OnError::Null,
+        ..ErrorOptions::default()
+    }));
     Sink::new(Arc::new(schema), &extracts, outputs, reader, policy, 3)
 }
 

@@ -5,9 +5,8 @@ use encoding_rs::{CoderResult, Decoder};
 use futures::StreamExt;
 use sheaf_base::Result;
 
-use super::super::bytes::SourceFile;
-use super::super::records::Records;
 use crate::request::bad_option;
+use crate::scan::bytes::Chunks;
 
 /// The encoding of files.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,28 +39,27 @@ impl Encoding {
         }
     }
 
-    /// Whether records can be found in the middle of a file.
-    pub(crate) fn can_split(self) -> bool {
-        !matches!(self, Self::Other(_))
+    /// What decodes whole files; `None` if they are read as they are.
+    pub(crate) fn transcoder(self) -> Option<&'static encoding_rs::Encoding> {
+        match self {
+            Self::Utf8 => None,
+            Self::Lossy => Some(encoding_rs::UTF_8),
+            Self::Other(encoding) => Some(encoding),
+        }
     }
 }
 
-/// A file in UTF-8. Bytes that its encoding does not have become the replacement character.
-pub(super) async fn decoded(
-    file: &SourceFile,
-    encoding: &'static encoding_rs::Encoding,
-) -> Result<Records> {
-    let mut decoder = encoding.new_decoder_with_bom_removal();
-    let chunks = file.whole().await?.map(Some);
+/// `chunks` of a file, from its start, in UTF-8. A byte order mark says more than `encoding`; it is
+/// left out. Bytes that the encoding does not have become the replacement character.
+pub(crate) fn decoded(chunks: Chunks, encoding: &'static encoding_rs::Encoding) -> Chunks {
+    let mut decoder = encoding.new_decoder();
+    let chunks = chunks.map(Some);
     let chunks = chunks.chain(futures::stream::iter([None]));
     let chunks = chunks.map(move |chunk| match chunk {
         Some(chunk) => Ok(decode(&mut decoder, &chunk?, false)),
         None => Ok(decode(&mut decoder, &[], true)),
     });
-    Ok(Records {
-        start: 0,
-        chunks: chunks.boxed(),
-    })
+    chunks.boxed()
 }
 
 fn decode(decoder: &mut Decoder, mut bytes: &[u8], is_last: bool) -> Bytes {
