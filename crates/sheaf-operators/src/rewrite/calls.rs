@@ -7,11 +7,12 @@
 //! | `x SIMILAR TO p` | `regexp_like(x, similar_to_escape(p))` |
 //! | `x::bytea`, `x::blob` | `bytea(x)` |
 //! | `struct_pack(a := 1)` | `named_struct('a', 1)` |
+//! | `list_sort(list, lambda x: …)` | `list_sort_by(list, lambda x: …)` |
 //! | `x BETWEEN a AND b + INTERVAL …` | `x >= a AND x <= b + INTERVAL …` |
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
-    UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::build::{binary, call, take, text};
@@ -76,9 +77,29 @@ pub(super) fn call_functions(expr: &mut Expr) {
                 _ => return,
             }
         }
+        Expr::Function(function) if is_sort_by(function) => {
+            function.name = ObjectName::from(vec![Ident::new("list_sort_by")]);
+            return;
+        }
         _ => return translate_escape(expr),
     };
     *expr = called;
+}
+
+/// Whether a list is sorted by a lambda: the planner knows the form without one by that name.
+fn is_sort_by(function: &Function) -> bool {
+    let name = function.name.to_string().to_lowercase();
+    let FunctionArguments::List(list) = &function.args else {
+        return false;
+    };
+    let mut arguments = list.args.iter();
+    ["list_sort", "array_sort"].contains(&name.as_str())
+        && arguments.any(|argument| {
+            matches!(
+                argument,
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Lambda(_)))
+            )
+        })
 }
 
 /// A pattern of LIKE with another escape character than the engine's.
