@@ -259,9 +259,19 @@ pub(crate) static SQL_TOPICS: &[SqlTopic] = &[
         syntax: "    CREATE [OR REPLACE] [TEMP] TABLE name AS query",
     },
     SqlTopic {
+        name: "CREATE AGGREGATE",
+        about: "fold the rows of a group with expressions of your own",
+        syntax: "    CREATE [OR REPLACE] AGGREGATE [IF NOT EXISTS] name (argument type, …)
+    STATE (column type, …)          what is kept from row to row
+    INIT (value, …)                 the state before the first row
+    ACCUMULATE (expression, …)      the state after a row, of the arguments and the state before
+    [MERGE (expression, …)]         one state of two, the second called other: other.column
+    [FINISH expression]             the result; without it, a state of one column",
+    },
+    SqlTopic {
         name: "DROP",
-        about: "forget a table, view or bag",
-        syntax: "    DROP TABLE | VIEW | BAG [IF EXISTS] name, …",
+        about: "forget a table, a view, a bag or an aggregate",
+        syntax: "    DROP TABLE | VIEW | BAG | AGGREGATE [IF EXISTS] name, …",
     },
     SqlTopic {
         name: "SET",

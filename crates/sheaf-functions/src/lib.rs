@@ -1,11 +1,12 @@
 //! Functions which analysts expect and the engine below does not have.
 //!
-//! Five kinds; those with names are in visible lists, which [`functions`] puts together:
+//! Six kinds; those with names are in visible lists, which [`functions`] puts together:
 //! - [`aggregate`] and [`scalar`]: functions of ours, one a file. Where an expression of existing
 //!   functions does the same, the function only stands for it ([`shorthand`]), so that it is as
 //!   fast, and all optimizer rules know it;
 //! - those of VARIANTs, which `sheaf-bags` has;
 //! - [`synonyms`]: other systems' names for functions which exist;
+//! - [`fold`]: aggregates that a session makes of expressions (`CREATE AGGREGATE`);
 //! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, without names.
 //!
 //! Operators that need types to be told apart are planned by [`expression_planners`].
@@ -14,6 +15,7 @@
 
 pub mod aggregate;
 pub mod arithmetic;
+pub mod fold;
 mod kernel;
 pub mod lambda;
 mod operators;

@@ -13,6 +13,7 @@
 //! | `[1.5] \|\| 2`, `[1] \|\| [1.5]` | lists of a type that holds both sides |
 //! | `row_number()`, `rank()`, … `OVER`, `approx_distinct(x)` | BIGINT, for which minus has a meaning, not UBIGINT |
 //! | `geomean(x)`, … | expressions of other aggregates |
+//! | folds of the user's own that cannot merge states | folds over `array_agg` |
 //!
 //! In the flow this stands where the SQL planner asks about one operator, before types are
 //! coerced; it must not know of tables or sessions.
@@ -36,6 +37,7 @@ use datafusion::logical_expr::{
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::aggregate;
+use crate::fold;
 use crate::scalar::interval_multiply;
 
 /// What a date is taken for when an interval is added.
@@ -74,6 +76,9 @@ impl ExprPlanner for OperatorPlanner {
         if let Some(expanded) = aggregate::expand(&expr)? {
             return Ok(PlannerResult::Planned(expanded));
         }
+        if let Some(gathered) = fold::gathered::expand(&expr)? {
+            return Ok(PlannerResult::Planned(gathered));
+        }
         if expr.func.name() != "approx_distinct" {
             return Ok(PlannerResult::Original(expr));
         }
@@ -90,6 +95,9 @@ impl ExprPlanner for OperatorPlanner {
     }
 
     fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        if let Some(gathered) = fold::gathered::expand_window(&expr)? {
+            return Ok(PlannerResult::Planned(gathered));
+        }
         let is_numbering = matches!(
             &expr.func_def,
             WindowFunctionDefinition::WindowUDF(function) if NUMBERING.contains(&function.name())

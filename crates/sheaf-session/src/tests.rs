@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::Int64Type;
+use arrow::util::display::array_value_to_string;
 use datafusion::scalar::ScalarValue;
 use sheaf_base::ErrorKind;
 
@@ -132,4 +133,55 @@ fn configuration_text_says_which_line_is_wrong() {
         .config_text("# all\nthreads = 2\nmemory = 1GB\n")
         .unwrap_err();
     assert!(error.message().starts_with("line 3: "), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_an_aggregate_has_a_place() {
+    let session = session();
+    let cases = [
+        // The name itself where it is known, else the expression it is in.
+        (
+            "CREATE AGGREGATE f(x BIGINT) STATE (s BIGINT)\nINIT (0) ACCUMULATE (s + wrong)",
+            (2, 26),
+        ),
+        (
+            "CREATE AGGREGATE f(x BIGINT) STATE (s BIGINT, n BIGINT)\nINIT (0, 0) ACCUMULATE (s + x, 'a') FINISH s",
+            (2, 32),
+        ),
+        (
+            "CREATE AGGREGATE f(x BIGINT) STATE (s BIGINT, x BIGINT) INIT (0, 0) ACCUMULATE (s, x)",
+            (1, 47),
+        ),
+        (
+            "CREATE AGGREGATE f(x NUMBR) STATE (s BIGINT) INIT (0) ACCUMULATE (s)",
+            (1, 20),
+        ),
+        (
+            "CREATE AGGREGATE f(x BIGINT) STATE (s BIGINT) INIT (0) ACCUMULATE (s) MERGE (s + other.t)",
+            (1, 82),
+        ),
+        (
+            "CREATE AGGREGATE upper(x BIGINT) STATE (s BIGINT) INIT (0) ACCUMULATE (s)",
+            (1, 18),
+        ),
+    ];
+    for (sql, place) in cases {
+        let error = block_on(session.sql(sql)).unwrap_err();
+        let found = error.position().map(|found| (found.line, found.column));
+        assert_eq!(found, Some(place), "{sql}: {error}");
+    }
+}
+
+/// Documented examples say what they give: `SELECT …; -- value`.
+#[test]
+fn examples_of_lambdas_give_what_they_say() {
+    let session = session();
+    for function in sheaf_functions::lambda::functions() {
+        let example = function.documentation().and_then(|d| d.sql_example.clone());
+        let example = example.unwrap_or_default();
+        let (sql, wanted) = example.split_once("; -- ").unwrap();
+        let result = block_on(async { session.sql(sql).await.unwrap().collect().await.unwrap() });
+        let found = array_value_to_string(result[0].column(0), 0).unwrap();
+        assert_eq!(found, wanted, "{sql}");
+    }
 }

@@ -31,6 +31,6 @@ pub use parse::{parse, parse_expression};
 pub use relation::{AsofJoin, AsofKeys, asof_join, path_of};
 pub use rewrite::{ASOF_INNER, ASOF_LEFT, FRAME_EXCLUSION, PIVOT_KEYS, POSITIONAL};
 pub use statement::{
-    CopySource, Described, DropKind, ExplainFormat, ExternalTable, PartitionColumn, Statement,
-    StatementKind,
+    AggregateDefinition, ClauseExpr, CopySource, Described, DropKind, ExplainFormat, ExternalTable,
+    PartitionColumn, Statement, StatementKind,
 };

@@ -38,6 +38,9 @@ pub const NESTED_RELATIONS_MAX: usize = 32;
 /// The most times one token may stand next to itself (`NOT NOT NOT …`, `- - - …`).
 pub const REPEATED_TOKENS_MAX: usize = 64;
 
+/// The most arguments, and the most columns of state, of an aggregate of the user's own.
+pub const AGGREGATE_COLUMNS_MAX: usize = 100;
+
 /// The depth of calls the engine's parser may reach; a bracket costs it up to three.
 pub(crate) const PARSER_DEPTH_MAX: usize = 3 * NESTING_MAX;
 

@@ -88,9 +88,11 @@ pub enum StatementKind {
         /// The view's name.
         name: ObjectName,
     },
-    /// `DROP TABLE|VIEW …`.
+    /// `CREATE [OR REPLACE] AGGREGATE …`.
+    CreateAggregate(Box<AggregateDefinition>),
+    /// `DROP TABLE|VIEW|AGGREGATE …`.
     Drop {
-        /// Tables or views.
+        /// Tables, views or aggregates.
         what: DropKind,
         /// Which ones.
         names: Vec<ObjectName>,
@@ -220,6 +222,42 @@ pub enum DropKind {
     Table,
     /// Views.
     View,
+    /// Aggregates of the user's own.
+    Aggregate,
+}
+
+/// `CREATE AGGREGATE`: a fold over rows in expressions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AggregateDefinition {
+    /// The aggregate's name.
+    pub name: ObjectName,
+    /// Where the name stands.
+    pub position: Position,
+    /// What it takes of a row: names and types.
+    pub arguments: Vec<ColumnDef>,
+    /// What it keeps from row to row.
+    pub state: Vec<ColumnDef>,
+    /// The state before the first row; one expression for each column, as in the other clauses.
+    pub init: Vec<ClauseExpr>,
+    /// The state after a row, from the arguments and the state before it.
+    pub accumulate: Vec<ClauseExpr>,
+    /// One state from two, of which the second is called `other`.
+    pub merge: Option<Vec<ClauseExpr>>,
+    /// The result; the state itself if absent.
+    pub finish: Option<ClauseExpr>,
+    /// Replace an aggregate of that name.
+    pub or_replace: bool,
+    /// Do nothing when the name is taken.
+    pub if_not_exists: bool,
+}
+
+/// An expression of a clause, and where it starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClauseExpr {
+    /// The expression.
+    pub expr: Expr,
+    /// Its place in the script.
+    pub position: Position,
 }
 
 /// `CREATE EXTERNAL TABLE`: a name for files with their options.

@@ -36,6 +36,9 @@ states! {
     WINDOWING_ERROR = "42P20", "A window function where it may not stand.";
     UNDEFINED_FUNCTION = "42883", "No such function, or not for these argument types.";
     UNDEFINED_OBJECT = "42704", "No such setting or other object.";
+    DUPLICATE_FUNCTION = "42723", "A function of this name exists.";
+    WRONG_OBJECT_TYPE = "42809", "Something else than the statement is for.";
+    INVALID_FUNCTION_DEFINITION = "42P13", "A function that cannot be as it is declared.";
     DUPLICATE_TABLE = "42P07", "A table or view of this name exists.";
     DATATYPE_MISMATCH = "42804", "Types that do not go together.";
     DUPLICATE_PREPARED_STATEMENT = "42P05", "A prepared statement of this name exists.";

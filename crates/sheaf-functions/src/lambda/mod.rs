@@ -1,37 +1,54 @@
 //! Functions with a lambda for an argument.
+//!
+//! None evaluates a lambda list by list: those of [`over_elements`] do it once for all elements of a
+//! batch, those of [`list_fold`] once for each place in the longest list.
 
-mod list_reduce;
+mod condition;
+mod list_filter;
+mod list_fold;
+mod list_match;
+mod list_sort_by;
 mod list_transform;
+mod over_elements;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, exec_err};
-use datafusion::logical_expr::{HigherOrderUDF, ValueOrLambda};
+use arrow::datatypes::DataType;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::HigherOrderUDF;
 use sheaf_base::error::SqlState;
 use sheaf_base::{SheafError, sql_type_name};
 
 /// The functions with lambdas, in the order in which they are registered.
 #[must_use]
 pub fn functions() -> Vec<Arc<HigherOrderUDF>> {
-    [list_transform::function(), list_reduce::function()]
-        .into_iter()
-        .map(Arc::new)
-        .collect()
+    [
+        list_transform::function(),
+        list_filter::function(),
+        list_match::any(),
+        list_match::all(),
+        list_sort_by::function(),
+        list_fold::fold(),
+        list_fold::reduce(),
+    ]
+    .into_iter()
+    .map(Arc::new)
+    .collect()
 }
 
-/// The type of lists that a list-like argument is cast to.
-fn list_type(function: &str, types: &[DataType]) -> Result<Vec<DataType>> {
-    let list = match types {
-        [DataType::Null] => DataType::new_list(DataType::Null, true),
-        [
-            DataType::List(field)
-            | DataType::LargeList(field)
-            | DataType::FixedSizeList(field, _)
-            | DataType::ListView(field)
-            | DataType::LargeListView(field),
-        ] => DataType::List(Arc::clone(field)),
-        [other] => {
+/// The types of the values of a call, the first of which, a list of any kind, becomes a plain list.
+fn list_first(function: &str, syntax: &str, types: &[DataType]) -> Result<Vec<DataType>> {
+    let [first, others @ ..] = types else {
+        return Err(wrong_arguments(function, syntax));
+    };
+    let list = match first {
+        DataType::Null => DataType::new_list(DataType::Null, true),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field) => DataType::List(Arc::clone(field)),
+        other => {
             return Err(SheafError::user(format!(
                 "{function} needs a list, not {}",
                 sql_type_name(other)
@@ -39,21 +56,15 @@ fn list_type(function: &str, types: &[DataType]) -> Result<Vec<DataType>> {
             .with_state(SqlState::UNDEFINED_FUNCTION)
             .into());
         }
-        _ => return exec_err!("{function} takes a list and a lambda"),
     };
-    Ok(vec![list])
+    Ok(std::iter::once(list)
+        .chain(others.iter().cloned())
+        .collect())
 }
 
-/// The elements of the list, and what is known of the lambda.
-fn list_and_lambda<L: Clone>(
-    function: &str,
-    fields: &[ValueOrLambda<FieldRef, L>],
-) -> Result<(FieldRef, L)> {
-    match fields {
-        [ValueOrLambda::Value(list), ValueOrLambda::Lambda(lambda)] => match list.data_type() {
-            DataType::List(element) => Ok((Arc::clone(element), lambda.clone())),
-            other => exec_err!("{function} needs a list, not {other}"),
-        },
-        _ => exec_err!("{function} takes a list, then a lambda"),
-    }
+fn wrong_arguments(function: &str, syntax: &str) -> DataFusionError {
+    SheafError::user(format!("{function} does not take these arguments"))
+        .with_state(SqlState::UNDEFINED_FUNCTION)
+        .with_hint(format!("it is {syntax}"))
+        .into()
 }

@@ -68,11 +68,16 @@ impl Growing {
         let (Some(value), constants) = (item_of(state.first()), constants(aggregate)) else {
             return Ok(None);
         };
-        let (Some(constants), false) = (constants, value.data_type().is_nested()) else {
+        let Some(constants) = constants else {
             return Ok(None);
         };
         let is_distinct = aggregate.is_distinct();
         let name = aggregate.fun().name();
+        // Nested values can be carried, but not sorted by.
+        let is_carried = name == "array_agg" && !is_distinct;
+        if value.data_type().is_nested() && !is_carried {
+            return Ok(None);
+        }
         let share = share_of(aggregate, &constants);
         let (finish, is_sorted) = match (name, state.len()) {
             ("mode", 2) => (Finish::Mode, true),
@@ -105,15 +110,15 @@ impl Growing {
     /// The items of the lists of one state, given its columns: rows of the lane.
     pub(super) fn items(&self, state: &[ArrayRef], row: usize) -> Result<Option<RecordBatch>> {
         let mut columns = Vec::with_capacity(self.schema.fields().len());
-        for lists in state {
+        for (index, lists) in state.iter().enumerate() {
             let lists: &ListArray = lists.as_list();
             if lists.is_null(row) {
                 return Ok(None);
             }
             let items = lists.value(row);
             match items.as_struct_opt() {
-                Some(keys) => columns.extend(keys.columns().iter().cloned()),
-                None => columns.push(items),
+                Some(keys) if index > 0 => columns.extend(keys.columns().iter().cloned()),
+                _ => columns.push(items),
             }
         }
         Ok(Some(RecordBatch::try_new(

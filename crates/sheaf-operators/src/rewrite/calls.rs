@@ -7,12 +7,13 @@
 //! | `x SIMILAR TO p` | `regexp_like(x, similar_to_escape(p))` |
 //! | `x::bytea`, `x::blob` | `bytea(x)` |
 //! | `struct_pack(a := 1)` | `named_struct('a', 1)` |
+//! | `list_sort(list, lambda x: …)` | `list_sort_by(list, lambda x: …)` |
 //! | `x BETWEEN a AND b + INTERVAL …` | `x >= a AND x <= b + INTERVAL …` |
 //! | `unnest(x)`, also in FROM | `unnest(elements(x))`, which is what `x` is unless it is a VARIANT |
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments,
-    UnaryOperator, Value, ValueWithSpan,
+    BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, ObjectName, UnaryOperator, Value, ValueWithSpan,
 };
 
 use super::build::{binary, call, take, text};
@@ -64,31 +65,33 @@ pub(super) fn call_functions(expr: &mut Expr) {
                 binary(value, BinaryOperator::LtEq, high),
             )))
         }
-        Expr::Function(function)
-            if function
-                .name
-                .to_string()
-                .eq_ignore_ascii_case("struct_pack") =>
-        {
-            match &function.args {
-                FunctionArguments::List(list) => match named_fields(&list.args) {
-                    Some(fields) => call("named_struct", fields),
-                    None => return,
-                },
-                _ => return,
-            }
-        }
-        Expr::Function(function) if is_called(&function.name, "unnest") => {
-            if let FunctionArguments::List(list) = &mut function.args
-                && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = &mut list.args[..]
-            {
-                unnest_elements(value);
-            }
-            return;
-        }
+        Expr::Function(function) => match another_call(function) {
+            Some(called) => called,
+            None => return,
+        },
         _ => return translate_escape(expr),
     };
     *expr = called;
+}
+
+/// The call of another function that a call becomes; others are changed in place, or stay.
+fn another_call(function: &mut Function) -> Option<Expr> {
+    if is_sort_by(function) {
+        function.name = ObjectName::from(vec![Ident::new("list_sort_by")]);
+        return None;
+    }
+    let FunctionArguments::List(list) = &mut function.args else {
+        return None;
+    };
+    if is_called(&function.name, "struct_pack") {
+        return named_fields(&list.args).map(|fields| call("named_struct", fields));
+    }
+    if is_called(&function.name, "unnest")
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(value))] = &mut list.args[..]
+    {
+        unnest_elements(value);
+    }
+    None
 }
 
 /// What UNNEST gets of a value that may be a VARIANT. Nested calls of it are one to the engine.
@@ -103,6 +106,22 @@ pub(super) fn unnest_elements(value: &mut Expr) {
     if !is_list {
         *value = call("elements", vec![take(value)]);
     }
+}
+
+/// Whether a list is sorted by a lambda: the planner knows the form without one by that name.
+fn is_sort_by(function: &Function) -> bool {
+    let name = function.name.to_string().to_lowercase();
+    let FunctionArguments::List(list) = &function.args else {
+        return false;
+    };
+    let mut arguments = list.args.iter();
+    ["list_sort", "array_sort"].contains(&name.as_str())
+        && arguments.any(|argument| {
+            matches!(
+                argument,
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Lambda(_)))
+            )
+        })
 }
 
 /// A pattern of LIKE with another escape character than the engine's.

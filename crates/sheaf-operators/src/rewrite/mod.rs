@@ -13,6 +13,7 @@ mod build;
 mod calls;
 mod cte;
 mod frame_offsets;
+mod lambdas;
 mod lateral;
 mod named_windows;
 mod order_by_all;
@@ -86,6 +87,7 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Self::Break> {
         control(frame_offsets::settle(expr))?;
         small_forms::complete_access(expr);
+        lambdas::complete(expr);
         calls::call_functions(expr);
         control(row_subqueries::rewrite_expr(expr))?;
         control(row_values::compare_parts(expr))

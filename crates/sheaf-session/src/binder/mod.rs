@@ -12,6 +12,7 @@ mod column_names;
 mod columns;
 mod context;
 mod declared;
+mod fold;
 mod literals;
 mod merged_columns;
 mod misplaced;

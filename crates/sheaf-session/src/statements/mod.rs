@@ -1,5 +1,6 @@
 //! From a statement's kind to the code that runs it.
 
+mod aggregate;
 mod copy;
 mod create;
 mod describe;
@@ -23,7 +24,7 @@ use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 use sheaf_runtime::Query;
-use sheaf_sql::{Statement, StatementKind};
+use sheaf_sql::{DropKind, Statement, StatementKind};
 
 use crate::binder::{Binder, ReadRows};
 use crate::result::QueryResult;
@@ -94,6 +95,12 @@ async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryRe
             persist::persist(running, name, query.as_deref()).await
         }
         StatementKind::Unpersist { name } => persist::unpersist(&running, name),
+        StatementKind::CreateAggregate(definition) => aggregate::create(&running, definition),
+        StatementKind::Drop {
+            what: DropKind::Aggregate,
+            names,
+            if_exists,
+        } => aggregate::drop(&running, names, *if_exists),
         StatementKind::Drop {
             what,
             names,

@@ -3,6 +3,8 @@
 /// Keywords in upper case and alphabetical order: those of Sheaf's statements and clauses, and
 /// the types' names. Names of functions are not among them.
 pub static KEYWORDS: &[&str] = &[
+    "ACCUMULATE",
+    "AGGREGATE",
     "ALL",
     "ALTER",
     "ANALYZE",
@@ -60,6 +62,7 @@ pub static KEYWORDS: &[&str] = &[
     "FALSE",
     "FETCH",
     "FILTER",
+    "FINISH",
     "FIRST",
     "FLOAT",
     "FOLLOWING",
@@ -77,6 +80,7 @@ pub static KEYWORDS: &[&str] = &[
     "IGNORE",
     "ILIKE",
     "IN",
+    "INIT",
     "INNER",
     "INSERT",
     "INT",
@@ -95,6 +99,7 @@ pub static KEYWORDS: &[&str] = &[
     "LOCATION",
     "MAP",
     "MATERIALIZED",
+    "MERGE",
     "NAME",
     "NATURAL",
     "NOT",
@@ -144,6 +149,7 @@ pub static KEYWORDS: &[&str] = &[
     "SIMILAR",
     "SMALLINT",
     "SOME",
+    "STATE",
     "STORED",
     "STRUCT",
     "SUMMARIZE",

@@ -1,5 +1,5 @@
-//! `CREATE` and `DROP`: views, bags, external tables and tables from queries are Sheaf's; the rest
-//! goes to the engine.
+//! `CREATE` and `DROP`: views, bags, external tables, tables from queries and aggregates are Sheaf's; the
+//! rest goes to the engine.
 
 use datafusion::sql::sqlparser::ast::{self, ColumnDef};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -8,14 +8,16 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 
-use super::Reader;
-use super::bag;
 use super::copy::{format_name, options};
 use super::failure::Parse;
+use super::{Reader, aggregate, bag};
 use crate::rewrite;
 use crate::statement::{DropKind, ExternalTable, PartitionColumn, StatementKind};
 
 pub(super) fn read_create(reader: &mut Reader<'_>) -> Parse<StatementKind> {
+    if let Some(or_replace) = aggregate::starts(reader) {
+        return aggregate::read(reader, or_replace);
+    }
     if let Some(words) = external(reader) {
         return read_external(reader, words);
     }
@@ -220,7 +222,7 @@ fn partition_columns(reader: &mut Reader<'_>) -> Parse<Vec<PartitionColumn>> {
     Ok(columns)
 }
 
-/// `DROP TABLE|VIEW [IF EXISTS] name, … [CASCADE|RESTRICT]`; nothing depends on either, so the
+/// `DROP TABLE|VIEW|AGGREGATE [IF EXISTS] name, … [CASCADE|RESTRICT]`; nothing depends on them, so the
 /// last word says nothing.
 pub(super) fn read_drop(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     let is_word = |reader: &Reader<'_>, at: usize, word: &str| {
@@ -230,6 +232,7 @@ pub(super) fn read_drop(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     let what = match () {
         () if is_external || is_word(reader, 1, "TABLE") => DropKind::Table,
         () if is_word(reader, 1, "VIEW") || is_word(reader, 1, "BAG") => DropKind::View,
+        () if is_word(reader, 1, "AGGREGATE") => DropKind::Aggregate,
         () => return reader.native(),
     };
     for _ in 0..2 + usize::from(is_external) {

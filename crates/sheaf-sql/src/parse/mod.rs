@@ -3,6 +3,7 @@
 //! Each statement is parsed from its own tokens, so that a mistake in one cannot be read into the
 //! next, and so that its text is exactly its tokens' text.
 
+mod aggregate;
 mod bag;
 mod copy;
 mod create;

@@ -7,7 +7,9 @@ mod queries;
 mod statements;
 
 use super::parse;
-use crate::statement::{CopySource, Described, ExternalTable, Statement, StatementKind};
+use crate::statement::{
+    AggregateDefinition, ClauseExpr, CopySource, Described, ExternalTable, Statement, StatementKind,
+};
 
 pub(super) fn one(sql: &str) -> Statement {
     let mut statements = parse(sql).unwrap_or_else(|e| panic!("{sql}\n{e}: {:?}", e.position()));
@@ -66,6 +68,7 @@ pub(super) fn shape(statement: &Statement) -> String {
             format!("table {name} {or_replace} {if_not_exists} {temporary}: {query}")
         }
         StatementKind::CreateExternalTable(table) => external(table),
+        StatementKind::CreateAggregate(definition) => aggregate(definition),
         StatementKind::Drop {
             what,
             names,
@@ -107,6 +110,32 @@ fn shape_of_rest(kind: &StatementKind) -> String {
         }
         other => format!("{other:?}"),
     }
+}
+
+fn aggregate(definition: &AggregateDefinition) -> String {
+    let columns = |columns: &[crate::ast::ColumnDef]| {
+        let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+        columns.join(", ")
+    };
+    let exprs = |exprs: &[ClauseExpr]| {
+        let exprs: Vec<String> = exprs.iter().map(|clause| clause.expr.to_string()).collect();
+        exprs.join(", ")
+    };
+    format!(
+        "aggregate {}({}) {} {}: {} | {} | {} | {} | {}",
+        definition.name,
+        columns(&definition.arguments),
+        definition.or_replace,
+        definition.if_not_exists,
+        columns(&definition.state),
+        exprs(&definition.init),
+        exprs(&definition.accumulate),
+        definition.merge.as_deref().map_or("-".to_owned(), exprs),
+        definition
+            .finish
+            .as_ref()
+            .map_or("-".to_owned(), |finish| finish.expr.to_string()),
+    )
 }
 
 fn external(table: &ExternalTable) -> String {

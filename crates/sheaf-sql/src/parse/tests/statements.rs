@@ -1,6 +1,6 @@
 //! Statements other than queries.
 
-use super::{check, parse};
+use super::{check, one, parse};
 use crate::statement::StatementKind;
 
 #[test]
@@ -36,6 +36,41 @@ fn explain_statements() {
             "explain false false Tree: copy t to x.csv - [] []",
         ),
     ]);
+}
+
+#[test]
+fn aggregates() {
+    check(&[
+        (
+            "CREATE AGGREGATE mean2(x DOUBLE) STATE (s DOUBLE, n BIGINT) INIT (0,0) \
+             ACCUMULATE (s+x, n+1) MERGE (s+other.s, n+other.n) FINISH s/n",
+            "aggregate mean2(x DOUBLE) false false: s DOUBLE, n BIGINT | 0, 0 | s + x, n + 1 | \
+             s + other.s, n + other.n | s / n",
+        ),
+        (
+            "create or replace aggregate f(x int, y decimal(10, 2)) init ([]) \
+             accumulate (list_append(s, x)) finish len(s) state (s int[])",
+            "aggregate f(x INT, y DECIMAL(10,2)) true false: s INT[] | [] | list_append(s, x) | - | len(s)",
+        ),
+        (
+            "CREATE AGGREGATE IF NOT EXISTS f(x INT) STATE (s INT) INIT (0) ACCUMULATE (s)",
+            "aggregate f(x INT) false true: s INT | 0 | s | - | -",
+        ),
+        (
+            "CREATE AGGREGATE f(x INT) STATE (s STRUCT(a INT, b STRUCT(c TEXT)[])) INIT (NULL) ACCUMULATE (s)",
+            "aggregate f(x INT) false false: s STRUCT(a INT, b STRUCT(c TEXT)[]) | NULL | s | - | -",
+        ),
+        (
+            "DROP AGGREGATE IF EXISTS f, g",
+            r#"drop Aggregate ["f", "g"] true"#,
+        ),
+    ]);
+    let statement = one("CREATE AGGREGATE f(x INT) STATE (s INT)\n INIT (0) ACCUMULATE (s + x)");
+    let StatementKind::CreateAggregate(definition) = statement.kind else {
+        panic!()
+    };
+    let place = definition.accumulate[0].position;
+    assert_eq!((place.line, place.column), (2, 23));
 }
 
 #[test]
