@@ -1,3 +1,5 @@
+//! VARIANTs to Parquet's form and back, and bytes that are none.
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, StringViewArray, StructArray};
