@@ -25,7 +25,7 @@ pub(crate) const LOOKED_AT_FILES_MAX: usize = 4_096;
 /// Files that are looked at at the same time.
 pub(crate) const LOOKS_CONCURRENT_MAX: usize = 32;
 
-/// Files of whose rows the types of columns are told, where looking at columns alone is cheaper.
+/// Files that are looked at closely; of further ones a little, or nothing where that is dear.
 pub(crate) const SAMPLE_FILES_MAX: usize = 16;
 
 /// Bytes of the first file by which columns and types are detected.
