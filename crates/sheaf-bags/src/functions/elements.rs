@@ -33,7 +33,7 @@ pub(super) fn function() -> ScalarUDF {
              {\"key\": …, \"value\": …}, in the order of keys; of any other VARIANT nothing. Lists \
              and structs are themselves.",
             "elements(value)",
-            "SELECT elements('{\"b\": 1}'::VARIANT); -- [{\"key\":\"b\",\"value\":1}]",
+            "SELECT elements(parse_json('{\"b\": 1}')); -- [{\"key\":\"b\",\"value\":1}]",
         ),
     })
 }

@@ -1,7 +1,7 @@
 //! Functions with a lambda for an argument.
 //!
-//! None evaluates a lambda list by list: those of [`over_elements`] do it once for all elements of a
-//! batch, those of [`list_fold`] once for each place in the longest list.
+//! None evaluates a lambda list by list: those of `over_elements` do it once for all elements of a
+//! batch, those of `list_fold` once for each place in the longest list.
 
 mod condition;
 mod list_filter;
