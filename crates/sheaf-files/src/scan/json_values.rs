@@ -172,7 +172,8 @@ impl ValueSplitter {
     }
 
     fn close(&mut self, byte: u8) -> bool {
-        if self.depth == self.base() {
+        // Behind an array the depth is less: one bracket too many closes nothing.
+        if self.depth <= self.base() {
             self.close_array(byte);
             return false;
         }
@@ -248,5 +249,26 @@ impl ArrayUnwrapper {
             out.push(byte);
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ValueSplitter;
+
+    #[test]
+    fn brackets_too_many_close_nothing() {
+        for (text, wanted) in [
+            ("[1, 2]]", vec!["1", "2"]),
+            ("[{\"a\": 1}]]]}", vec!["{\"a\": 1}"]),
+            ("{\"a\": 1}}\n{\"b\": 2}", vec!["{\"a\": 1}", "{\"b\": 2}"]),
+        ] {
+            let mut found = Vec::new();
+            ValueSplitter::new(None, 1).feed(text.as_bytes(), |value| {
+                found.push(String::from_utf8_lossy(value.bytes).into_owned());
+                true
+            });
+            assert_eq!(found, wanted, "{text}");
+        }
     }
 }

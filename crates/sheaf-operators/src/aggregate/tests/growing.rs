@@ -170,7 +170,7 @@ async fn groups_larger_than_memory_are_as_defined() {
         let by_key = rounded(&by_key, 6..10);
         let all = rounded(&[naive(&rows.iter().collect::<Vec<_>>())], 5..9);
         // With less, sorts of texts beside each other find no memory now and then.
-        for memory in [PLENTY, ByteCount(3_000_000)] {
+        for memory in [PLENTY, ByteCount(4_000_000)] {
             let context = format!("{count} rows, {partitions} partitions, {memory}");
             let sql = format!("SELECT k, {SQL} FROM t GROUP BY k");
             let (found, spills) = run(&session, &sql, memory).await.unwrap();
