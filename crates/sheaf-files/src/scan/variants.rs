@@ -64,6 +64,10 @@ impl PhysicalExprAdapterFactory for VariantAdapters {
         logical: SchemaRef,
         physical: SchemaRef,
     ) -> EngineResult<Arc<dyn PhysicalExprAdapter>> {
+        let is_stored = |field: &Arc<Field>| stored(field, &physical).is_some();
+        if !logical.fields().iter().any(is_stored) {
+            return DefaultPhysicalExprAdapterFactory.create(logical, physical);
+        }
         // To the engine's adapter a stored VARIANT is of the type that it has in the file.
         let fields = logical
             .fields()
