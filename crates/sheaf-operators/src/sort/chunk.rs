@@ -20,6 +20,8 @@ pub(super) struct Block {
     pub(super) keys: Keys,
     /// Bytes that rows and keys take.
     pub(super) bytes: usize,
+    /// Bytes of a row with its key, on average.
+    pub(super) row_bytes: usize,
 }
 
 /// How large blocks are: whichever comes first.
@@ -48,12 +50,12 @@ pub(super) struct Chunk {
 impl Block {
     pub(super) fn new(rows: RecordBatch, keys: Keys) -> Result<Self> {
         let bytes = batch_bytes(&rows)? + keys.bytes();
-        Ok(Self { rows, keys, bytes })
-    }
-
-    /// Bytes of a row, on average.
-    pub(super) fn row_bytes(&self) -> usize {
-        self.bytes / self.rows.num_rows().max(1)
+        Ok(Self {
+            row_bytes: bytes / rows.num_rows().max(1),
+            rows,
+            keys,
+            bytes,
+        })
     }
 }
 

@@ -1,30 +1,32 @@
 //! What rows are sorted by, as bytes that compare as the sort expressions do.
 //!
-//! The encoding is arrow's row format. The first bytes of a key are kept as a number, its *head*:
-//! two rows are told apart by one comparison of numbers, mostly. Where a key never has more bytes
-//! than that, the head is all that is kept.
+//! The first bytes of a key are kept as a number, its *head*: two rows are told apart by one comparison
+//! of numbers, mostly. Where no key of a batch has more bytes than that, heads are all that is kept.
+//!
+//! Where all sort expressions are numbers, dates or times, heads are of [short keys](super::short_keys),
+//! else of arrow's row format, in which whole keys are kept. Keys with equal heads are the same if
+//! one of them ends in its head, since none begins another: wherever whole keys are compared there are both.
 
 use std::cmp::Ordering;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::Schema;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use datafusion::common::Result;
 use datafusion::physical_expr::LexOrdering;
 
+use super::short_keys;
+
 /// Bytes of a key in its head.
 pub(super) const HEAD_BYTES: usize = size_of::<u128>();
-
-/// Bytes that the row format puts before a value of fixed width.
-const MARK_BYTES: usize = 1;
 
 /// Makes keys of rows.
 #[derive(Debug)]
 pub(super) struct KeyEncoder {
     ordering: LexOrdering,
     converter: RowConverter,
-    /// Whether a key is never longer than its head.
-    fits_head: bool,
+    /// Whether all sort expressions have short keys.
+    are_short: bool,
 }
 
 /// The keys of the rows of a batch.
@@ -50,15 +52,14 @@ impl KeyEncoder {
 
     pub(super) fn new(ordering: &LexOrdering, schema: &Schema) -> Result<Self> {
         let fields = sort_fields(ordering, schema)?;
-        let mut width = Some(0);
+        let mut are_short = true;
         for key in ordering {
-            let value = fixed_width(&key.expr.data_type(schema)?);
-            width = width.zip(value).map(|(sum, value)| sum + value);
+            are_short &= short_keys::supports(&key.expr.data_type(schema)?);
         }
         Ok(Self {
             ordering: ordering.clone(),
             converter: RowConverter::new(fields)?,
-            fits_head: width.is_some_and(|bytes| bytes <= HEAD_BYTES),
+            are_short,
         })
     }
 
@@ -69,17 +70,34 @@ impl KeyEncoder {
             let value = key.expr.evaluate(batch)?;
             columns.push(value.into_array(batch.num_rows())?);
         }
-        let rows = self.converter.convert_columns(&columns)?;
-        let heads = rows.iter().map(head).collect();
-        let whole = (!self.fits_head).then_some(rows);
-        Ok(Keys { heads, whole })
+        if self.are_short {
+            let options = self.ordering.iter().map(|key| key.options);
+            let short = short_keys::heads(columns.iter().zip(options), batch.num_rows());
+            let whole = (!short.are_whole).then(|| self.converter.convert_columns(&columns));
+            return Ok(Keys {
+                heads: short.heads,
+                whole: whole.transpose()?,
+            });
+        }
+        let whole = self.converter.convert_columns(&columns)?;
+        Ok(Keys {
+            heads: whole.iter().map(head).collect(),
+            whole: Some(whole),
+        })
     }
 
     /// The keys that `order` names, in that order, out of those of `pieces`.
     pub(super) fn gather(&self, order: &[Entry], pieces: &[&Keys]) -> Keys {
         let heads = order.iter().map(|entry| entry.head).collect();
-        let whole = (!self.fits_head).then(|| {
-            let keys = || order.iter().filter_map(|entry| entry.key(pieces));
+        let has_whole = pieces.iter().any(|keys| keys.whole.is_some());
+        let whole = has_whole.then(|| {
+            let parser = self.converter.parser();
+            let nothing = parser.parse(&[]);
+            let keys = || {
+                order
+                    .iter()
+                    .map(|entry| entry.key(pieces).unwrap_or(nothing))
+            };
             let bytes = keys().map(|key| key.data().len()).sum();
             let mut rows = self.converter.empty_rows(order.len(), bytes);
             keys().for_each(|key| rows.push(key));
@@ -105,10 +123,11 @@ impl Keys {
 
     /// Compares two keys whose heads are equal.
     pub(super) fn compare_whole(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
-        match (&self.whole, &other.whole) {
-            (Some(left), Some(right)) => left.row(row).cmp(&right.row(other_row)),
-            _ => Ordering::Equal,
-        }
+        compare_whole(self.row(row), other.row(other_row))
+    }
+
+    fn row(&self, row: usize) -> Option<Row<'_>> {
+        self.whole.as_ref().map(|whole| whole.row(row))
     }
 
     /// Puts the rows into `entries`, as those of piece `piece`, but for those whose heads say that
@@ -135,8 +154,8 @@ impl Entry {
     }
 
     fn key<'a>(&self, pieces: &[&'a Keys]) -> Option<Row<'a>> {
-        let whole = pieces[self.piece as usize].whole.as_ref()?;
-        Some(whole.row(self.row as usize))
+        let (piece, row) = self.place();
+        pieces[piece].row(row)
     }
 }
 
@@ -149,10 +168,18 @@ pub(super) fn sort(entries: &mut [Entry], pieces: &[&Keys]) {
         entries.sort_unstable_by(|a, b| {
             let heads = a.head.cmp(&b.head);
             heads
-                .then_with(|| a.key(pieces).cmp(&b.key(pieces)))
+                .then_with(|| compare_whole(a.key(pieces), b.key(pieces)))
                 .then_with(|| by_place(a, b))
         });
     }
+}
+
+/// Compares two keys whose heads are equal: they are the same if one ends in its head, for which there is
+/// no whole key, or an empty one.
+fn compare_whole(a: Option<Row<'_>>, b: Option<Row<'_>>) -> Ordering {
+    let has_bytes = |key: &Row<'_>| !key.data().is_empty();
+    let both = a.filter(has_bytes).zip(b.filter(has_bytes));
+    both.map_or(Ordering::Equal, |(a, b)| a.cmp(&b))
 }
 
 fn head(key: Row<'_>) -> u128 {
@@ -171,13 +198,4 @@ fn sort_fields(ordering: &LexOrdering, schema: &Schema) -> Result<Vec<SortField>
         Ok(SortField::new_with_options(data_type, key.options))
     });
     fields.collect()
-}
-
-/// Bytes that each value of the type takes in a key, if that is the same for all.
-fn fixed_width(data_type: &DataType) -> Option<usize> {
-    let bytes = match data_type {
-        DataType::Boolean => 1,
-        data_type => data_type.primitive_width()?,
-    };
-    Some(MARK_BYTES + bytes)
 }

@@ -148,7 +148,7 @@ impl Merge {
             };
             places.push((cursor.slot, cursor.row));
             self.last = Some(self.heads[winner]);
-            bytes += cursor.block.row_bytes();
+            bytes += cursor.block.row_bytes;
             cursor.row += 1;
             if cursor.row < cursor.block.keys.len() {
                 self.heads[winner] = cursor.head();
@@ -248,12 +248,19 @@ impl Merge {
 
     /// Plays the games of a cursor that has gone on.
     fn replay(&mut self, player: usize) {
-        let mut winner = player;
+        let (mut winner, mut head) = (player, self.heads[player]);
         let mut node = (self.tree.len() + player) / 2;
         while node != 0 {
-            if self.is_after(winner, self.tree[node]) {
-                std::mem::swap(&mut winner, &mut self.tree[node]);
-            }
+            let other = self.tree[node];
+            let other_head = self.heads[other];
+            let is_after = match head == other_head {
+                true => self.is_after_by_whole(winner, other),
+                false => head > other_head,
+            };
+            // Both are written, whoever has won: no branch to be mispredicted.
+            self.tree[node] = if is_after { winner } else { other };
+            winner = if is_after { other } else { winner };
+            head = if is_after { other_head } else { head };
             node /= 2;
         }
         self.tree[0] = winner;

@@ -12,7 +12,8 @@
 //! ```
 //!
 //! - *Keys* (`keys.rs`): the sort expressions of a row as one string of bytes that orders as they
-//!   do; its first sixteen as a number, with which most comparisons are done.
+//!   do; its first sixteen as a number, with which most comparisons are done. Numbers, dates and times
+//!   take as few bytes as they have (`short_keys.rs`).
 //! - *Chunks* (`chunk.rs`): rows are sorted while they are few enough to lie in the cache, and copied
 //!   into blocks in their order (`gather.rs`), so that nothing holds on to the buffers that they came
 //!   in: texts of files share theirs with thousands of other rows.
@@ -41,6 +42,7 @@ mod gather;
 mod keys;
 mod merge;
 mod output;
+mod short_keys;
 mod sorter;
 #[cfg(test)]
 mod tests;
