@@ -5,7 +5,8 @@
 //!
 //! - [`HashIndex`]: slots of 64 bits, half tag (hash bits), half row, probed linearly, cut by the
 //!   upper hash bits into regions that are filled without locks. A row whose tag is already
-//!   there goes in front of that chain, so no key can make long runs of slots.
+//!   there goes in front of that chain, so no key can make long runs of slots. Nearly always they
+//!   are of one key, too; the chains know if they are not.
 //! - Where the key is one integer: `integer_index.rs`.
 
 #![expect(
@@ -42,6 +43,8 @@ pub(super) struct Chains {
     offsets: Vec<usize>,
     next: Vec<AtomicU32>,
     any: AtomicBool,
+    /// Whether some chain may have rows of several keys.
+    is_mixed: AtomicBool,
 }
 
 impl Chains {
@@ -56,6 +59,7 @@ impl Chains {
             offsets,
             next: (0..rows).map(|_| AtomicU32::new(NO_ROW)).collect(),
             any: AtomicBool::new(false),
+            is_mixed: AtomicBool::new(false),
         }
     }
 
@@ -68,6 +72,16 @@ impl Chains {
         let (chunk, row) = locate(id);
         self.next[self.offsets[chunk] + row].store(next, Ordering::Relaxed);
         self.any.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a chain may have rows of several keys.
+    fn mix(&self) {
+        self.is_mixed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether some chain may have rows of several keys.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.is_mixed.load(Ordering::Relaxed)
     }
 
     /// Whether any row has a next one.
@@ -126,16 +140,29 @@ impl Region {
         (hash.rotate_left(self.region_bits) >> (64 - self.slot_bits)) as usize
     }
 
-    /// Puts in the rows of `chunk` whose hashes fall into `region`.
-    pub(super) fn insert(&mut self, region: usize, at: usize, chunk: &Chunk, chains: &Chains) {
+    /// Puts in the rows of `chunk` whose hashes fall into `region`; `is_same` says whether two rows have
+    /// one key.
+    pub(super) fn insert(
+        &mut self,
+        region: usize,
+        (at, chunk): (usize, &Chunk),
+        chains: &Chains,
+        is_same: impl Fn(u32, u32) -> bool,
+    ) {
         for (row, hash) in chunk.keys.hashes.iter().enumerate() {
             if region_of(*hash, self.region_bits) == region && chunk.keys.is_valid(row) {
-                self.insert_row(*hash, row_id(at, row), chains);
+                self.insert_row(*hash, row_id(at, row), chains, &is_same);
             }
         }
     }
 
-    fn insert_row(&mut self, hash: u64, id: u32, chains: &Chains) {
+    fn insert_row(
+        &mut self,
+        hash: u64,
+        id: u32,
+        chains: &Chains,
+        is_same: impl Fn(u32, u32) -> bool,
+    ) {
         let entry = hash << 32 | u64::from(id);
         let mask = self.slots.len() - 1;
         let mut at = self.start(hash);
@@ -146,7 +173,11 @@ impl Region {
                 return;
             }
             if slot >> 32 == entry >> 32 {
-                chains.link(id, slot as u32);
+                let first = slot as u32;
+                chains.link(id, first);
+                if !chains.is_mixed() && !is_same(first, id) {
+                    chains.mix();
+                }
                 self.slots[at] = entry;
                 return;
             }

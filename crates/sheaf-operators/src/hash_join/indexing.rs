@@ -12,6 +12,7 @@ use super::chunk::Chunk;
 use super::index::{Chains, HashIndex, Pairs, Region, region_of};
 use super::integer_index::{DirectIndex, Presence, RankedIndex, values_between};
 use super::keys::{Keys, integers, is_integer};
+use super::matcher::Matchers;
 use super::spec::JoinSpec;
 use super::table::words;
 use crate::task::joined;
@@ -120,11 +121,12 @@ impl IndexPlan {
         self,
         chunks: &Arc<Vec<Chunk>>,
         chains: &Arc<Chains>,
+        matchers: &Matchers,
     ) -> Result<Index> {
         let threads = self.threads;
         match self.shape {
             Shape::Empty => Ok(Index::Empty),
-            Shape::Hash { region_bits } => hash(chunks, chains, region_bits, threads)
+            Shape::Hash { region_bits } => hash(chunks, (chains, matchers), region_bits, threads)
                 .await
                 .map(Index::Hash),
             Shape::Direct { min, values } => {
@@ -202,7 +204,7 @@ fn has_integer_key(spec: &JoinSpec, chunk: &Chunk) -> bool {
 
 async fn hash(
     chunks: &Arc<Vec<Chunk>>,
-    chains: &Arc<Chains>,
+    (chains, matchers): (&Arc<Chains>, &Matchers),
     region_bits: u32,
     threads: usize,
 ) -> Result<HashIndex> {
@@ -215,10 +217,12 @@ async fn hash(
     }
     let fill = |at: usize, rows: usize| {
         let (chunks, chains) = (Arc::clone(chunks), Arc::clone(chains));
+        let matchers = Arc::clone(matchers);
         async move {
+            let is_same = |a, b| matchers.iter().all(|matcher| matcher.is_same(a, b));
             let mut region = Region::new(rows, region_bits);
-            for (number, chunk) in chunks.iter().enumerate() {
-                region.insert(at, number, chunk, &chains);
+            for numbered in chunks.iter().enumerate() {
+                region.insert(at, numbered, &chains, is_same);
                 tokio::task::consume_budget().await;
             }
             region

@@ -5,6 +5,7 @@
 //! together first; there zero equals minus zero and NaN equals NaN.
 
 use std::fmt;
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BinaryArray, BinaryViewArray, BooleanArray,
@@ -23,7 +24,13 @@ use super::index::{Pairs, locate};
 pub(super) trait KeyMatcher: fmt::Debug + Send + Sync {
     /// Keeps the pairs whose keys are equal; `probe` is the probe side's key column.
     fn retain(&self, probe: &ArrayRef, pairs: &mut Pairs) -> Result<()>;
+
+    /// Whether two build rows are known to have one key; neither is NULL unless NULL equals NULL.
+    fn is_same(&self, a: u32, b: u32) -> bool;
 }
+
+/// One for each key column.
+pub(super) type Matchers = Arc<Vec<Box<dyn KeyMatcher>>>;
 
 /// The matcher for key column `key` of `chunks`, to be compared with columns of `probe_type`.
 pub(super) fn key_matcher(
@@ -133,6 +140,15 @@ impl<A: Values> KeyMatcher for TypedKey<A> {
         });
         Ok(())
     }
+
+    fn is_same(&self, a: u32, b: u32) -> bool {
+        let ((chunk, row), (other_chunk, other_row)) = (locate(a), locate(b));
+        let (values, others) = (&self.chunks[chunk], &self.chunks[other_chunk]);
+        match (values.is_null(row), others.is_null(other_row)) {
+            (false, false) => values.is_equal(row, others, other_row),
+            (is_null, other_is_null) => is_null && other_is_null,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -163,5 +179,9 @@ impl KeyMatcher for AnyKey {
             comparator.is_equal(at - 1, at - 1)
         });
         Ok(())
+    }
+    /// Not known without copying them.
+    fn is_same(&self, _a: u32, _b: u32) -> bool {
+        false
     }
 }

@@ -1,8 +1,8 @@
 //! Probes the table with one batch after another, and makes the output of it piece by piece.
 //!
 //! A batch goes through in windows of at most an output batch's rows: first candidates of all rows
-//! are looked up, their keys compared, the filter evaluated, then the next candidates, until the
-//! chains end. However many matches a row has, no piece is larger than an output batch. Probe rows
+//! are looked up, their keys compared, the candidates that follow them taken, the filter evaluated. Where
+//! chains are not of one key each, keys are compared of all candidates. However many matches a row has, no piece is larger than an output batch. Probe rows
 //! that come out for having (or lacking) a match follow when the batch has gone through.
 //!
 //! Between two pieces the prober knows nothing of the table but in one case: it is among the matches
@@ -20,6 +20,9 @@ use super::keys::{Keys, valid_rows};
 use super::output::{pairs_batch, probe_batch, retain_filtered};
 use super::spec::JoinSpec;
 use super::table::{END, Table};
+
+/// Chains that are gone along in step.
+const CHAINS_AT_ONCE: usize = 16;
 
 /// The progress of one thread through the probe side.
 #[derive(Debug)]
@@ -130,7 +133,9 @@ impl Prober {
         let spec = self.spec.as_ref();
         let pairs = &mut self.pairs;
         while input.candidates(spec, table, pairs)? {
-            table.retain_equal(&input.keys, pairs)?;
+            if !table.has_pure_chains() {
+                table.retain_equal(&input.keys, pairs)?;
+            }
             retain_filtered(spec, table, &input.batch, pairs)?;
             if pairs.is_empty() {
                 continue;
@@ -175,11 +180,44 @@ impl Input {
             return Ok(true);
         }
         while self.heads_at < self.heads.len() && pairs.len() < spec.batch_rows {
-            if !self.take_chain(spec, table, pairs) {
+            if !self.take_chains(spec, table, pairs) {
                 break;
             }
         }
         Ok(true)
+    }
+
+    /// Adds the candidates of the next rows to `pairs`; false if they are more than fit. They wait for the
+    /// next piece then, unless they would fill it alone.
+    ///
+    /// Goes along several chains in step, so that the processor need not wait for a link of one to ask
+    /// memory for that of another.
+    fn take_chains(&mut self, spec: &JoinSpec, table: &Table, pairs: &mut Pairs) -> bool {
+        if self.is_in_chain {
+            return self.take_chain(spec, table, pairs);
+        }
+        let (before, begin) = (pairs.len(), self.heads_at);
+        let end = self.heads.len().min(begin + CHAINS_AT_ONCE);
+        pairs.probe.extend(&self.heads.probe[begin..end]);
+        pairs.build.extend(&self.heads.build[begin..end]);
+        let mut step = before;
+        while step < pairs.len() && pairs.len() <= spec.batch_rows {
+            let last_step = step..pairs.len();
+            step = pairs.len();
+            for at in last_step {
+                let next = table.next(pairs.build[at]);
+                if next != END {
+                    pairs.push(pairs.probe[at], next);
+                }
+            }
+        }
+        if pairs.len() <= spec.batch_rows {
+            self.heads_at = end;
+            return true;
+        }
+        pairs.truncate(before);
+        while before == 0 && self.heads_at < end && self.take_chain(spec, table, pairs) {}
+        false
     }
 
     /// Adds the candidates of the next row to `pairs`; false if they are more than fit. A row that
@@ -243,7 +281,11 @@ impl Input {
                 .collect(),
             None => numbers(window).collect(),
         };
-        table.look_up(&self.keys, &rows, &mut self.heads)
+        table.look_up(&self.keys, &rows, &mut self.heads)?;
+        match table.has_pure_chains() {
+            true => table.retain_equal(&self.keys, &mut self.heads),
+            false => Ok(()),
+        }
     }
 
     /// Drops rows whose first match has been visited: whoever did visits all rows of that key, so
@@ -253,7 +295,9 @@ impl Input {
             probe: self.heads.probe.clone(),
             build: self.heads.build.clone(),
         };
-        table.retain_equal(&self.keys, &mut found)?;
+        if !table.has_pure_chains() {
+            table.retain_equal(&self.keys, &mut found)?;
+        }
         let mut visited = found.iter().filter(|(_, build)| {
             let (chunk, row) = locate(*build);
             table.is_visited(chunk, row)
@@ -273,7 +317,12 @@ impl Input {
     /// Finds out which rows of the window have a match at all: one step along all chains at a
     /// time, until every row is settled.
     fn settle(&mut self, table: &Table) -> Result<()> {
-        let has_chains = table.has_chains() && !table.is_exact();
+        if table.has_pure_chains() {
+            for row in &self.heads.probe {
+                self.matched[*row as usize] = true;
+            }
+            self.heads.clear();
+        }
         while !self.heads.is_empty() {
             let mut found = Pairs {
                 probe: self.heads.probe.clone(),
@@ -282,9 +331,6 @@ impl Input {
             table.retain_equal(&self.keys, &mut found)?;
             for row in &found.probe {
                 self.matched[*row as usize] = true;
-            }
-            if !has_chains {
-                self.heads.clear();
             }
             for build in &mut self.heads.build {
                 *build = table.next(*build);

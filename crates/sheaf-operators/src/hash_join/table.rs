@@ -13,7 +13,7 @@ use super::gather::{Gather, gather_column};
 use super::index::{Chains, NO_ROW, Pairs, locate};
 use super::indexing::{Index, IndexPlan};
 use super::keys::Keys;
-use super::matcher::{KeyMatcher, key_matcher};
+use super::matcher::{Matchers, key_matcher};
 use super::portion::Portion;
 use super::spec::JoinSpec;
 
@@ -23,7 +23,7 @@ pub(super) struct Table {
     pub(super) chunks: Arc<Vec<Chunk>>,
     index: Index,
     chains: Arc<Chains>,
-    matchers: Vec<Box<dyn KeyMatcher>>,
+    matchers: Matchers,
     /// One for each column of the build side that outputs or the filter need.
     gathers: Vec<Option<Box<dyn Gather>>>,
     /// One bit a row, if the join type asks for it.
@@ -42,19 +42,19 @@ impl Table {
         } = rows;
         let visited = take_visited(spec, &mut chunks)?;
         let chains = Arc::new(Chains::new(&chunks));
-        let chunks = Arc::new(chunks);
-        let index = plan.build(&chunks, &chains).await?;
+        let mut matchers = Vec::with_capacity(spec.probe_keys.len());
+        for (at, key) in spec.probe_keys.iter().enumerate() {
+            let probe_type = key.data_type(&spec.probe_schema)?;
+            matchers.push(key_matcher(&chunks, at, &probe_type, spec.null_equality));
+        }
+        let (chunks, matchers) = (Arc::new(chunks), Arc::new(matchers));
+        let index = plan.build(&chunks, &chains, &matchers).await?;
         // All tasks have ended, so there is no other holder.
         let mut chunks = Arc::try_unwrap(chunks)
             .map_err(|_| exec_datafusion_err!("the build side of a join is still in use"))?;
         let freed: usize = chunks.iter_mut().map(Chunk::drop_hashes).sum();
         // Where rows of it are evicted, the hashes take the place of the index.
         portion.shrink(freed.min(plan.bytes));
-        let mut matchers = Vec::with_capacity(spec.probe_keys.len());
-        for (at, key) in spec.probe_keys.iter().enumerate() {
-            let probe_type = key.data_type(&spec.probe_schema)?;
-            matchers.push(key_matcher(&chunks, at, &probe_type, spec.null_equality));
-        }
         let gathers = needed_columns(spec)
             .into_iter()
             .enumerate()
@@ -116,6 +116,11 @@ impl Table {
     /// Whether look-ups find matches rather than candidates.
     pub(super) fn is_exact(&self) -> bool {
         self.index.is_exact()
+    }
+
+    /// Whether what follows a candidate has its key.
+    pub(super) fn has_pure_chains(&self) -> bool {
+        !self.chains.is_mixed()
     }
 
     /// Whether no row can ever match.
