@@ -21,6 +21,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, GenericByteViewArray, RecordBatch, RecordBatchOptions, make_array,
 };
+use arrow::compute::concat_batches;
 use arrow::datatypes::{ByteViewType, DataType, SchemaRef};
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::ipc::{CompressionType, MetadataVersion};
@@ -37,9 +38,6 @@ pub const READ_AHEAD_BATCHES: usize = 1;
 /// Buffers start at multiples of this, in bytes: what views and 128-bit decimals need, so that
 /// reading does not copy them.
 const ALIGNMENT_BYTES: usize = 16;
-
-/// Views whose buffers hold less than this, in bytes, are not worth rewriting.
-const COMPACT_BYTES_MIN: usize = 16 * 1024;
 
 /// A spill file being written.
 pub struct SpillWriter {
@@ -202,7 +200,33 @@ pub fn batch_bytes(batch: &RecordBatch) -> Result<usize> {
 /// # Errors
 /// `Internal` if a nested array cannot be put together again.
 pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = batch.columns().iter().map(compact_array);
+    /// Views whose buffers hold less than this, in bytes, are not worth rewriting.
+    const COMPACT_BYTES_MIN: usize = 16 * 1024;
+    rewrite_views(batch, |held, used| {
+        held >= COMPACT_BYTES_MIN && held / 2 > used
+    })
+}
+
+/// The rows of `batches` in one, whose buffers are its own and no larger than they need be: what the
+/// many had can be given back as a whole.
+///
+/// # Errors
+/// As [`compact`]; of the engine where the batches are not of `schema`.
+pub(crate) fn copy_together<'a>(
+    schema: &SchemaRef,
+    batches: impl IntoIterator<Item = &'a RecordBatch>,
+) -> Result<RecordBatch> {
+    let together = concat_batches(schema, batches)?;
+    rewrite_views(&together, |held, _| held > 0)
+}
+
+/// Rewrites views for whose buffers `is_wanted` holds, given the bytes they hold and those in use.
+fn rewrite_views(
+    batch: &RecordBatch,
+    is_wanted: impl Fn(usize, usize) -> bool + Copy,
+) -> Result<RecordBatch> {
+    let columns = batch.columns().iter();
+    let columns = columns.map(|array| rewrite_array(array, is_wanted));
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(
         batch.schema(),
@@ -211,15 +235,18 @@ pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     )?)
 }
 
-fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
+fn rewrite_array(
+    array: &ArrayRef,
+    is_wanted: impl Fn(usize, usize) -> bool + Copy,
+) -> Result<ArrayRef> {
     match array.data_type() {
         DataType::Utf8View => {
-            let views = array.as_string_view();
-            Ok(compact_views(views).map_or_else(|| Arc::clone(array), |a| Arc::new(a) as ArrayRef))
+            let rewritten = rewritten(array.as_string_view(), is_wanted);
+            Ok(rewritten.map_or_else(|| Arc::clone(array), |a| Arc::new(a) as ArrayRef))
         }
         DataType::BinaryView => {
-            let views = array.as_binary_view();
-            Ok(compact_views(views).map_or_else(|| Arc::clone(array), |a| Arc::new(a) as ArrayRef))
+            let rewritten = rewritten(array.as_binary_view(), is_wanted);
+            Ok(rewritten.map_or_else(|| Arc::clone(array), |a| Arc::new(a) as ArrayRef))
         }
         kind if kind.is_nested() => {
             let data = array.to_data();
@@ -227,9 +254,9 @@ fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
             let mut is_changed = false;
             for child in data.child_data() {
                 let child = make_array(child.clone());
-                let compacted = compact_array(&child)?;
-                is_changed |= !Arc::ptr_eq(&child, &compacted);
-                children.push(compacted.to_data());
+                let rewritten = rewrite_array(&child, is_wanted)?;
+                is_changed |= !Arc::ptr_eq(&child, &rewritten);
+                children.push(rewritten.to_data());
             }
             if !is_changed {
                 return Ok(Arc::clone(array));
@@ -242,12 +269,12 @@ fn compact_array(array: &ArrayRef) -> Result<ArrayRef> {
     }
 }
 
-fn compact_views<T: ByteViewType + ?Sized>(
+fn rewritten<T: ByteViewType + ?Sized>(
     views: &GenericByteViewArray<T>,
+    is_wanted: impl Fn(usize, usize) -> bool,
 ) -> Option<GenericByteViewArray<T>> {
     let held: usize = views.data_buffers().iter().map(|b| b.capacity()).sum();
-    let is_wasteful = held >= COMPACT_BYTES_MIN && held / 2 > views.total_buffer_bytes_used();
-    is_wasteful.then(|| views.gc())
+    is_wanted(held, views.total_buffer_bytes_used()).then(|| views.gc())
 }
 
 /// Counts what is written to a file.

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
 use datafusion::common::hash_utils::create_hashes;
 use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::SpillMetrics;
 use datafusion::physical_plan::repartition::REPARTITION_RANDOM_STATE;
@@ -15,7 +17,7 @@ use parking_lot::Mutex;
 use sheaf_runtime::memory::Holding;
 
 use super::shape::Shape;
-use crate::spill::{SpillWriter, SpilledRows, batch_bytes, compact};
+use crate::spill::{SpillWriter, SpilledRows, batch_bytes, compact, copy_together};
 
 /// Parts into which one that does not fit is cut.
 pub(super) const LEVEL_PARTS: usize = 16;
@@ -31,6 +33,12 @@ const SPILLED_BATCH_ROWS_MAX: usize = 8192;
 
 /// Bytes that a batch of spilled states has at most, unless one row has more.
 const SPILLED_BATCH_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of pieces in a part that are put together, where memory may be short.
+const TOGETHER_BYTES: usize = 1024 * 1024;
+
+/// Memory may be short once parts have one in this many of the bytes that there are.
+const SHORT_PART: usize = 8;
 
 /// What goes to which part.
 #[derive(Debug, Clone, Copy)]
@@ -157,6 +165,9 @@ impl Drop for HeldBatch {
 pub(super) struct Part {
     batches: Vec<HeldBatch>,
     bytes: usize,
+    /// How many of `batches` are put together as they are, and the bytes of the others.
+    together: usize,
+    piece_bytes: usize,
     row_count: usize,
     file: Option<SpillWriter>,
     /// Nobody will take it: its output is gone.
@@ -182,7 +193,29 @@ impl Part {
     fn push(&mut self, held: HeldBatch) {
         self.row_count += held.batch.num_rows();
         self.bytes += held.bytes;
+        self.piece_bytes += held.bytes;
         self.batches.push(held);
+    }
+
+    /// Puts pieces together once they are many. Those of all parts lie beside one another in memory, so that
+    /// it could not be given back when those of one part go.
+    fn put_together(&mut self, schema: &SchemaRef) -> Result<()> {
+        if self.piece_bytes < TOGETHER_BYTES {
+            return Ok(());
+        }
+        let pieces = self.batches.split_off(self.together);
+        if let Some(HeldBatch { holding, .. }) = pieces.first() {
+            let holding = Arc::clone(holding);
+            let batch = copy_together(schema, pieces.iter().map(|piece| &piece.batch))?;
+            let bytes = part_bytes(&batch)?;
+            holding.reservation().grow(bytes);
+            drop(pieces);
+            self.bytes = self.bytes - self.piece_bytes + bytes;
+            self.batches.push(HeldBatch::new(batch, bytes, &holding));
+        }
+        self.piece_bytes = 0;
+        self.together = self.batches.len();
+        Ok(())
     }
 
     /// Adds states on disk.
@@ -212,6 +245,7 @@ impl Part {
             drop(together);
             self.append(&batch, spill)?;
         }
+        (self.together, self.piece_bytes) = (0, 0);
         Ok(std::mem::take(&mut self.bytes))
     }
 
@@ -271,12 +305,19 @@ pub(super) struct PartStore {
     bytes: Vec<AtomicUsize>,
     /// Why a part lost rows that it had: whoever wrote it could not tell anybody.
     failure: Mutex<Option<Arc<DataFusionError>>>,
+    /// Bytes in memory from which on pieces are put together.
+    short_bytes: usize,
     pub(super) spill: Spill,
 }
 
 impl PartStore {
     pub(super) fn new(count: usize, spill: Spill) -> Self {
+        let short_bytes = match spill.env.memory_pool.memory_limit() {
+            MemoryLimit::Finite(bytes) => bytes / SHORT_PART,
+            _ => usize::MAX,
+        };
         Self {
+            short_bytes,
             parts: (0..count).map(|_| Mutex::default()).collect(),
             bytes: (0..count).map(|_| AtomicUsize::new(0)).collect(),
             failure: Mutex::default(),
@@ -285,12 +326,22 @@ impl PartStore {
     }
 
     /// Adds states in memory.
-    pub(super) fn push(&self, number: usize, held: HeldBatch) {
+    pub(super) fn push(&self, number: usize, held: HeldBatch) -> Result<()> {
+        let all: usize = self.sizes().sum();
         let mut part = self.parts[number].lock();
         if !part.is_unwanted {
             part.push(held);
+            if all >= self.short_bytes {
+                part.put_together(&self.spill.shape.state_schema)?;
+            }
             self.bytes[number].store(part.bytes, Ordering::Relaxed);
         }
+        Ok(())
+    }
+
+    /// Bytes in memory of each part.
+    fn sizes(&self) -> impl Iterator<Item = usize> {
+        self.bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed))
     }
 
     /// Adds states for which there is no memory.
@@ -342,8 +393,8 @@ impl PartStore {
     pub(super) fn spill_largest(&self, wanted_bytes: usize) -> Result<usize> {
         let mut given = 0;
         while given < wanted_bytes {
-            let sizes = self.bytes.iter().map(|bytes| bytes.load(Ordering::Relaxed));
-            let Some((number, bytes)) = sizes.enumerate().max_by_key(|(_, bytes)| *bytes) else {
+            let sizes = self.sizes().enumerate();
+            let Some((number, bytes)) = sizes.max_by_key(|(_, bytes)| *bytes) else {
                 break;
             };
             if bytes == 0 {

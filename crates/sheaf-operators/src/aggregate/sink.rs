@@ -191,7 +191,7 @@ impl Sink {
             }
             if self.reserve(bytes).await? {
                 let held = HeldBatch::new(batch, bytes, &self.holding);
-                self.store.push(number, held);
+                self.store.push(number, held)?;
             } else {
                 self.store.write(number, &batch)?;
             }
