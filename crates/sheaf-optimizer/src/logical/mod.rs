@@ -7,6 +7,7 @@
 mod eliminate_cross_join;
 mod extract_equijoin;
 mod join_order;
+mod share_aggregates;
 pub(crate) mod unnest;
 
 use std::sync::Arc;
@@ -71,6 +72,8 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(ExtractLeafExpressions::new()),
         Arc::new(PushDownLeafProjections::new()),
         Arc::new(OptimizeProjections::new()),
+        // Ours. Once filters and columns have moved as far as they can: nothing moves into what is shared.
+        Arc::new(share_aggregates::ShareAggregates),
     ]
 }
 
@@ -81,7 +84,7 @@ mod tests {
     use super::logical_rules;
 
     /// Rules that are ours.
-    const OURS: &[&str] = &["join_order"];
+    const OURS: &[&str] = &["join_order", "share_aggregates"];
 
     #[test]
     fn the_engines_rules_are_all_there_in_its_order() {
