@@ -159,7 +159,7 @@ fn session(arguments: &Arguments) -> Result<Session> {
         builder = builder.setting(name, value)?;
     }
     // Before there are threads.
-    allocator::keep_freed_pages(builder.memory_limit());
+    allocator::suit(builder.memory_limit());
     let session = builder.build()?;
     for (name, value) in engine {
         let sql = format!("SET {name} = '{}'", value.replace('\'', "''"));
