@@ -71,7 +71,7 @@ pub(super) fn structs(values: &[Option<&str>], fields: &Fields) -> Cast {
             "a struct of a VARIANT has each field once".to_owned(),
         ));
     }
-    let selection = Selection::new(&paths);
+    let mut selection = Selection::new(&paths);
     let mut spans: Vec<Span> = vec![None; fields.len()];
     let mut members: Vec<Vec<Option<&str>>> = vec![Vec::with_capacity(values.len()); fields.len()];
     let mut valid = Vec::with_capacity(values.len());

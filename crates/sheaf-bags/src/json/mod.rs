@@ -1,5 +1,6 @@
 //! JSON text: checked in one pass, values found by paths, a normal form, an order.
 
+mod leads;
 pub mod members;
 pub mod normal;
 pub mod number;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::text::{escape_end, special_bytes};
+use super::text::{escape_end, has_special, special_bytes};
 
 /// Objects and arrays within each other; deeper ones are faults, so that hostile records cannot
 /// exhaust a stack.
@@ -151,6 +151,20 @@ impl<'a> Scanner<'a> {
         self.bytes.get(self.at).copied()
     }
 
+    /// What has not been passed.
+    #[inline]
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Passes what [`next_key`](Self::next_key) would, of which `length` bytes are known.
+    #[inline]
+    pub(super) fn pass_member(&mut self, length: usize, object: &mut Container) {
+        object.is_first = false;
+        self.at += length;
+        self.skip_space();
+    }
+
     #[inline]
     pub(crate) fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
@@ -288,17 +302,14 @@ impl<'a> Scanner<'a> {
     #[inline]
     fn skip_string(&mut self) -> Result<(), Fault> {
         loop {
-            while let Some(word) = self
-                .bytes
-                .get(self.at..self.at + 8)
-                .and_then(|word| <[u8; 8]>::try_from(word).ok())
-            {
-                let special = special_bytes(u64::from_le_bytes(word));
-                if special != 0 {
-                    self.at += (special.trailing_zeros() / 8) as usize;
-                    break;
+            if self.pass_plain_word() {
+                // It is no short one.
+                while let Some(block) = self.rest().first_chunk()
+                    && !has_special(block)
+                {
+                    self.at += block.len();
                 }
-                self.at += 8;
+                while self.pass_plain_word() {}
             }
             match self.peek() {
                 Some(b'"') => {
@@ -314,6 +325,19 @@ impl<'a> Scanner<'a> {
                 None => return Err(self.expected("'\"'")),
             }
         }
+    }
+
+    /// Moves over eight bytes of a text; if one of them is special, to that, and says false. So it does
+    /// where fewer are left.
+    #[inline]
+    fn pass_plain_word(&mut self) -> bool {
+        let Some(word) = self.rest().first_chunk() else {
+            return false;
+        };
+        let special = special_bytes(u64::from_le_bytes(*word));
+        // Without any, these are eight.
+        self.at += (special.trailing_zeros() / 8) as usize;
+        special == 0
     }
 
     fn skip_number(&mut self) -> Result<(), Fault> {

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
+use super::leads::{Leads, Target};
 use super::path::{Path, Step};
-use super::scan::{Fault, FaultKind, Scanner};
+use super::scan::{Container, Fault, FaultKind, Scanner};
 use super::text::decode;
 
 /// Where a value stands in its record; `None` if there is none.
@@ -16,6 +17,8 @@ pub type Span = Option<Range<usize>>;
 #[derive(Debug, Clone)]
 pub struct Selection {
     nodes: Vec<Node>,
+    /// How objects at each node were written.
+    leads: Vec<Leads>,
 }
 
 /// A place in records that leads to paths.
@@ -39,6 +42,7 @@ impl Selection {
     pub fn new<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         let mut selection = Self {
             nodes: vec![Node::default()],
+            leads: Vec::new(),
         };
         for (slot, path) in paths.into_iter().enumerate() {
             let mut node = 0;
@@ -47,6 +51,7 @@ impl Selection {
             }
             selection.nodes[node].slot = Some(slot);
         }
+        selection.leads = vec![Leads::default(); selection.nodes.len()];
         selection
     }
 
@@ -73,10 +78,11 @@ impl Selection {
     ///
     /// # Errors
     /// A fault if it is not one JSON value.
-    pub fn find(&self, text: &str, found: &mut [Span]) -> Result<(), Fault> {
+    pub fn find(&mut self, text: &str, found: &mut [Span]) -> Result<(), Fault> {
         found.fill(None);
         let mut finder = Finder {
             nodes: &self.nodes,
+            leads: &mut self.leads,
             scanner: Scanner::new(text),
             found,
         };
@@ -88,6 +94,7 @@ impl Selection {
 
 struct Finder<'a, 'f> {
     nodes: &'f [Node],
+    leads: &'f mut [Leads],
     scanner: Scanner<'a>,
     found: &'f mut [Span],
 }
@@ -98,7 +105,7 @@ impl Finder<'_, '_> {
         let place = &nodes[node];
         let start = self.scanner.at();
         match self.scanner.peek() {
-            Some(b'{') if !place.keys.is_empty() => self.object(place, depth)?,
+            Some(b'{') if !place.keys.is_empty() => self.object(node, depth)?,
             Some(b'[') if !place.items.is_empty() => self.array(place, depth)?,
             _ => self.scanner.skip_value(depth)?,
         }
@@ -108,18 +115,43 @@ impl Finder<'_, '_> {
         Ok(())
     }
 
-    fn object(&mut self, place: &Node, depth: usize) -> Result<(), Fault> {
+    fn object(&mut self, node: usize, depth: usize) -> Result<(), Fault> {
         let mut object = self.scanner.open(depth)?;
-        while let Some(key) = self.scanner.next_key(&mut object)? {
-            match child_of(place, key) {
-                None => self.scanner.skip_value(depth + 1)?,
-                Some(child) => {
+        for number in 0.. {
+            match self.next_member(node, number, &mut object)? {
+                Target::End => break,
+                Target::Skipped => self.scanner.skip_value(depth + 1)?,
+                Target::Node(child) => {
                     self.forget(child);
                     self.value(child, depth + 1)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Moves to the value of the object's next member, the `number`th, and tells where its key leads.
+    #[inline]
+    fn next_member(
+        &mut self,
+        node: usize,
+        number: usize,
+        object: &mut Container,
+    ) -> Result<Target, Fault> {
+        let rest = self.scanner.rest();
+        if let Some((length, target)) = self.leads[node].recognize(number, rest) {
+            self.scanner.pass_member(length, object);
+            return Ok(target);
+        }
+        let start = self.scanner.at();
+        let nodes = self.nodes;
+        let target = match self.scanner.next_key(object)? {
+            None => Target::End,
+            Some(key) => child_of(&nodes[node], key).map_or(Target::Skipped, Target::Node),
+        };
+        let lead = self.scanner.since(start);
+        self.leads[node].learn(number, lead.as_bytes(), target);
+        Ok(target)
     }
 
     fn array(&mut self, place: &Node, depth: usize) -> Result<(), Fault> {
@@ -248,10 +280,53 @@ mod tests {
 
     #[test]
     fn the_whole_record_is_checked() {
-        let selection = Selection::new(&[Path::key("a")]);
+        let mut selection = Selection::new(&[Path::key("a")]);
         let fault = selection
             .find(r#"{"a":1,"b":tru}"#, &mut [None])
             .unwrap_err();
         assert_eq!(fault.to_string(), "expected a value, found 't'");
+    }
+
+    /// Whatever records came before, one is read as if it were the first.
+    #[test]
+    fn records_that_are_written_otherwise_are_read_all_the_same() {
+        let paths = ["$.a", "$.b.c", "$.z"].map(|path| Path::parse(path).unwrap());
+        let long = "k".repeat(40);
+        let records = [
+            r#"{"a": 1, "b": {"c": 2}, "z": 3}"#.to_owned(),
+            r#"{"a":1,"b":{"c":2},"z":3}"#.to_owned(),
+            r#"{"a":   1  ,"b":{ "c" : 2 },"z":3 }"#.to_owned(),
+            r#"{"z":3,"b":{"d":0,"c":2},"a":1}"#.to_owned(),
+            r#"{"a":0,"a":1,"b":5,"b":{"c":2},"z":3}"#.to_owned(),
+            format!(r#"{{"{long}":0,"a":1,"b":{{"{long}":[],"c":2}},"z":3}}"#),
+            r#"{"a":1,"b":{"c":2},"z":3,"zz":0}"#.to_owned(),
+            r#"{"ab":9,"a":1,"bc":{},"b":{"c":2},"z":3}"#.to_owned(),
+        ];
+        let faults = [
+            r#"{"a": 1 "b": 2}"#,
+            r#"{"a": 1, }"#,
+            r#"{"a": , "b": 2}"#,
+            r#"{, "a": 1}"#,
+            r#"{"a": 1, "b": {"c": 2}, "z": 3"#,
+            r#"{"a""#,
+        ];
+        let mut selection = Selection::new(&paths);
+        let mut spans = vec![None; paths.len()];
+        for round in 0..40 {
+            let record = &records[round * 7 % 11 % records.len()];
+            for _ in 0..round % 12 {
+                selection.find(record, &mut spans).unwrap();
+                let found: Vec<&str> = spans.iter().map(|s| &record[s.clone().unwrap()]).collect();
+                assert_eq!(found, ["1", "2", "3"], "{record}");
+            }
+            for fault in faults {
+                let fresh = Selection::new(&paths).find(fault, &mut spans).unwrap_err();
+                assert_eq!(
+                    selection.find(fault, &mut spans).unwrap_err(),
+                    fresh,
+                    "{fault}"
+                );
+            }
+        }
     }
 }

@@ -8,6 +8,17 @@ use super::scan::FaultKind;
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
+/// Bytes of long texts that are looked at together: what a register of the processor holds.
+const BLOCK_BYTES: usize = 32;
+
+/// Whether a byte of `block` ends or interrupts a text.
+#[inline]
+pub(super) fn has_special(block: &[u8; BLOCK_BYTES]) -> bool {
+    let special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < b' ';
+    // Of all, whatever the first ones are: so it takes a few instructions.
+    block.iter().fold(false, |any, byte| any | special(byte))
+}
+
 /// Marks (in the high bit of each byte) the first byte of `word` that ends or interrupts a text: a
 /// quote, a backslash, a control character. Bytes above the first mark may be marked wrongly.
 #[inline]
