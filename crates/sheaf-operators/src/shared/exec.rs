@@ -10,7 +10,7 @@ use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
 use datafusion::execution::TaskContext;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit, MemoryReservation};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{EmissionType, SchedulingType, execute_stream};
 use datafusion::physical_plan::metrics::{
@@ -28,6 +28,10 @@ use parking_lot::Mutex;
 use crate::spill::{SpillWriter, SpilledRows, batch_bytes, compact};
 
 const OPERATOR: &str = "the shared sub-plan";
+
+/// Rows in memory have one in this many of the bytes there are, at most: they stay until the plan ends, and
+/// its other operators need some.
+const MEMORY_PART: usize = 4;
 
 type Rows = Shared<BoxFuture<'static, Result<Arc<KeptRows>, Arc<DataFusionError>>>>;
 
@@ -127,6 +131,10 @@ async fn keep(
         spilled: None,
         reservation,
     };
+    let bytes_max = match context.memory_pool().memory_limit() {
+        MemoryLimit::Finite(bytes) => bytes / MEMORY_PART,
+        _ => usize::MAX,
+    };
     let mut writer: Option<SpillWriter> = None;
     let mut input = execute_stream(plan, Arc::clone(&context))?;
     while let Some(batch) = input.try_next().await? {
@@ -135,7 +143,9 @@ async fn keep(
             continue;
         }
         let batch = compact(&batch)?;
-        if kept.reservation.try_grow(batch_bytes(&batch)?).is_ok() {
+        let bytes = batch_bytes(&batch)?;
+        let is_little = kept.reservation.size() + bytes <= bytes_max;
+        if is_little && kept.reservation.try_grow(bytes).is_ok() {
             kept.batches.push(batch);
             continue;
         }

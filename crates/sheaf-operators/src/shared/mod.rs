@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Plans are trees, so a sub-plan used twice is there twice; the copies know that they are one by
-//! their [`SharedRun`]. Rows are kept in memory while the budget allows it, else on disk, until the
+//! their [`SharedRun`]. Rows are kept in memory while they are few and the budget allows it, else on disk, until the
 //! plan is dropped. Nothing moves through the node (filters, columns, limits), so that the copies
 //! stay alike. For sub-plans which two runs need not agree on: volatile functions, LIMIT, samples,
 //! sums of floats.
