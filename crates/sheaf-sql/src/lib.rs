@@ -29,7 +29,9 @@ pub use datafusion::sql::sqlparser::ast;
 pub use dialect::SheafDialect;
 pub use parse::{parse, parse_expression};
 pub use relation::{AsofJoin, AsofKeys, asof_join, path_of};
-pub use rewrite::{ASOF_INNER, ASOF_LEFT, FRAME_EXCLUSION, PIVOT_KEYS, POSITIONAL};
+pub use rewrite::{
+    ASOF_INNER, ASOF_LEFT, FRAME_EXCLUSION, PIVOT_KEYS, POSITIONAL, WITH_REPLACEMENT,
+};
 pub use statement::{
     AggregateDefinition, ClauseExpr, CopySource, Described, DropKind, ExplainFormat, ExternalTable,
     PartitionColumn, Statement, StatementKind,

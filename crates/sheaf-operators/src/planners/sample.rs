@@ -1,5 +1,6 @@
 //! `TABLESAMPLE`: `BERNOULLI (10)`, `(10 PERCENT)`, `100 ROWS`, each with `REPEATABLE (seed)`.
 //!
+//! `100 ROWS WITH REPLACEMENT` comes as `with_replacement(100) ROWS`.
 //! A number without unit is a percentage in parentheses, as the standard has it, and rows without.
 
 use std::sync::Arc;
@@ -10,11 +11,14 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::{Expr, Extension, LogicalPlan};
 use datafusion::sql::sqlparser::ast::{
-    TableFactor, TableSample, TableSampleKind, TableSampleQuantity, TableSampleUnit, Value,
+    self, FunctionArg, FunctionArgExpr, FunctionArguments, TableFactor, TableSample,
+    TableSampleKind, TableSampleUnit, Value,
 };
 use sheaf_base::SheafError;
+use sheaf_sql::WITH_REPLACEMENT;
 
 use super::{pass, planned, wrong, wrong_with_hint};
+use crate::rewrite::is_called;
 use crate::sample::{SampleNode, SampleSize, Share};
 
 /// Plans a table or a derived table with a sample clause.
@@ -48,7 +52,7 @@ impl RelationPlanner for SamplePlanner {
             .map(|seed| read_seed(&seed.value.value))
             .transpose()?;
         let input = context.plan(relation)?;
-        let node = SampleNode { size, seed, input };
+        let node = SampleNode::try_new(size, seed, input)?;
         Ok(planned(
             LogicalPlan::Extension(Extension {
                 node: Arc::new(node),
@@ -75,7 +79,17 @@ fn sample_size(
             "for example TABLESAMPLE (10 PERCENT) or TABLESAMPLE (100 ROWS)",
         ));
     };
-    let number = read_number(quantity, context)?;
+    let (value, is_with_replacement) = match &quantity.value {
+        ast::Expr::Function(call) if is_called(&call.name, WITH_REPLACEMENT) => match &call.args {
+            FunctionArguments::List(list) => match &list.args[..] {
+                [FunctionArg::Unnamed(FunctionArgExpr::Expr(draws))] => (draws, true),
+                _ => (&quantity.value, false),
+            },
+            _ => (&quantity.value, false),
+        },
+        value => (value, false),
+    };
+    let number = read_number(value, context)?;
     let is_rows = match quantity.unit {
         Some(TableSampleUnit::Rows) => true,
         Some(TableSampleUnit::Percent) => false,
@@ -92,24 +106,22 @@ fn sample_size(
         clippy::cast_sign_loss,
         reason = "the number is whole and in range"
     )]
-    Ok(SampleSize::Rows(number as u64))
+    let rows = number as u64;
+    Ok(match is_with_replacement {
+        true => SampleSize::Draws(rows),
+        false => SampleSize::Rows(rows),
+    })
 }
 
-fn read_number(
-    quantity: &TableSampleQuantity,
-    context: &mut dyn RelationPlannerContext,
-) -> Result<f64> {
+fn read_number(value: &ast::Expr, context: &mut dyn RelationPlannerContext) -> Result<f64> {
     let not_a_number = || {
         wrong_with_hint(
-            format!(
-                "the size of a sample must be a number, and {} is not",
-                quantity.value
-            ),
+            format!("the size of a sample must be a number, and {value} is not"),
             "for example TABLESAMPLE (10 PERCENT) or TABLESAMPLE (100 ROWS)",
         )
     };
     let expr = context
-        .sql_to_expr(quantity.value.clone(), &DFSchema::empty())
+        .sql_to_expr(value.clone(), &DFSchema::empty())
         .map_err(|_| not_a_number())?;
     let (expr, is_negative) = match expr {
         Expr::Negative(inner) => (*inner, true),

@@ -7,7 +7,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, internal_err};
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, SchedulingType};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -36,12 +36,17 @@ impl SampleExec {
     /// A sample of `input`.
     #[must_use]
     pub fn new(size: SampleSize, seed: Option<u64>, input: Arc<dyn ExecutionPlan>) -> Self {
+        let equivalences = match size {
+            SampleSize::Share(_) | SampleSize::Rows(_) => input.equivalence_properties().clone(),
+            // Draws come in an order of their own.
+            SampleSize::Draws(_) => EquivalenceProperties::new(input.schema()),
+        };
         let properties = PlanProperties::new(
-            input.equivalence_properties().clone(),
+            equivalences,
             input.output_partitioning().clone(),
             match size {
                 SampleSize::Share(_) => input.pipeline_behavior(),
-                SampleSize::Rows(_) => {
+                SampleSize::Rows(_) | SampleSize::Draws(_) => {
                     datafusion::physical_plan::execution_plan::EmissionType::Final
                 }
             },
@@ -98,12 +103,12 @@ impl ExecutionPlan for SampleExec {
     fn input_distribution_requirements(&self) -> InputDistributionRequirements {
         InputDistributionRequirements::new(vec![match self.size {
             SampleSize::Share(_) => Distribution::UnspecifiedDistribution,
-            SampleSize::Rows(_) => Distribution::SinglePartition,
+            SampleSize::Rows(_) | SampleSize::Draws(_) => Distribution::SinglePartition,
         }])
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![!matches!(self.size, SampleSize::Draws(_))]
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
@@ -161,11 +166,15 @@ impl ExecutionPlan for SampleExec {
                     }),
                 ))
             }
-            SampleSize::Rows(rows) => {
+            SampleSize::Rows(rows) | SampleSize::Draws(rows) => {
                 let reservation = MemoryConsumer::new(format!("SampleExec[{partition}]"))
                     .register(context.memory_pool());
                 let sample =
                     Reservoir::new(input, rows, self.seed, batch_rows, reservation, metrics);
+                let sample = match self.size {
+                    SampleSize::Draws(draws) => sample.with_replacement(draws, self.seed),
+                    _ => sample,
+                };
                 Box::pin(RecordBatchStreamAdapter::new(
                     schema,
                     stream::try_unfold(sample, |mut sample| async move {
@@ -182,6 +191,9 @@ impl ExecutionPlan for SampleExec {
     }
 
     fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::LowerEqual
+        match self.size {
+            SampleSize::Share(_) | SampleSize::Rows(_) => CardinalityEffect::LowerEqual,
+            SampleSize::Draws(_) => CardinalityEffect::Unknown,
+        }
     }
 }

@@ -5,9 +5,15 @@
 //! is a uniform sample without replacement (`reservoir`; "bottom-k" sampling, Cohen and Kaplan
 //! 2007). Shares stream; a number needs memory for 2·n rows and a batch, all accounted.
 //!
+//! Draws with replacement (`draws`) are made of a sample without: ordered by priority it is the
+//! beginning of a random order of all rows, and of N rows each draw is, with probability d / N, one of
+//! the d rows drawn before, and else the next of that order. So draws need the memory of a sample of
+//! as many rows, whatever their number is beyond that of rows.
+//!
 //! SYSTEM, BLOCK, ROW and BERNOULLI give the same: each row passes by anyway, so choosing whole
 //! blocks would save nothing and be worse statistics.
 
+mod draws;
 pub(crate) mod exec;
 mod priority;
 mod reservoir;
@@ -15,9 +21,11 @@ mod share;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
-use datafusion::common::{DFSchemaRef, Result, plan_err};
+use datafusion::common::{DFSchema, DFSchemaRef, FunctionalDependencies, Result, plan_err};
 use datafusion::logical_expr::{Expr, InvariantLevel, LogicalPlan, UserDefinedLogicalNodeCore};
 use sheaf_base::SheafError;
 
@@ -62,6 +70,8 @@ pub enum SampleSize {
     Share(Share),
     /// So many rows, or all if there are fewer.
     Rows(u64),
+    /// So many draws, each of any row, also of one drawn before; none if there are no rows.
+    Draws(u64),
 }
 
 impl fmt::Display for SampleSize {
@@ -69,6 +79,7 @@ impl fmt::Display for SampleSize {
         match self {
             Self::Share(share) => write!(f, "{} percent", share.percent()),
             Self::Rows(rows) => write!(f, "{rows} rows"),
+            Self::Draws(rows) => write!(f, "{rows} rows with replacement"),
         }
     }
 }
@@ -78,7 +89,7 @@ impl fmt::Display for SampleSize {
 /// With a seed, a row's priority comes from its content, so the same rows are taken whatever the
 /// threads, partitions and order; hence all columns of the input stay required. Without, each run
 /// (and each reference of a CTE) takes another sample.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SampleNode {
     /// How much.
     pub size: SampleSize,
@@ -86,6 +97,40 @@ pub struct SampleNode {
     pub seed: Option<u64>,
     /// Of what.
     pub input: LogicalPlan,
+    schema: DFSchemaRef,
+}
+
+impl SampleNode {
+    /// A sample of `input`.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn try_new(size: SampleSize, seed: Option<u64>, input: LogicalPlan) -> Result<Self> {
+        let schema = match size {
+            SampleSize::Share(_) | SampleSize::Rows(_) => Arc::clone(input.schema()),
+            // What was different need not be any more.
+            SampleSize::Draws(_) => Arc::new(
+                DFSchema::clone(input.schema())
+                    .with_functional_dependencies(FunctionalDependencies::empty())?,
+            ),
+        };
+        Ok(Self {
+            size,
+            seed,
+            input,
+            schema,
+        })
+    }
+}
+
+impl PartialOrd for SampleNode {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        let parts = |node: &Self| (node.size, node.seed);
+        match parts(self).partial_cmp(&parts(other)) {
+            Some(Ordering::Equal) => self.input.partial_cmp(&other.input),
+            order => order,
+        }
+    }
 }
 
 impl UserDefinedLogicalNodeCore for SampleNode {
@@ -98,7 +143,7 @@ impl UserDefinedLogicalNodeCore for SampleNode {
     }
 
     fn schema(&self) -> &DFSchemaRef {
-        self.input.schema()
+        &self.schema
     }
 
     fn check_invariants(&self, _check: InvariantLevel) -> Result<()> {
@@ -125,11 +170,7 @@ impl UserDefinedLogicalNodeCore for SampleNode {
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, inputs: Vec<LogicalPlan>) -> Result<Self> {
         let mut inputs = inputs.into_iter();
         match (exprs.is_empty(), inputs.next(), inputs.next()) {
-            (true, Some(input), None) => Ok(Self {
-                size: self.size,
-                seed: self.seed,
-                input,
-            }),
+            (true, Some(input), None) => Self::try_new(self.size, self.seed, input),
             _ => plan_err!("a sample has one input and no expressions"),
         }
     }

@@ -82,6 +82,27 @@ impl RowPriorities {
     }
 }
 
+/// Random numbers that are no priorities.
+pub(super) struct RandomNumbers(u64);
+
+impl RandomNumbers {
+    pub(super) fn new(seed: Option<u64>) -> Self {
+        Self(match seed {
+            None => RandomState::new().build_hasher().finish(),
+            // Not the numbers that priorities are made of.
+            Some(seed) => mix(!seed),
+        })
+    }
+
+    /// A number from 0 to below `end`, which is not 0. Some are likelier than others by `end` / 2⁶⁴.
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN);
+        let product = u128::from(mix(self.0)) * u128::from(end);
+        // The upper half of a product of two numbers of 64 bits fits.
+        u64::try_from(product >> 64).unwrap_or(0)
+    }
+}
+
 /// How many rows of this kind came before, as far as the table remembers.
 fn count(kinds: &mut [(u64, u64)], kind: u64) -> u64 {
     // The table's length is a power of two, so this keeps the low bits, and fits.

@@ -1,4 +1,5 @@
-//! The sample of a number of rows: the n rows of lowest priority, in the order in which they came.
+//! The sample of a number of rows: the n rows of lowest priority, in the order in which they came; and
+//! n draws with replacement, in the order of the draws.
 //!
 //! Phases: *reading* appends the rows of each batch which are below the current limit to a buffer,
 //! and cuts the buffer back to n rows whenever it holds twice as many, which lowers the limit, so
@@ -7,17 +8,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{concat_batches, filter_record_batch, take};
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::Result;
 use datafusion::common::utils::memory::get_record_batch_memory_size;
+use datafusion::common::{Result, internal_err, resources_err};
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use datafusion::physical_plan::metrics::BaselineMetrics;
 use futures::StreamExt;
 use tokio::task::coop::consume_budget;
 
+use super::draws::Draws;
 use super::priority::RowPriorities;
 
 /// Takes `rows_max` rows of `input`.
@@ -25,6 +27,9 @@ pub(super) struct Reservoir {
     input: SendableRecordBatchStream,
     schema: SchemaRef,
     rows_max: usize,
+    /// How many draws with replacement are made of the rows, and by which seed.
+    draws: Option<(u64, Option<u64>)>,
+    row_count: u64,
     batch_rows: usize,
     row_priorities: RowPriorities,
     reservation: MemoryReservation,
@@ -34,7 +39,16 @@ pub(super) struct Reservoir {
 
 enum Phase {
     Reading(Buffer),
-    Giving { sample: RecordBatch, offset: usize },
+    Giving {
+        sample: RecordBatch,
+        offset: usize,
+    },
+    /// `order` has the places of rows of `sample` by their priority.
+    Drawing {
+        sample: RecordBatch,
+        order: Vec<u32>,
+        draws: Draws,
+    },
 }
 
 /// Candidates for the sample.
@@ -61,6 +75,8 @@ impl Reservoir {
             input,
             schema,
             rows_max: usize::try_from(rows_max).unwrap_or(usize::MAX),
+            draws: None,
+            row_count: 0,
             batch_rows: batch_rows.max(1),
             row_priorities: RowPriorities::new(seed),
             reservation,
@@ -72,6 +88,12 @@ impl Reservoir {
                 limit: None,
             }),
         }
+    }
+
+    /// Draws with replacement instead, as many as rows were asked for.
+    pub(super) fn with_replacement(mut self, draws: u64, seed: Option<u64>) -> Self {
+        self.draws = Some((draws, seed));
+        self
     }
 
     /// The next batch of the sample.
@@ -87,6 +109,18 @@ impl Reservoir {
                     let batch = sample.slice(*offset, rows);
                     *offset += rows;
                     return Ok(Some(batch));
+                }
+                Phase::Drawing {
+                    sample,
+                    order,
+                    draws,
+                } => {
+                    let drawn = draws.next(self.batch_rows);
+                    if drawn.is_empty() {
+                        self.reservation.free();
+                        return Ok(None);
+                    }
+                    return Ok(Some(drawn_rows(sample, order, &drawn)?));
                 }
                 Phase::Reading(_) if self.rows_max == 0 => {
                     let sample = RecordBatch::new_empty(Arc::clone(&self.schema));
@@ -108,6 +142,7 @@ impl Reservoir {
         let Phase::Reading(buffer) = &mut self.phase else {
             return Ok(());
         };
+        self.row_count += u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
         let first = buffer.priorities.len();
         self.row_priorities.append(batch, &mut buffer.priorities)?;
         buffer.admit(batch, first)?;
@@ -131,11 +166,50 @@ impl Reservoir {
             Some(sample) => sample,
             None => RecordBatch::new_empty(Arc::clone(&self.schema)),
         };
+        let sample_bytes = get_record_batch_memory_size(&sample);
+        let Some((draws, seed)) = self.draws else {
+            self.reservation.try_resize(sample_bytes)?;
+            self.phase = Phase::Giving { sample, offset: 0 };
+            return Ok(());
+        };
+        let priorities = std::mem::take(&mut buffer.priorities);
+        let order = by_priority(&priorities)?;
         self.reservation
-            .try_resize(get_record_batch_memory_size(&sample))?;
-        self.phase = Phase::Giving { sample, offset: 0 };
+            .try_resize(sample_bytes + order.capacity() * size_of::<u32>())?;
+        self.phase = Phase::Drawing {
+            sample,
+            order,
+            draws: Draws::new(draws, self.row_count, seed),
+        };
         Ok(())
     }
+}
+
+/// The places of rows by their priority.
+fn by_priority(priorities: &[u64]) -> Result<Vec<u32>> {
+    let Ok(count) = u32::try_from(priorities.len()) else {
+        return resources_err!("draws of more than {} different rows", u32::MAX);
+    };
+    let mut order: Vec<u32> = (0..count).collect();
+    order.sort_by_key(|place| usize::try_from(*place).map_or(0, |place| priorities[place]));
+    Ok(order)
+}
+
+/// The rows that were drawn, given their places in the random order.
+fn drawn_rows(sample: &RecordBatch, order: &[u32], drawn: &[u64]) -> Result<RecordBatch> {
+    let place = |draw: &u64| order.get(usize::try_from(*draw).ok()?).copied();
+    let places: UInt32Array = drawn.iter().map(place).collect();
+    if places.null_count() > 0 {
+        return internal_err!("a draw of a row that was not kept");
+    }
+    let columns = sample.columns().iter();
+    let columns = columns.map(|column| Ok(take(column, &places, None)?));
+    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
+    Ok(RecordBatch::try_new_with_options(
+        sample.schema(),
+        columns.collect::<Result<_>>()?,
+        &options,
+    )?)
 }
 
 impl Buffer {
@@ -222,7 +296,7 @@ fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
             _ => Arc::clone(column),
         })
         .collect();
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(
         batch.schema(),
         columns,

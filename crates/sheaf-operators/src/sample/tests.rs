@@ -144,6 +144,57 @@ async fn rows_have_equal_chances() {
 }
 
 #[tokio::test]
+async fn draws_are_of_any_row_each_time() {
+    let session = session(3, 200);
+    for seed in ["", " REPEATABLE (5)"] {
+        let draws = |rows| format!("FROM t TABLESAMPLE ({rows} ROWS) WITH REPLACEMENT{seed}");
+        // Always as many, also beyond the number of rows, and none of nothing.
+        for rows in [0, 1, 150, 30_000] {
+            let sql = format!("SELECT n, twice {}", draws(rows));
+            let answer = session.run(&sql).await;
+            assert_eq!(answer.rows.len(), rows, "{sql}");
+            for row in &answer.rows {
+                let (n, twice) = row.split_once('|').unwrap();
+                assert_eq!(n.parse::<i64>().unwrap() * 2, twice.parse::<i64>().unwrap());
+            }
+        }
+        let sql = format!("SELECT count(*) {}", draws(150));
+        assert_near(session.number(&sql).await, 150.0, 0.0);
+        // Of N rows, N draws leave out a share 1/e: 12,642 are drawn, with a deviation of
+        // √(N (1/e - 2/e²)) ≈ 44. The mean of N numbers below N deviates by 5774 / √20,000 ≈ 41.
+        let sql = format!("SELECT count(DISTINCT n) {}", draws(20_000));
+        assert_near(session.number(&sql).await, 12_642.0, 5.0 * 44.0);
+        let sql = format!("SELECT avg(n) {}", draws(20_000));
+        assert_near(session.number(&sql).await, 9999.5, 5.0 * 41.0);
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT n FROM t WHERE n < 0) \
+             TABLESAMPLE (9 ROWS) WITH REPLACEMENT{seed}"
+        );
+        assert_near(session.number(&sql).await, 0.0, 0.0);
+    }
+}
+
+#[tokio::test]
+async fn draws_of_a_seed_are_the_same_whatever_the_partitions() {
+    let sql = "SELECT n FROM t AS s TABLESAMPLE (300 ROWS) WITH REPLACEMENT REPEATABLE (42)";
+    let wanted = session(1, 8192).run(sql).await.rows;
+    for (partitions, batch_rows) in [(1, 100), (4, 33), (7, 1024)] {
+        assert_eq!(session(partitions, batch_rows).run(sql).await.rows, wanted);
+    }
+    let other = sql.replace("42", "43");
+    assert_ne!(session(1, 8192).run(&other).await.rows, wanted);
+}
+
+#[tokio::test]
+async fn what_is_drawn_need_not_differ() {
+    let session = session(2, 512);
+    // Of three groups, a hundred draws: keys of groups are different ones, draws of them are not.
+    let groups = "(SELECT n % 3 AS k, count(*) AS c FROM t GROUP BY n % 3) AS g";
+    let sql = format!("SELECT DISTINCT k FROM {groups} TABLESAMPLE (100 ROWS) WITH REPLACEMENT");
+    assert_eq!(session.run(&sql).await.rows.len(), 3);
+}
+
+#[tokio::test]
 async fn equal_rows_do_not_share_one_fate() {
     let session = session(2, 512);
     let sql = "SELECT count(*) FROM (SELECT kind FROM t) TABLESAMPLE (10 PERCENT) REPEATABLE (3)";

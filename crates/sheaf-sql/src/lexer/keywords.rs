@@ -131,6 +131,7 @@ pub static KEYWORDS: &[&str] = &[
     "RECURSIVE",
     "RENAME",
     "REPEATABLE",
+    "REPLACEMENT",
     "REPLACE",
     "RESET",
     "RESPECT",

@@ -37,6 +37,7 @@ pub use asof::{ASOF_INNER, ASOF_LEFT};
 pub use frames::FRAME_EXCLUSION;
 pub use pivot::PIVOT_KEYS;
 pub use positional::POSITIONAL;
+pub use sample::WITH_REPLACEMENT;
 pub(crate) use tree::tree;
 
 /// Rewrites one statement's tokens.

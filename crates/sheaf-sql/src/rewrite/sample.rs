@@ -6,9 +6,10 @@
 //! | `system(10%)` | each batch with probability 0.1 |
 //! | `100`, `100 ROWS`, `reservoir(100 ROWS)` | exactly that many rows |
 //! | `… (bernoulli)`, `… (reservoir, 42)`, `… REPEATABLE (42)` | the method and the seed behind |
+//! | `100 ROWS WITH REPLACEMENT` | so many draws, each of any row |
 //!
 //! On the tree a sample always has its unit; the method is absent where none was written and for
-//! `reservoir`.
+//! `reservoir`. Draws with replacement are a quantity of [`WITH_REPLACEMENT`]`(100)`.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -23,8 +24,12 @@ pub(super) struct Sample {
     method: Option<&'static str>,
     quantity: Token,
     unit: &'static str,
+    is_with_replacement: bool,
     seed: Option<Token>,
 }
+
+/// The function that stands for draws with replacement on the tree.
+pub const WITH_REPLACEMENT: &str = "with_replacement";
 
 /// Methods as written and as the engine's grammar calls them.
 const METHODS: &[(&str, Option<&str>)] = &[
@@ -38,7 +43,18 @@ impl Sample {
     pub(super) fn tokens(self) -> Vec<Token> {
         let mut tokens = vec![word("TABLESAMPLE")];
         tokens.extend(self.method.map(word));
-        tokens.extend([Token::LParen, self.quantity, word(self.unit), Token::RParen]);
+        let quantity = match self.is_with_replacement {
+            true => vec![
+                word(WITH_REPLACEMENT),
+                Token::LParen,
+                self.quantity,
+                Token::RParen,
+            ],
+            false => vec![self.quantity],
+        };
+        tokens.push(Token::LParen);
+        tokens.extend(quantity);
+        tokens.extend([word(self.unit), Token::RParen]);
         if let Some(seed) = self.seed {
             tokens.extend([word("REPEATABLE"), Token::LParen, seed, Token::RParen]);
         }
@@ -81,6 +97,8 @@ pub(super) fn read(tokens: &[TokenWithSpan], index: usize) -> Result<(Sample, us
         }
         reading.expect(&Token::RParen, "a closing parenthesis")?;
     }
+    let replacement = reading.index;
+    let is_with_replacement = reading.with_replacement();
     if keyword(tokens, reading.index) == Keyword::REPEATABLE {
         reading.index += 1;
         reading.expect(&Token::LParen, "a seed in parentheses")?;
@@ -90,11 +108,19 @@ pub(super) fn read(tokens: &[TokenWithSpan], index: usize) -> Result<(Sample, us
     let method = method.flatten();
     // PostgreSQL's methods take percentages without saying so.
     let unit = unit.unwrap_or(if method.is_some() { "PERCENT" } else { "ROWS" });
+    if is_with_replacement && (method.is_some() || unit != "ROWS") {
+        let error = SheafError::user("a sample with replacement needs a number of rows, no share")
+            .with_state(SqlState::SYNTAX_ERROR)
+            .with_position(position(tokens, replacement))
+            .with_hint("USING SAMPLE 100 ROWS WITH REPLACEMENT");
+        return Err(error);
+    }
     Ok((
         Sample {
             method,
             quantity,
             unit,
+            is_with_replacement,
             seed,
         },
         reading.index,
@@ -177,6 +203,16 @@ impl Reading<'_> {
             .1;
         self.index += 1;
         Some(method)
+    }
+
+    fn with_replacement(&mut self) -> bool {
+        let is_word = |index: usize, word: &str| {
+            let token = self.tokens.get(index);
+            token.is_some_and(|token| is_word_token(&token.token, word))
+        };
+        let found = is_word(self.index, "WITH") && is_word(self.index + 1, "REPLACEMENT");
+        self.index += 2 * usize::from(found);
+        found
     }
 
     fn unit(&mut self) -> Option<&'static str> {

@@ -218,6 +218,10 @@ fn samples() {
             "SELECT * FROM t TABLESAMPLE (5 ROWS)",
         ),
         (
+            "FROM t USING SAMPLE 5 ROWS WITH REPLACEMENT REPEATABLE (7)",
+            "SELECT * FROM t TABLESAMPLE (with_replacement(5) ROWS) REPEATABLE (7)",
+        ),
+        (
             "FROM 'x.csv' TABLESAMPLE 10% WHERE a = 1",
             "SELECT * FROM 'x.csv' TABLESAMPLE (10 PERCENT) WHERE a = 1",
         ),
