@@ -98,6 +98,9 @@ impl ExprPlanner for OperatorPlanner {
         if let Some(gathered) = fold::gathered::expand_window(&expr)? {
             return Ok(PlannerResult::Planned(gathered));
         }
+        if let Some(extremes) = aggregate::expand_window(&expr) {
+            return Ok(PlannerResult::Planned(extremes));
+        }
         let is_numbering = matches!(
             &expr.func_def,
             WindowFunctionDefinition::WindowUDF(function) if NUMBERING.contains(&function.name())

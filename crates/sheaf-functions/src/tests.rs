@@ -248,6 +248,20 @@ async fn examples_of_variants_give_what_they_say() {
 }
 
 #[tokio::test]
+async fn examples_of_aggregates_give_what_they_say() {
+    let state = state();
+    let mut count = 0;
+    for function in crate::aggregate::functions() {
+        let example = function.documentation().and_then(|d| d.sql_example.clone());
+        if let Some((sql, wanted)) = example.unwrap_or_default().split_once("; -- ") {
+            assert_eq!(run(&state, sql).await, [wanted], "{sql}");
+            count += 1;
+        }
+    }
+    assert!(count >= 8, "{count} examples");
+}
+
+#[tokio::test]
 async fn functions_of_columns() {
     let state = state();
     let text: StringViewArray = [Some("a1"), None, Some("b22"), Some("c"), Some("d4 d5")]

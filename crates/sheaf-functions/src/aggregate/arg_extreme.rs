@@ -1,5 +1,6 @@
 //! `arg_max(x, by)` and `arg_min(x, by)`, also `max_by` and `min_by`: the `x` of the row with the
-//! largest or smallest `by`. Rows in which either is NULL do not count.
+//! largest or smallest `by`. Rows in which either is NULL do not count; in `arg_max_null` and
+//! `arg_min_null` the `x` may be NULL.
 //!
 //! They stand for `first_value(x ORDER BY by) FILTER (WHERE x and by are not NULL)`, which the
 //! engine computes in one pass with one value a group, without sorting.
@@ -21,11 +22,19 @@ use sheaf_base::SheafError;
 use crate::shorthand::section;
 
 pub(super) fn arg_max() -> AggregateUDF {
-    ArgExtreme::build("arg_max", &["max_by", "argmax"], "largest", false)
+    ArgExtreme::build("arg_max", &["max_by", "argmax"], "largest", false, false)
 }
 
 pub(super) fn arg_min() -> AggregateUDF {
-    ArgExtreme::build("arg_min", &["min_by", "argmin"], "smallest", true)
+    ArgExtreme::build("arg_min", &["min_by", "argmin"], "smallest", true, false)
+}
+
+pub(super) fn arg_max_null() -> AggregateUDF {
+    ArgExtreme::build("arg_max_null", &[], "largest", false, true)
+}
+
+pub(super) fn arg_min_null() -> AggregateUDF {
+    ArgExtreme::build("arg_min_null", &[], "smallest", true, true)
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -33,6 +42,8 @@ struct ArgExtreme {
     name: &'static str,
     aliases: Vec<String>,
     is_ascending: bool,
+    /// Whether the first argument may be NULL.
+    takes_nulls: bool,
     signature: Signature,
     documentation: Documentation,
 }
@@ -43,17 +54,22 @@ impl ArgExtreme {
         aliases: &[&str],
         which: &str,
         is_ascending: bool,
+        takes_nulls: bool,
     ) -> AggregateUDF {
+        let nulls = match takes_nulls {
+            true => "those whose second is NULL",
+            false => "those with a NULL in one of them",
+        };
         AggregateUDF::from(Self {
             name,
             aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
             is_ascending,
+            takes_nulls,
             signature: Signature::any(2, Volatility::Immutable),
             documentation: Documentation::builder(
                 section("General Functions"),
                 format!(
-                    "The first argument in the row whose second is {which}; rows with a NULL in \
-                     one of them do not count."
+                    "The first argument in the row whose second is {which}; {nulls} do not count."
                 ),
                 format!("{name}(expression, by)"),
             )
@@ -81,11 +97,14 @@ impl AggregateUDFImpl for ArgExtreme {
     }
 
     fn simplify(&self) -> Option<AggregateFunctionSimplification> {
-        let (name, is_ascending) = (self.name, self.is_ascending);
+        let (name, is_ascending, takes_nulls) = (self.name, self.is_ascending, self.takes_nulls);
         Some(Box::new(move |mut function: AggregateFunction, _| {
             let arguments = std::mem::take(&mut function.params.args);
             let [value, by] = take_function_args(name, arguments)?;
-            let counts = value.clone().is_not_null().and(by.clone().is_not_null());
+            let counts = match takes_nulls {
+                true => by.clone().is_not_null(),
+                false => value.clone().is_not_null().and(by.clone().is_not_null()),
+            };
             let filter = match function.params.filter {
                 Some(filter) => filter.and(counts),
                 None => counts,

@@ -6,7 +6,10 @@
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, utils::take_function_args};
 use datafusion::functions::expr_fn::{exp, ln, nullif, power, sqrt};
-use datafusion::functions_aggregate::{average::avg_udaf, count::count_udaf, sum::sum_udaf};
+use datafusion::functions_aggregate::{
+    array_agg::array_agg_udaf, average::avg_udaf, count::count_udaf, sum::sum_udaf,
+};
+use datafusion::functions_nested::expr_fn::make_array;
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::planner::RawAggregateExpr;
@@ -16,6 +19,8 @@ use datafusion::logical_expr::{
 };
 use sheaf_base::SheafError;
 
+use super::extremes;
+use crate::scalar::list_mad;
 use crate::shorthand::section;
 
 /// Name, other names, expression, sentence.
@@ -53,6 +58,18 @@ const EXPANSIONS: &[Expansion] = &[
         kurtosis,
         "The excess kurtosis of a sample.",
     ),
+    (
+        "mad",
+        &["median_absolute_deviation"],
+        |call, x| list_mad::call(call.of(array_agg_udaf(), x)),
+        "The median of the distances from the median.",
+    ),
+    (
+        "kurtosis_pop",
+        &[],
+        kurtosis_pop,
+        "The excess kurtosis of a population.",
+    ),
 ];
 
 /// The functions to be registered.
@@ -80,12 +97,41 @@ pub(super) fn functions() -> Vec<AggregateUDF> {
 /// # Errors
 /// If it has another number of arguments than one.
 pub(crate) fn expand(call: &RawAggregateExpr) -> Result<Option<Expr>> {
+    if let Some(extremes) = extremes::expand(call) {
+        return Ok(Some(extremes));
+    }
+    if let Some(list) = each_share(call) {
+        return Ok(Some(list));
+    }
     let name = call.func.name();
     let Some((_, _, expand, _)) = EXPANSIONS.iter().find(|(known, ..)| *known == name) else {
         return Ok(None);
     };
     let [x] = take_function_args(name, call.args.clone())?;
     Ok(Some(expand(&Call(call), cast(x, DataType::Float64))))
+}
+
+/// `approx_quantile(x, [a, b])` as a list of a call for each share.
+fn each_share(call: &RawAggregateExpr) -> Option<Expr> {
+    let (true, [x, Expr::ScalarFunction(shares)]) =
+        (call.func.name() == "approx_percentile_cont", &call.args[..])
+    else {
+        return None;
+    };
+    if shares.func.name() != "make_array" {
+        return None;
+    }
+    let one = |share: &Expr| {
+        Expr::AggregateFunction(AggregateFunction::new_udf(
+            std::sync::Arc::clone(&call.func),
+            vec![x.clone(), share.clone()],
+            call.distinct,
+            call.filter.clone(),
+            call.order_by.clone(),
+            None,
+        ))
+    };
+    Some(make_array(shares.args.iter().map(one).collect()))
 }
 
 /// The call that is replaced: its DISTINCT and FILTER are those of all parts.
@@ -127,13 +173,23 @@ fn skewness(call: &Call, x: Expr) -> Expr {
 /// `(n - 1) / ((n - 2) (n - 3)) * ((n + 1) * m4 / m2² - 3 (n - 1))`
 fn kurtosis(call: &Call, x: Expr) -> Expr {
     let n = || call.count(&x);
-    let [m1, m2, m3, m4] = [1.0, 2.0, 3.0, 4.0].map(|exponent| call.moment(&x, exponent));
+    let ratio = fourth_moment_ratio(call, &x);
+    let scale = (n() - lit(1.0)) / nullif((n() - lit(2.0)) * (n() - lit(3.0)), lit(0.0));
+    scale * ((n() + lit(1.0)) * ratio - lit(3.0) * (n() - lit(1.0)))
+}
+
+/// `m4 / m2² - 3`
+fn kurtosis_pop(call: &Call, x: Expr) -> Expr {
+    fourth_moment_ratio(call, &x) - lit(3.0)
+}
+
+/// `m4 / m2²`, of central moments.
+fn fourth_moment_ratio(call: &Call, x: &Expr) -> Expr {
+    let [m1, m2, m3, m4] = [1.0, 2.0, 3.0, 4.0].map(|exponent| call.moment(x, exponent));
     let variance = m2.clone() - power(m1.clone(), lit(2.0));
     let fourth = m4 - lit(4.0) * m1.clone() * m3 + lit(6.0) * power(m1.clone(), lit(2.0)) * m2
         - lit(3.0) * power(m1, lit(4.0));
-    let ratio = fourth / nullif(power(variance, lit(2.0)), lit(0.0));
-    let scale = (n() - lit(1.0)) / nullif((n() - lit(2.0)) * (n() - lit(3.0)), lit(0.0));
-    scale * ((n() + lit(1.0)) * ratio - lit(3.0) * (n() - lit(1.0)))
+    fourth / nullif(power(variance, lit(2.0)), lit(0.0))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -67,9 +67,13 @@ fn whole(interval: IntervalMonthDayNano, factor: i64) -> Option<IntervalMonthDay
     ))
 }
 
-fn fraction(interval: IntervalMonthDayNano, factor: f64) -> Option<IntervalMonthDayNano> {
+pub(crate) fn fraction(
+    interval: IntervalMonthDayNano,
+    factor: f64,
+) -> Option<IntervalMonthDayNano> {
     let months = f64::from(interval.months) * factor;
-    let days_of_months = months.fract() * DAYS_A_MONTH;
+    // As in PostgreSQL: to a millionth, so that 0.9 months are 27 days.
+    let days_of_months = (months.fract() * DAYS_A_MONTH * 1e6).round() / 1e6;
     let days = f64::from(interval.days) * factor + days_of_months;
     #[expect(clippy::cast_precision_loss, reason = "a fraction is not exact anyway")]
     let nanoseconds = interval.nanoseconds as f64 * factor + days.fract() * NANOSECONDS_A_DAY;

@@ -8,6 +8,7 @@ pub(crate) mod interval_multiply;
 mod intervals;
 mod len;
 mod list_items;
+pub(crate) mod list_mad;
 mod lists;
 mod modulo;
 mod numbers;
@@ -34,6 +35,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
         date_diff::function(),
         interval_multiply::function(),
         len::function(),
+        list_mad::function(),
         modulo::function(),
         regexp_extract::function(),
         strptime::function(),

@@ -41,10 +41,18 @@ pub(super) struct Growing {
 pub(super) enum Finish {
     /// All go to this aggregate, which asks for neither DISTINCT nor an order.
     Feed(Box<AggregateFunctionExpr>),
-    /// One value, or what lies between two that are neighbours.
-    Pick(Share),
+    /// For each share one value, or what lies between two that are neighbours.
+    Pick(Shares),
     /// The value that came most often; the first of several.
     Mode,
+}
+
+/// Which values are picked.
+#[derive(Debug, Clone)]
+pub(super) struct Shares {
+    pub(super) shares: Vec<Share>,
+    /// Whether the result is a list, of a result for each share.
+    pub(super) is_list: bool,
 }
 
 /// Which value of a number of sorted ones.
@@ -78,11 +86,11 @@ impl Growing {
         if value.data_type().is_nested() && !is_carried {
             return Ok(None);
         }
-        let share = share_of(aggregate, &constants);
+        let shares = shares_of(aggregate, &constants);
         let (finish, is_sorted) = match (name, state.len()) {
             ("mode", 2) => (Finish::Mode, true),
-            ("median" | "percentile_cont" | "quantile_disc", 1) => match share {
-                Some(share) => (Finish::Pick(share), true),
+            ("median" | "percentile_cont" | "quantile_cont" | "quantile_disc", 1) => match shares {
+                Some(shares) => (Finish::Pick(shares), true),
                 None => return Ok(None),
             },
             ("array_agg" | "string_agg", 1) => (plain(aggregate, input_schema)?, is_distinct),
@@ -148,7 +156,7 @@ impl Growing {
         fraction: f64,
     ) -> Result<AggregateFunctionExpr> {
         let mut arguments = aggregate.expressions();
-        if matches!(self.finish, Finish::Pick(Share::Between(_))) {
+        if arguments.len() > 1 {
             arguments.truncate(1);
             arguments.push(Arc::new(Literal::new(ScalarValue::from(fraction))));
         }
@@ -173,16 +181,27 @@ impl Share {
         match self {
             Self::Middle => (last / 2, count / 2, 0.5),
             Self::Between(share) => {
-                let place = share * last as f64;
+                let place = whole_if_near(share * last as f64);
                 let low = (place.floor() as usize).min(last);
                 let high = (place.ceil() as usize).min(last);
                 (low, high, place - low as f64)
             }
             Self::UpTo(share) => {
-                let place = ((share * count as f64).ceil().max(1.0) as usize - 1).min(last);
+                let rank = whole_if_near(share * count as f64).ceil().max(1.0) as usize;
+                let place = (rank - 1).min(last);
                 (place, place, 0.0)
             }
         }
+    }
+}
+
+/// A product of a share that was rounded when it was written, such as `0.07 * 100`, which is a bit
+/// more than 7 in binary.
+fn whole_if_near(product: f64) -> f64 {
+    let whole = product.round();
+    match (product - whole).abs() <= whole * 4.0 * f64::EPSILON {
+        true => whole,
+        false => product,
     }
 }
 
@@ -213,18 +232,35 @@ pub(super) fn constant(mut expr: &dyn PhysicalExpr) -> Option<ScalarValue> {
     types.iter().rev().try_fold(value, cast)
 }
 
-fn share_of(aggregate: &AggregateFunctionExpr, constants: &[ScalarValue]) -> Option<Share> {
-    let share = || match constants.first()?.cast_to(&DataType::Float64) {
-        Ok(ScalarValue::Float64(share)) => share,
+/// The shares that a quantile asks for.
+fn shares_of(aggregate: &AggregateFunctionExpr, constants: &[ScalarValue]) -> Option<Shares> {
+    let share: fn(f64) -> Share = match aggregate.fun().name() {
+        "median" => {
+            let (shares, is_list) = (vec![Share::Middle], false);
+            return Some(Shares { shares, is_list });
+        }
+        // The engine's, and ours.
+        "percentile_cont" | "quantile_cont" => match is_descending(aggregate) {
+            true => |share| Share::Between(1.0 - share),
+            false => Share::Between,
+        },
+        "quantile_disc" => Share::UpTo,
+        _ => return None,
+    };
+    let number = |value: &ScalarValue| match value.cast_to(&DataType::Float64) {
+        Ok(ScalarValue::Float64(number)) => number.map(share),
         _ => None,
     };
-    match aggregate.fun().name() {
-        "median" => Some(Share::Middle),
-        "percentile_cont" if is_descending(aggregate) => share().map(|s| Share::Between(1.0 - s)),
-        "percentile_cont" => share().map(Share::Between),
-        "quantile_disc" => share().map(Share::UpTo),
-        _ => None,
-    }
+    let (shares, is_list) = match constants.first()? {
+        ScalarValue::List(list) if list.len() == 1 && !list.is_null(0) => {
+            let items = list.value(0);
+            let shares = (0..items.len())
+                .map(|item| number(&ScalarValue::try_from_array(&items, item).ok()?));
+            (shares.collect::<Option<Vec<_>>>()?, true)
+        }
+        value => (vec![number(value)?], false),
+    };
+    Some(Shares { shares, is_list })
 }
 
 fn is_descending(aggregate: &AggregateFunctionExpr) -> bool {
@@ -279,7 +315,7 @@ fn ordering(aggregate: &AggregateFunctionExpr, schema: &Schema) -> Option<LexOrd
         // Of equal counts the smallest value is first, whatever WITHIN GROUP says.
         "mode" => vec![column(0, SortOptions::new(false, false))],
         // Its share was turned round instead.
-        "percentile_cont" => vec![column(0, SortOptions::new(false, false))],
+        "percentile_cont" | "quantile_cont" => vec![column(0, SortOptions::new(false, false))],
         _ if schema.fields().len() == 1 => by_value(),
         _ => {
             let orders = orders.iter().enumerate();

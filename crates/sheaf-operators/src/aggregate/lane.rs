@@ -4,11 +4,13 @@
 //! Memory: a batch while writing; what the sort reserves; a batch of sorted values, and
 //! the state of an aggregate that takes them, reserved as it grows.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use arrow::compute::{concat, partition, take_record_batch};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use arrow::compute::{concat, partition, take, take_record_batch};
+use arrow::datatypes::DataType;
+use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Accumulator;
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
@@ -18,7 +20,7 @@ use futures::StreamExt;
 use sheaf_runtime::memory::Holding;
 use tokio::task::coop::consume_budget;
 
-use super::growing::{Finish, Growing, ModeWalk, Share};
+use super::growing::{Finish, Growing, ModeWalk, Shares};
 use super::parts::{PartStore, append_pieces};
 use super::sink::reserve;
 use crate::sort::{SortMeans, sorted};
@@ -88,7 +90,7 @@ impl FullLane {
     ) -> Result<ScalarValue> {
         match &self.growing.finish {
             Finish::Feed(plain) => self.feed(plain, means).await,
-            Finish::Pick(share) => self.pick(aggregate, *share, means).await,
+            Finish::Pick(shares) => self.pick(aggregate, shares, means).await,
             Finish::Mode => {
                 let mut walk = ModeWalk::default();
                 let mut sorted = self.sorted(means)?;
@@ -118,36 +120,74 @@ impl FullLane {
     async fn pick(
         &self,
         aggregate: &AggregateFunctionExpr,
-        share: Share,
+        shares: &Shares,
         means: &Means<'_>,
     ) -> Result<ScalarValue> {
         let count = self.value_count(means).await?;
-        let (low, high, fraction) = share.places(count);
-        let mut picked = Vec::new();
+        let result = aggregate.field();
+        let result_type = result.data_type();
+        if count == 0 {
+            return ScalarValue::try_from(result_type);
+        }
+        let places: Vec<_> = shares
+            .shares
+            .iter()
+            .map(|share| share.places(count))
+            .collect();
+        let picked = self.at_places(&places, means).await?;
+        let value = |place: &usize| match picked.get(place) {
+            Some(value) => Ok(value.as_ref()),
+            None => internal_err!("a value is not where it was counted"),
+        };
+        let mut results = Vec::with_capacity(places.len());
+        for (low, high, fraction) in &places {
+            let between = self.growing.between(aggregate, *fraction)?;
+            let mut accumulator = between.create_accumulator()?;
+            let mut values = vec![value(low)?];
+            if low != high {
+                values.push(value(high)?);
+            }
+            let mut arguments = self.growing.arguments(&concat(&values)?)?;
+            arguments.truncate(between.expressions().len());
+            accumulator.update_batch(&arguments)?;
+            results.push(accumulator.evaluate()?);
+        }
+        match (result_type, results.pop()) {
+            (DataType::List(item), last) if shares.is_list => {
+                results.extend(last);
+                let list = ScalarValue::new_list(&results, item.data_type(), true);
+                Ok(ScalarValue::List(list))
+            }
+            (_, Some(result)) => Ok(result),
+            _ => internal_err!("a quantile has a share"),
+        }
+    }
+
+    /// The values at the places of a quantile, from one walk along all of them.
+    async fn at_places(
+        &self,
+        places: &[(usize, usize, f64)],
+        means: &Means<'_>,
+    ) -> Result<BTreeMap<usize, ArrayRef>> {
+        let wanted: BTreeSet<usize> = places.iter().flat_map(|(l, h, _)| [*l, *h]).collect();
+        let mut picked = BTreeMap::new();
+        let Some(last) = wanted.last() else {
+            return Ok(picked);
+        };
         let mut begin = 0;
         let mut values = self.values(means)?;
         while let Some(batch) = values.next().await? {
             let end = begin + batch.len();
-            let mut places = vec![low];
-            if high != low {
-                places.push(high);
+            for place in wanted.range(begin..end) {
+                let place_here = UInt32Array::from(vec![u32::try_from(place - begin).ok()]);
+                picked.insert(*place, take(&batch, &place_here, None)?);
             }
-            places.retain(|place| (begin..end).contains(place));
-            picked.extend(places.iter().map(|place| batch.slice(place - begin, 1)));
             begin = end;
-            if begin > high {
+            if begin > *last {
                 break;
             }
         }
-        let between = self.growing.between(aggregate, fraction)?;
-        let mut accumulator = between.create_accumulator()?;
-        let picked: Vec<&dyn Array> = picked.iter().map(AsRef::as_ref).collect();
-        if !picked.is_empty() {
-            let mut arguments = self.growing.arguments(&concat(&picked)?)?;
-            arguments.truncate(between.expressions().len());
-            accumulator.update_batch(&arguments)?;
-        }
-        accumulator.evaluate()
+        Ok(picked)
     }
 
     /// How many values there are, or how many different ones if those are asked for.
