@@ -4,6 +4,7 @@ mod bytes;
 mod conditional;
 mod date_diff;
 mod date_parts;
+mod gapfill;
 pub(crate) mod interval_multiply;
 mod intervals;
 mod len;
@@ -45,6 +46,7 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     ];
     functions.extend(bytes::functions());
     functions.extend(date_parts::functions());
+    functions.extend(gapfill::functions());
     functions.extend(intervals::functions());
     functions.extend(lists::functions());
     functions.extend(numbers::functions());

@@ -64,3 +64,24 @@ pub(super) fn query_of(body: ast::SetExpr) -> ast::Query {
         pipe_operators: vec![],
     }
 }
+
+/// `name(arguments)`
+pub(super) fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
+    let arguments = arguments.into_iter();
+    let arguments =
+        arguments.map(|argument| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(argument)));
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.collect(),
+            clauses: vec![],
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: vec![],
+    })
+}

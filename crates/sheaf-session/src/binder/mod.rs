@@ -13,6 +13,7 @@ mod columns;
 mod context;
 mod declared;
 mod fold;
+mod gapfill;
 mod literals;
 mod merged_columns;
 mod misplaced;
@@ -145,6 +146,7 @@ impl<'a> Binder<'a> {
             column_names::name_computed(&mut statement);
             outer_aggregates::lift(&mut statement, self.state)?;
             misplaced::check(&statement, self.state)?;
+            gapfill::rewrite(&mut statement, self.state)?;
             literals::mark_approximate(&mut statement);
             sheaf_operators::rewrite(&mut statement)?;
             let wanted = virtual_columns::mentioned(&statement);
@@ -182,8 +184,7 @@ impl<'a> Binder<'a> {
     /// The columns of a part of a statement whose tables are open.
     fn schema_of(self, query: ast::Query, bound: &Bound) -> Result<DFSchemaRef> {
         let statement = ast::Statement::Query(Box::new(query));
-        let plan = self.plan_bound(statement, bound)?;
-        Ok(Arc::clone(plan.schema()))
+        Ok(Arc::clone(self.plan_bound(statement, bound)?.schema()))
     }
 
     /// Reads what a plan gives before the statement runs.
@@ -477,11 +478,10 @@ pub(crate) fn rename_columns(plan: LogicalPlan, columns: &[String]) -> Result<Lo
         return Ok(plan);
     }
     let schema = Arc::clone(plan.schema());
-    if columns.len() > schema.fields().len() {
+    let (name_count, column_count) = (columns.len(), schema.fields().len());
+    if name_count > column_count {
         return Err(SheafError::user(format!(
-            "{} column names for {} columns",
-            columns.len(),
-            schema.fields().len()
+            "{name_count} column names for {column_count} columns"
         )));
     }
     let renamed = schema

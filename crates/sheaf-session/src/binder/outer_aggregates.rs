@@ -35,7 +35,7 @@ pub(super) fn lift(statement: &mut ast::Statement, state: &SessionState) -> Resu
 }
 
 /// Whether `function` is an aggregate.
-fn is_aggregate(function: &Function, state: &SessionState) -> bool {
+pub(super) fn is_aggregate(function: &Function, state: &SessionState) -> bool {
     let name = function.name.to_string().to_lowercase();
     function.over.is_none()
         && state.aggregate_functions().contains_key(&name)
