@@ -174,19 +174,20 @@ mod tests {
             let batch = RecordBatch::try_from_iter(columns).unwrap();
             context.register_batch(table, batch).unwrap();
         }
-        let plan = context.sql(sql).await.unwrap().into_optimized_plan();
+        let state = context.state();
+        let plan = state.create_logical_plan(sql).await.unwrap();
         let mut readers = 0;
-        plan.unwrap()
-            .apply_with_subqueries(|node| {
-                if let LogicalPlan::Extension(extension) = node
-                    && extension.node.as_any().is::<SharedNode>()
-                {
-                    readers += 1;
-                    return Ok(TreeNodeRecursion::Jump);
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-            .unwrap();
+        let plan = state.optimize(&plan).unwrap();
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::Extension(extension) = node
+                && extension.node.as_any().is::<SharedNode>()
+            {
+                readers += 1;
+                return Ok(TreeNodeRecursion::Jump);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+        .unwrap();
         readers
     }
 
