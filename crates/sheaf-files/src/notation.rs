@@ -1,8 +1,8 @@
-//! How numbers, dates and timestamps are written in text files, where it is not the usual way.
+//! How numbers, dates, timestamps and NULL are written in text files, where it is not the usual way.
 //!
 //! A value in such a notation is brought into the plain one (`1234.5`, `2026-01-31`), which the
 //! parsers know; detecting types and reading values both go this way, so what is detected can be
-//! read.
+//! read. CSV has values of all kinds in a notation, JSON those in quotes.
 
 use std::borrow::Cow;
 
@@ -23,12 +23,30 @@ pub(crate) struct Notation {
     pub(crate) date_format: Option<String>,
     /// Format of timestamps.
     pub(crate) timestamp_format: Option<String>,
+    /// Texts that mean NULL.
+    pub(crate) nulls: Vec<String>,
 }
 
 impl Notation {
-    /// Whether values are written the usual way.
+    /// Whether everything is written the usual way.
     pub(crate) fn is_plain(&self) -> bool {
-        *self == Self::default()
+        self.has_plain_values() && self.nulls.is_empty()
+    }
+
+    /// Whether values other than NULL are written the usual way.
+    pub(crate) fn has_plain_values(&self) -> bool {
+        let has_formats = self.date_format.is_some() || self.timestamp_format.is_some();
+        self.has_plain_numbers() && !has_formats
+    }
+
+    /// Whether numbers are written the usual way.
+    pub(crate) fn has_plain_numbers(&self) -> bool {
+        self.decimal.is_none() && self.thousands.is_none()
+    }
+
+    /// Whether `text` is one of those that mean NULL.
+    pub(crate) fn means_null(&self, text: &str) -> bool {
+        self.nulls.iter().any(|null| null == text)
     }
 
     /// Checks that the two separators differ.
@@ -47,7 +65,7 @@ impl Notation {
 
     /// A number in plain notation; `None` if `text` is none in this one.
     pub(crate) fn number<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
-        if self.decimal.is_none() && self.thousands.is_none() {
+        if self.has_plain_numbers() {
             return Some(Cow::Borrowed(text));
         }
         let decimal = self.decimal.unwrap_or(b'.');

@@ -146,8 +146,10 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at).unwrap_or_default()
     }
 
+    /// The next byte.
     #[inline]
-    pub(crate) fn peek(&self) -> Option<u8> {
+    #[must_use]
+    pub fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
@@ -165,8 +167,9 @@ impl<'a> Scanner<'a> {
         self.skip_space();
     }
 
+    /// Moves over space.
     #[inline]
-    pub(crate) fn skip_space(&mut self) {
+    pub fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.at += 1;
         }
@@ -226,8 +229,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Moves into the object or array that begins here.
-    pub(crate) fn open(&mut self, depth: usize) -> Result<Container, Fault> {
+    /// Moves into the object or array that begins here; `depth` levels are open around it.
+    ///
+    /// # Errors
+    /// A fault if these are too many.
+    pub fn open(&mut self, depth: usize) -> Result<Container, Fault> {
         if depth >= DEPTH_MAX {
             return Err(self.fault(FaultKind::Depth));
         }
@@ -237,8 +243,11 @@ impl<'a> Scanner<'a> {
 
     /// Moves to the value of the object's next member and gives its key, without quotes and as it
     /// is written; `None` behind the closing brace.
+    ///
+    /// # Errors
+    /// A fault if it is no JSON.
     #[inline]
-    pub(crate) fn next_key(&mut self, object: &mut Container) -> Result<Option<&'a str>, Fault> {
+    pub fn next_key(&mut self, object: &mut Container) -> Result<Option<&'a str>, Fault> {
         self.skip_space();
         let is_first = std::mem::take(&mut object.is_first);
         match self.peek() {
@@ -270,8 +279,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// Moves to the array's next item; false behind the closing bracket.
+    ///
+    /// # Errors
+    /// A fault if it is no JSON.
     #[inline]
-    pub(crate) fn next_item(&mut self, array: &mut Container) -> Result<bool, Fault> {
+    pub fn next_item(&mut self, array: &mut Container) -> Result<bool, Fault> {
         self.skip_space();
         let is_first = std::mem::take(&mut array.is_first);
         match self.peek() {
@@ -385,6 +397,6 @@ impl<'a> Scanner<'a> {
 
 /// An object or array that is open.
 #[derive(Debug)]
-pub(crate) struct Container {
+pub struct Container {
     is_first: bool,
 }

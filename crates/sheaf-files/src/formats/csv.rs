@@ -5,7 +5,6 @@ use sheaf_base::Result;
 
 use super::options::read_types;
 use super::{ENCODING, OptionDecl, OptionKind, RESCUE, option};
-use crate::notation::{Notation, read_format};
 use crate::request::{OptionValue, bad_option, take};
 
 /// Options of `read_csv`.
@@ -17,7 +16,6 @@ pub(crate) struct CsvOptions {
     pub(crate) quote: Option<Option<u8>>,
     pub(crate) escape: Option<u8>,
     pub(crate) comment: Option<u8>,
-    pub(crate) nulls: Vec<String>,
     /// Names and types of all columns.
     pub(crate) columns: Vec<(String, DataType)>,
     pub(crate) names: Vec<String>,
@@ -26,7 +24,6 @@ pub(crate) struct CsvOptions {
     pub(crate) null_padding: bool,
     pub(crate) newlines_in_values: Option<bool>,
     pub(crate) union_by_name: Option<bool>,
-    pub(crate) notation: Notation,
 }
 
 pub(super) static CSV_OPTIONS: &[OptionDecl] = &[
@@ -64,13 +61,6 @@ pub(super) static CSV_OPTIONS: &[OptionDecl] = &[
         OptionKind::Character,
         "none",
         "Lines that begin with it are skipped.",
-    ),
-    option(
-        "nullstr",
-        &["null", "nulls"],
-        OptionKind::Texts,
-        "the empty text",
-        "Texts that mean NULL.",
     ),
     option(
         "types",
@@ -136,34 +126,6 @@ pub(super) static CSV_OPTIONS: &[OptionDecl] = &[
         "true",
         "Unite files with a header by column name; false takes columns by position.",
     ),
-    option(
-        "decimal_separator",
-        &[],
-        OptionKind::Character,
-        ".",
-        "What stands before decimals.",
-    ),
-    option(
-        "thousands",
-        &[],
-        OptionKind::Character,
-        "none",
-        "What may stand between groups of three digits.",
-    ),
-    option(
-        "date_format",
-        &["dateformat"],
-        OptionKind::Text,
-        "2026-01-31",
-        "How dates are written, as of strptime: '%d.%m.%Y'.",
-    ),
-    option(
-        "timestamp_format",
-        &["timestampformat"],
-        OptionKind::Text,
-        "2026-01-31 12:34:56",
-        "How timestamps are written, as of strptime: '%d/%m/%Y %H:%M:%S'.",
-    ),
     ENCODING,
     RESCUE,
 ];
@@ -190,7 +152,6 @@ pub(super) fn read_csv_option(
         "escape" => csv.escape = Some(read_character(name, value)?),
         "comment" => csv.comment = Some(read_character(name, value)?),
         "header" => csv.header = Some(take(name, value.as_bool(), takes)?),
-        "nullstr" => csv.nulls = take(name, value.as_texts(), takes)?,
         "columns" => csv.columns = read_types(name, value, text_type)?,
         "names" => csv.names = take(name, value.as_texts(), takes)?,
         "skip" => {
@@ -200,16 +161,6 @@ pub(super) fn read_csv_option(
         "all_varchar" => csv.all_varchar = take(name, value.as_bool(), takes)?,
         "null_padding" => csv.null_padding = take(name, value.as_bool(), takes)?,
         "newlines_in_values" => csv.newlines_in_values = Some(take(name, value.as_bool(), takes)?),
-        "decimal_separator" => csv.notation.decimal = Some(read_character(name, value)?),
-        "thousands" => csv.notation.thousands = Some(read_character(name, value)?),
-        "date_format" => {
-            let format = take(name, value.as_text(), takes)?;
-            csv.notation.date_format = Some(read_format(name, format)?);
-        }
-        "timestamp_format" => {
-            let format = take(name, value.as_text(), takes)?;
-            csv.notation.timestamp_format = Some(read_format(name, format)?);
-        }
         "union_by_name" => csv.union_by_name = Some(take(name, value.as_bool(), takes)?),
         _ => {}
     }
@@ -217,7 +168,7 @@ pub(super) fn read_csv_option(
 }
 
 /// One character of one byte; `\t` may be written with a backslash.
-fn read_character(name: &str, value: &OptionValue) -> Result<u8> {
+pub(super) fn read_character(name: &str, value: &OptionValue) -> Result<u8> {
     let text = value.as_text().unwrap_or_default();
     match (text.as_str(), text.as_bytes()) {
         ("\\t", _) => Ok(b'\t'),

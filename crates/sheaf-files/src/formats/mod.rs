@@ -6,6 +6,7 @@
 pub(crate) mod bag;
 mod compression;
 pub(crate) mod csv;
+mod notation;
 pub(crate) mod on_error;
 pub(crate) mod options;
 pub(crate) mod types;
@@ -15,6 +16,7 @@ use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 
 pub(crate) use self::compression::Compression;
+pub use self::notation::NOTATION_OPTIONS;
 pub use self::on_error::ERROR_OPTIONS;
 use crate::request::{OptionValue, bad_option};
 
@@ -101,8 +103,8 @@ pub struct FormatDecl {
     pub function_aliases: &'static [&'static str],
     /// Options of its own; `shared_options` and [`COMMON_OPTIONS`] come in addition.
     pub options: &'static [OptionDecl],
-    /// Options that some formats share: [`ERROR_OPTIONS`], or none.
-    pub shared_options: &'static [OptionDecl],
+    /// Lists of options that some formats share: [`NOTATION_OPTIONS`], [`ERROR_OPTIONS`].
+    pub shared_options: &'static [&'static [OptionDecl]],
     /// What it is, in a sentence.
     pub doc: &'static str,
 }
@@ -198,7 +200,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_csv",
         function_aliases: &["read_csv_auto"],
         options: csv::CSV_OPTIONS,
-        shared_options: ERROR_OPTIONS,
+        shared_options: &[NOTATION_OPTIONS, ERROR_OPTIONS],
         doc: "Delimited text; header, delimiter and types are detected.",
     },
     FormatDecl {
@@ -209,7 +211,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_json",
         function_aliases: &["read_json_auto", "read_ndjson"],
         options: JSON_OPTIONS,
-        shared_options: ERROR_OPTIONS,
+        shared_options: &[NOTATION_OPTIONS, ERROR_OPTIONS],
         doc: "JSON objects, one a line or in one array; columns and types are detected.",
     },
     FormatDecl {
@@ -264,7 +266,7 @@ pub static FORMATS: &[FormatDecl] = &[
         function: "read_bag",
         function_aliases: &[],
         options: bag::BAG_OPTIONS,
-        shared_options: ERROR_OPTIONS,
+        shared_options: &[ERROR_OPTIONS],
         doc: "Records of any shape (JSON, lines of logs), in one column called rec, of type VARIANT.",
     },
 ];
@@ -316,7 +318,8 @@ pub(crate) fn format_of_file(name: &str) -> Option<&'static FormatDecl> {
 impl FormatDecl {
     /// Its options but those that every format has.
     pub fn own_options(&self) -> impl Iterator<Item = &'static OptionDecl> {
-        self.options.iter().chain(self.shared_options)
+        let shared = self.shared_options.iter().copied().flatten();
+        self.options.iter().chain(shared)
     }
 
     /// All its options: its own, then the common ones.

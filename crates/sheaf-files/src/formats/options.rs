@@ -5,10 +5,12 @@ use sheaf_base::Result;
 
 use super::bag::{BagOptions, read_bag_option};
 use super::csv::{CsvOptions, read_csv_option};
+use super::notation::read_notation_option;
 use super::on_error::{ErrorOptions, OnError};
 use super::types::parse_type;
 use super::{Compression, FormatDecl, FormatKind, OptionDecl};
 use crate::encoding::Encoding;
+use crate::notation::Notation;
 use crate::request::{OptionValue, ReadRequest, bad_option, take};
 
 /// Rows by which types are detected when the user does not say.
@@ -24,6 +26,7 @@ pub(crate) struct ReadOptions {
     /// Rows to detect types by; `usize::MAX` for all.
     pub(crate) sample_rows: usize,
     pub(crate) csv: CsvOptions,
+    pub(crate) notation: Notation,
     pub(crate) json_format: JsonFormat,
     pub(crate) bag: BagOptions,
     pub(crate) errors: ErrorOptions,
@@ -69,7 +72,9 @@ pub(crate) fn read_options(
         if format.kind == FormatKind::Bag && read_bag_option(&mut options.bag, decl, value)? {
             continue;
         }
-        if options.errors.read(decl, value)? {
+        if options.errors.read(decl, value)?
+            || read_notation_option(&mut options.notation, decl, value)?
+        {
             continue;
         }
         if !read_common(&mut options, decl, value, text_type)? {
@@ -77,7 +82,7 @@ pub(crate) fn read_options(
         }
     }
     options.errors.check()?;
-    options.csv.notation.check()?;
+    options.notation.check()?;
     Ok(options)
 }
 

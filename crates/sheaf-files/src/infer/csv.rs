@@ -52,7 +52,7 @@ pub(crate) async fn infer_csv(
         name: &first.path,
         is_only_file: files.len() == 1,
     };
-    let mut layout = detect_layout(&options.csv, beginning);
+    let mut layout = detect_layout(options, beginning);
     let body = skip_top(&prefix.bytes, layout.skip);
     let records = csv_records(&layout, body, prefix.is_whole, usize::MAX);
     let given = given_columns(options, declared);

@@ -3,6 +3,7 @@
 use super::csv_records::{csv_records, is_null};
 use super::value_type::ValueType;
 use crate::formats::csv::CsvOptions;
+use crate::formats::options::ReadOptions;
 use crate::scan::csv::CsvLayout;
 use crate::scan::quotes::QuoteTracker;
 use crate::scan::records::skip_top;
@@ -42,7 +43,8 @@ pub(super) struct Beginning<'a> {
 /// one that cuts most rows into the same number of values (more than one). Lines that begin with `#`
 /// are comments if the file begins with one that is cut into another number of values than rows
 /// are. Lines of one value above rows of several are a title.
-pub(super) fn detect_layout(options: &CsvOptions, beginning: Beginning<'_>) -> CsvLayout {
+pub(super) fn detect_layout(options: &ReadOptions, beginning: Beginning<'_>) -> CsvLayout {
+    let (notation, options) = (&options.notation, &options.csv);
     let given = CsvLayout {
         delimiter: options.delimiter.unwrap_or(b','),
         quote: options.quote.unwrap_or(Some(b'"')),
@@ -54,9 +56,8 @@ pub(super) fn detect_layout(options: &CsvOptions, beginning: Beginning<'_>) -> C
         is_by_name: options.union_by_name.unwrap_or(true),
         names: options.names.clone(),
         skip: options.skip,
-        nulls: options.nulls.clone(),
         null_padding: options.null_padding,
-        notation: options.notation.clone(),
+        notation: notation.clone(),
         headers: std::sync::Arc::default(),
     };
     let mut layout = detect_characters(options, &given, beginning);

@@ -12,7 +12,7 @@ const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Whether `value` is read as NULL.
 pub(crate) fn is_null(layout: &CsvLayout, value: &str) -> bool {
-    value.is_empty() || layout.nulls.iter().any(|null| null == value)
+    value.is_empty() || layout.notation.means_null(value)
 }
 
 /// The first records of `body`, `rows_max` at most; a record that the end cuts off only if

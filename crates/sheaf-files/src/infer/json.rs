@@ -229,7 +229,7 @@ async fn sample_file(file: &SourceFile, options: &ReadOptions, bytes_max: usize)
             }
         });
         splitter.feed(&chunk, |value| {
-            let taken = take(value, &mut seen, &file.path);
+            let taken = take(value, &mut seen, &options.notation, &file.path);
             fault = taken.err().filter(|_| !goes_on);
             rows_left -= 1;
             fault.is_none() && rows_left > 0
@@ -247,7 +247,7 @@ async fn sample_file(file: &SourceFile, options: &ReadOptions, bytes_max: usize)
         && rows_left > 0
         && !seen.is_cut
     {
-        match take(rest, &mut seen, &file.path) {
+        match take(rest, &mut seen, &options.notation, &file.path) {
             Err(error) if !goes_on => return Err(error),
             _ => {}
         }
@@ -255,7 +255,7 @@ async fn sample_file(file: &SourceFile, options: &ReadOptions, bytes_max: usize)
     Ok(seen)
 }
 
-fn take(value: RawValue<'_>, seen: &mut Seen, path: &str) -> Result<()> {
+fn take(value: RawValue<'_>, seen: &mut Seen, notation: &Notation, path: &str) -> Result<()> {
     let place = || format!("{path}:{}", value.line);
     let bad =
         |message: String| SheafError::data(message).with_state(SqlState::BAD_COPY_FILE_FORMAT);
@@ -264,9 +264,11 @@ fn take(value: RawValue<'_>, seen: &mut Seen, path: &str) -> Result<()> {
         return Ok(());
     }
     let mut parser = serde_json::Deserializer::from_slice(value.bytes);
-    let parsed = Shaping(&mut shape)
-        .deserialize(&mut parser)
-        .and_then(|()| parser.end());
+    let shaping = Shaping {
+        shape: &mut shape,
+        notation,
+    };
+    let parsed = shaping.deserialize(&mut parser).and_then(|()| parser.end());
     if let Err(error) = parsed {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
@@ -355,8 +357,11 @@ impl Shape {
     }
 }
 
-/// Parses a value into its shape.
-struct Shaping<'a>(&'a mut Shape);
+/// Parses a value, whose texts are written in `notation`, into its shape.
+struct Shaping<'a> {
+    shape: &'a mut Shape,
+    notation: &'a Notation,
+}
 
 impl<'de> DeserializeSeed<'de> for Shaping<'_> {
     type Value = ();
@@ -378,18 +383,18 @@ impl<'de> Visitor<'de> for Shaping<'_> {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        *self.0 = Shape::Scalar(ValueType::Boolean);
+        *self.shape = Shape::Scalar(ValueType::Boolean);
         Ok(())
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        *self.0 = Shape::Scalar(ValueType::Integer);
+        *self.shape = Shape::Scalar(ValueType::Integer);
         Ok(())
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<(), E> {
         let fits = i64::try_from(number).is_ok();
-        *self.0 = Shape::Scalar(if fits {
+        *self.shape = Shape::Scalar(if fits {
             ValueType::Integer
         } else {
             ValueType::Float
@@ -398,41 +403,48 @@ impl<'de> Visitor<'de> for Shaping<'_> {
     }
 
     fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        *self.0 = Shape::Scalar(ValueType::Float);
+        *self.shape = Shape::Scalar(ValueType::Float);
         Ok(())
     }
 
     fn visit_str<E>(self, text: &str) -> Result<(), E> {
-        // Dates and timestamps are told from texts; numbers in quotes are meant as text.
-        let told = match ValueType::of(text, &Notation::default()) {
-            known @ (ValueType::Date | ValueType::Timestamp | ValueType::TimestampZoned) => known,
-            _ => ValueType::Text,
-        };
-        *self.0 = Shape::Scalar(told);
+        *self.shape = Shape::Scalar(match self.notation.means_null(text) {
+            true => ValueType::Null,
+            false => ValueType::of_quoted(text, self.notation),
+        });
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let notation = self.notation;
         let mut all = Shape::Scalar(ValueType::Null);
         loop {
-            let mut item = Shape::Scalar(ValueType::Null);
-            if items.next_element_seed(Shaping(&mut item))?.is_none() {
+            let mut shape = Shape::Scalar(ValueType::Null);
+            let item = Shaping {
+                shape: &mut shape,
+                notation,
+            };
+            if items.next_element_seed(item)?.is_none() {
                 break;
             }
-            all.join(item);
+            all.join(shape);
         }
-        *self.0 = Shape::List(Box::new(all));
+        *self.shape = Shape::List(Box::new(all));
         Ok(())
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let notation = self.notation;
         let mut object = Object::default();
         while let Some(key) = entries.next_key::<String>()? {
             let mut shape = Shape::Scalar(ValueType::Null);
-            entries.next_value_seed(Shaping(&mut shape))?;
+            entries.next_value_seed(Shaping {
+                shape: &mut shape,
+                notation,
+            })?;
             object.add(key, shape);
         }
-        *self.0 = Shape::Object(object);
+        *self.shape = Shape::Object(object);
         Ok(())
     }
 }

@@ -49,6 +49,24 @@ impl ValueType {
             .unwrap_or(Self::Text)
     }
 
+    /// The type of a text in quotes where there are numbers without: a date or timestamp is told from
+    /// it, a number only if numbers have a notation, which no number without quotes can be in.
+    pub(crate) fn of_quoted(text: &str, notation: &Notation) -> Self {
+        const NUMBERS: &[ValueType] = &[ValueType::Integer, ValueType::Float];
+        const DATES: &[ValueType] = &[
+            ValueType::Date,
+            ValueType::Timestamp,
+            ValueType::TimestampZoned,
+        ];
+        let numbers = match notation.has_plain_numbers() {
+            true => &[],
+            false => NUMBERS,
+        };
+        let mut known = DATES.iter().chain(numbers);
+        let told = known.find(|t| t.admits(text, notation));
+        told.copied().unwrap_or(Self::Text)
+    }
+
     /// The narrowest type that holds both.
     pub(crate) fn join(self, other: Self) -> Self {
         let (low, high) = if self <= other {

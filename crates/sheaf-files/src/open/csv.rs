@@ -20,7 +20,7 @@ impl Opening<'_> {
         let declared = self.request.schema.as_ref();
         let sample = infer_csv(&files, self.options, declared, &self.text_type).await?;
         let rescues = self.options.rescues;
-        let is_lenient = self.options.goes_on() || !self.options.csv.notation.is_plain();
+        let is_lenient = self.options.goes_on() || !self.options.notation.has_plain_values();
         let may_span = self.options.csv.newlines_in_values;
         let has_long_records = may_span.unwrap_or(sample.resists_cuts);
         // Arrow's reader counts lines to skip from a file's start, so a piece must not begin among

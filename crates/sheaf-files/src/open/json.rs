@@ -17,7 +17,8 @@ impl Opening<'_> {
         let declared = self.request.schema.as_ref();
         let sample = infer_json(&files, self.options, declared, &self.text_type).await?;
         let rescues = self.options.rescues;
-        let is_lenient = self.options.goes_on();
+        let notation = &self.options.notation;
+        let is_lenient = self.options.goes_on() || !notation.is_plain();
         let arrangement = self.options.json_format;
         let extents = match (is_lenient, arrangement) {
             // As those of bags, whose decoders read them: what is wrong says nothing of the rest.
@@ -36,6 +37,7 @@ impl Opening<'_> {
                 text_paths: Arc::new(sample.text_paths),
                 is_strict: declared.is_none(),
                 is_lenient,
+                notation: Arc::new(notation.clone()),
                 rescues,
             },
             extents,

@@ -53,9 +53,8 @@ pub(crate) struct CsvLayout {
     pub(crate) names: Vec<String>,
     /// Lines to skip at the top of each file.
     pub(crate) skip: usize,
-    /// Texts that mean NULL, beside the empty text.
-    pub(crate) nulls: Vec<String>,
     pub(crate) null_padding: bool,
+    /// How values are written; the empty text means NULL, too.
     pub(crate) notation: Notation,
     /// Headers already read, by location.
     pub(crate) headers: Arc<HashMap<Path, Arc<[String]>>>,
@@ -96,7 +95,7 @@ impl CsvLayout {
 
     /// What the texts that mean NULL look like; `None` if only the empty text does.
     fn null_pattern(&self) -> Option<Regex> {
-        let texts = self.nulls.iter().map(|text| regex::escape(text));
+        let texts = self.notation.nulls.iter().map(|text| regex::escape(text));
         let texts: Vec<String> = texts.collect();
         let pattern = (!texts.is_empty()).then(|| format!("^(?:{})?$", texts.join("|")));
         pattern.and_then(|pattern| Regex::new(&pattern).ok())

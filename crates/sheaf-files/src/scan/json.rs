@@ -1,6 +1,7 @@
 //! JSON pieces: objects one a line, one after another, or in one array.
 
 mod lenient;
+mod plain;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -27,6 +28,7 @@ use super::records::records;
 use super::stream::{Explain, RecordDecoder, decode};
 use super::{Batches, Piece, RecordFormat};
 use crate::formats::options::JsonFormat as Arrangement;
+use crate::notation::Notation;
 use crate::rejects::Rejects;
 
 /// Bytes of a file by which its arrangement is told.
@@ -40,6 +42,8 @@ pub(crate) struct JsonFormat {
     pub(crate) rescues: bool,
     /// Whether files are read value by value, going on from what is wrong, rather than by Arrow.
     pub(crate) is_lenient: bool,
+    /// How texts are written; others than plainly are read value by value.
+    pub(crate) notation: Arc<Notation>,
     pub(crate) policy: Arc<ErrorPolicy>,
     pub(crate) rejects: Option<Arc<dyn Rejects>>,
     pub(crate) lines: Arc<LineCounts>,

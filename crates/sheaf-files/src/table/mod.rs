@@ -27,6 +27,7 @@ use self::prune::{is_about_partitions, prune};
 use crate::formats::on_error::ErrorOptions;
 use crate::formats::options::JsonFormat as Arrangement;
 use crate::formats::{Compression, FormatDecl};
+use crate::notation::Notation;
 use crate::open::{PARTITION_COLUMN, PATH_COLUMN};
 use crate::partition::{PartitionInfo, Stretch, distribute};
 use crate::rejects::Rejects;
@@ -87,6 +88,8 @@ pub(crate) enum Reader {
         is_strict: bool,
         /// Whether files are read value by value.
         is_lenient: bool,
+        /// How texts are written.
+        notation: Arc<Notation>,
         /// Whether the last column is that of rescued values.
         rescues: bool,
     },

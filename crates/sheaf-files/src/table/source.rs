@@ -55,6 +55,7 @@ impl FileTable {
                 text_paths,
                 is_strict,
                 is_lenient,
+                notation,
                 rescues,
             } => Arc::new(JsonFormat {
                 file_schema,
@@ -64,6 +65,7 @@ impl FileTable {
                 is_strict: *is_strict,
                 rescues: *rescues,
                 is_lenient: *is_lenient,
+                notation: Arc::clone(notation),
                 policy: Arc::new(ErrorPolicy::new(&self.parts.errors)),
                 rejects: self.parts.rejects.clone(),
                 lines: Arc::new(self.line_counts()),

@@ -7,19 +7,22 @@
 //! Memory: a block of the file, a value (at most `bag::RECORD_BYTES_MAX`), a batch (about
 //! [`BATCH_BYTES_MAX`] and a value more).
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringViewBuilder};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
+use sheaf_bags::json::Kind;
 use sheaf_bags::json::members::visit_members;
 use sheaf_bags::json::normal::normalize;
 use sheaf_bags::json::select::text_of;
-use sheaf_bags::json::text::write_string;
+use sheaf_bags::json::text::{decode, unquoted, write_string};
 use sheaf_base::Result;
 use sheaf_base::error::SqlState;
 
+use super::plain::{self, written_plainly};
 use super::{JsonFormat, decoder_of, misfit, rewritten};
 use crate::formats::options::JsonFormat as Arrangement;
 use crate::scan::bad_records::{
@@ -27,7 +30,7 @@ use crate::scan::bad_records::{
 };
 use crate::scan::bag::{BagExplain, Layout, LineDecoder, RecordSink, ValueDecoder, layout_of};
 use crate::scan::records::marked_records;
-use crate::scan::stream::{RecordDecoder, decode};
+use crate::scan::stream::{RecordDecoder, decode as decode_stream};
 use crate::scan::{Batches, Piece};
 
 /// Bytes of values after which a batch is handed on.
@@ -67,7 +70,7 @@ pub(super) async fn open(
         piece,
         lines: Arc::clone(&format.lines),
     };
-    let batches = decode(parts.chunks, decoder, Arc::new(explain));
+    let batches = decode_stream(parts.chunks, decoder, Arc::new(explain));
     Ok(match &format.rejects {
         Some(rejects) => keep_rejected(batches, path, pending, Arc::clone(rejects)),
         None => batches,
@@ -88,8 +91,12 @@ struct JsonSink {
     format: JsonFormat,
     /// The columns that files have.
     own: SchemaRef,
-    /// Columns of `format.file_schema` that are wanted.
-    projection: Vec<usize>,
+    /// Those of them that are decoded.
+    decoded: SchemaRef,
+    /// For each column wanted its place in `decoded`; beyond it, that of rescued values.
+    places: Vec<usize>,
+    /// Whether a key that is no column's is wrong.
+    is_strict: bool,
     output: SchemaRef,
     batch_rows: usize,
     records: Vec<Record>,
@@ -104,11 +111,22 @@ impl JsonSink {
         let fields = format.file_schema.fields();
         let count = fields.len() - usize::from(format.rescues);
         let own: Vec<_> = fields.iter().take(count).cloned().collect();
+        let own = Arc::new(Schema::new(own));
+        let output = Arc::new(format.file_schema.project(projection)?);
+        // Where a fault ends the query, only what it reads of a record can be one, as it is for who
+        // reads strictly. Else which records are bad does not depend on what is read of them.
+        let fails = format.policy.fails() && !format.rescues;
+        let (decoded, places) = match fails {
+            true => (Arc::clone(&output), (0..projection.len()).collect()),
+            false => (Arc::clone(&own), projection.to_vec()),
+        };
         Ok(Self {
             format: format.clone(),
-            own: Arc::new(Schema::new(own)),
-            projection: projection.to_vec(),
-            output: Arc::new(format.file_schema.project(projection)?),
+            is_strict: format.is_strict && (!fails || projection.len() == count),
+            own,
+            decoded,
+            places,
+            output,
             batch_rows,
             records: Vec::new(),
             text: String::new(),
@@ -179,10 +197,15 @@ impl JsonSink {
 
     /// Decodes `text`, `rows` values.
     fn decoded(&self, text: &str, rows: usize) -> Result<RecordBatch, ArrowError> {
-        let mut decoder = decoder_of(Arc::clone(&self.own), rows.max(1), false)?;
+        let mut decoder = decoder_of(Arc::clone(&self.decoded), rows.max(1), false)?;
+        let notation = &self.format.notation;
+        let text = match notation.is_plain() {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(written_plainly(text, self.decoded.fields(), notation)?),
+        };
         decoder.decode(&rewritten(text.as_bytes(), &self.format.text_paths))?;
         let batch = decoder.flush()?;
-        Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.own))))
+        Ok(batch.unwrap_or_else(|| RecordBatch::new_empty(Arc::clone(&self.decoded))))
     }
 
     /// Which of `records`, whose text is in `text`, do not fit. Several are tried at once, and halved
@@ -251,7 +274,11 @@ impl JsonSink {
                 Ok(_) => add_member(&mut fitting, &key, value),
                 Err(error) => {
                     add_member(rescued, &key, value);
-                    unfit.get_or_insert(error);
+                    // Of a text what is written, not what was made of it.
+                    unfit.get_or_insert_with(|| match Kind::of(value) {
+                        Kind::String => plain::unfit(&key, &decode(unquoted(value))),
+                        _ => error,
+                    });
                 }
             }
         });
@@ -292,7 +319,7 @@ impl RecordSink for JsonSink {
         };
         match self.unknown(text, place.line) {
             Ok((rescued, _)) if self.format.rescues => self.push(text, place, rescued),
-            Ok((_, Some(key))) if self.format.is_strict => {
+            Ok((_, Some(key))) if self.is_strict => {
                 let bad = unknown_key(place.line, &key);
                 self.go_on(bad, place, Some(bytes), text)?;
             }
@@ -328,9 +355,9 @@ impl RecordSink for JsonSink {
         let records = std::mem::take(&mut self.records);
         let rows = batch.num_rows();
         let arrays = self
-            .projection
+            .places
             .iter()
-            .map(|column| match batch.columns().get(*column) {
+            .map(|place| match batch.columns().get(*place) {
                 Some(array) => Arc::clone(array),
                 None => rescued_column(&records),
             });
