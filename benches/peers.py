@@ -1,7 +1,7 @@
 """Runs the queries of a suite on one peer of Sheaf, in this process alone.
 
 Called by `cargo xtask bench`. What lies in `--data` are the tables: `NAME.parquet`, and folders `NAME` of
-JSON lines. Queries are the files of `--queries`: SQL, for Dask Python that leaves `names` and `rows`.
+JSON lines or CSV. Queries are the files of `--queries`: SQL, for Dask Python that leaves `names` and `rows`.
 Prints tab-separated lines: first `version`, the engine's version; then one a query: name, best seconds
 (or `-`), peak resident bytes so far, error. Leaves each answer in `--answers` as tab-separated rows under
 a header.
@@ -18,9 +18,9 @@ def parquet_tables(data):
     return {path.stem: path for path in sorted(data.glob("*.parquet"))}
 
 
-def json_tables(data):
+def text_tables(data, suffix):
     folders = (path for path in sorted(data.iterdir()) if path.is_dir())
-    return {path.name: path / "*.jsonl" for path in folders if any(path.glob("*.jsonl"))}
+    return {path.name: path / f"*.{suffix}" for path in folders if any(path.glob(f"*.{suffix}"))}
 
 
 def duckdb_runner(data, threads, memory_bytes, temporary):
@@ -33,8 +33,12 @@ def duckdb_runner(data, threads, memory_bytes, temporary):
         connection.execute(f"SET memory_limit = '{memory_bytes}B'")
     for table, path in parquet_tables(data).items():
         connection.execute(f"CREATE VIEW {table} AS SELECT * FROM '{path}'")
-    for table, path in json_tables(data).items():
+    for table, path in text_tables(data, "jsonl").items():
         connection.execute(f"CREATE VIEW {table} AS SELECT * FROM read_json('{path}')")
+    for table, path in text_tables(data, "csv").items():
+        # By name as Sheaf does it, or types are told from the first files alone.
+        source = f"read_csv('{path}', union_by_name = true)"
+        connection.execute(f"CREATE VIEW {table} AS SELECT * FROM {source}")
 
     def run(sql):
         result = connection.execute(sql)
@@ -49,7 +53,9 @@ def polars_runner(data, threads, memory_bytes, temporary):
     import polars
 
     frames = {table: polars.scan_parquet(path) for table, path in parquet_tables(data).items()}
-    frames |= {table: polars.scan_ndjson(path) for table, path in json_tables(data).items()}
+    frames |= {table: polars.scan_ndjson(path) for table, path in text_tables(data, "jsonl").items()}
+    for table, path in text_tables(data, "csv").items():
+        frames[table] = polars.scan_csv(path, try_parse_dates=True)
     context = polars.SQLContext(frames)
 
     def run(sql):
@@ -69,8 +75,10 @@ def datafusion_runner(data, threads, memory_bytes, temporary):
     context = datafusion.SessionContext(config, runtime)
     for table, path in parquet_tables(data).items():
         context.register_parquet(table, str(path))
-    for table, path in json_tables(data).items():
+    for table, path in text_tables(data, "jsonl").items():
         context.register_json(table, f"{path.parent}/", file_extension=".jsonl")
+    for table, path in text_tables(data, "csv").items():
+        context.register_csv(table, f"{path.parent}/", file_extension=".csv")
 
     def run(sql):
         frame = context.sql(sql)
@@ -88,7 +96,7 @@ def datafusion_runner(data, threads, memory_bytes, temporary):
 def dask_runner(data, threads, memory_bytes, temporary):
     import dask
 
-    # Bags are of Python objects: processes, as Dask has it by default.
+    # Bags are of Python objects: processes, as Dask has it by default. Data frames say otherwise.
     dask.config.set(scheduler="processes", num_workers=threads)
 
     def run(program):

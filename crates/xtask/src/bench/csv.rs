@@ -3,6 +3,10 @@
 //! Row `id` is `id,key,category,value,note` with `key = id · 2654435761 mod 1000003` (a prime, so
 //! a run of 1000003 rows meets every key once), `category = id mod 100`, `value = id mod 1000`.
 //! All answers follow from that.
+//!
+//! With `--peers` other files are read ([`compared`]), by them as well.
+
+mod compared;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -31,6 +35,9 @@ const RESIDENT_PERCENT_MAX: u64 = 125;
 /// # Errors
 /// Missing programs; wrong answers; memory over the bound.
 pub(super) fn run(options: &Options) -> Result<()> {
+    if options.flag("--peers") {
+        return compared::run(options);
+    }
     let size_bytes = options.bytes("--size")?.unwrap_or(SIZE_BYTES_DEFAULT);
     let memory_bytes = options.bytes("--memory")?.unwrap_or(MEMORY_BYTES_DEFAULT);
     let threads = options.count("--threads", 2)?;

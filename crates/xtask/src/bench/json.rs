@@ -8,14 +8,13 @@
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use super::apart::{self, Ours};
 use super::options::Options;
-use super::sheaf::{self, Engine, Query};
-use super::tpch::{self, Column, Plan};
-use super::{data_directory, peers, report};
-use crate::failure::{Context, Failure, Result};
-use crate::{process, workspace};
+use super::tpch::Plan;
+use super::{data_directory, report, sheaf};
+use crate::failure::{Context, Result};
+use crate::workspace;
 
 const SIZE_BYTES_DEFAULT: u64 = 1_000_000_000;
 /// Files of a size at which readers must split them.
@@ -56,109 +55,18 @@ pub(super) fn run(options: &Options) -> Result<()> {
         runs: options.count("--runs", 3)?.max(1),
         time_limit: None,
     };
-    let mut columns = vec![measure_sheaf(&plan, &binary, &texts.join("sheaf"))?];
-    for (engine, _) in peers::ENGINES {
-        if *engine == "duckdb" || options.flag("--peers") {
-            columns.push(measure_peer(&plan, engine)?);
-        }
-    }
-    let engines = ["sheaf"]
-        .into_iter()
-        .chain(peers::ENGINES.iter().map(|(engine, _)| *engine));
-    for (column, engine) in columns.iter_mut().zip(engines) {
-        column.differences = tpch::differences(&plan, engine, &column.measurements)?;
-    }
-    let title = format!(
-        "JSON lines, {:.1} GB",
-        report::to_megabytes(size_bytes) / 1e3
-    );
-    report::print(&title, &plan, &columns);
-    print_peaks(&columns);
-    let ours = &columns[0];
-    let failed = ours.measurements.iter().filter(|m| m.seconds.is_err());
-    match ours.differences.len() + failed.count() {
-        0 => Ok(()),
-        wrong => Err(Failure::new(format!("{wrong} queries are not right"))),
-    }
-}
-
-/// Each query in a process of its own, so that each peak is the query's.
-fn measure_sheaf(plan: &Plan, binary: &Path, texts: &Path) -> Result<Column> {
     let bag = |name: &str| {
-        format!(
-            "CREATE BAG {name} AS '{}/*.jsonl';\n",
-            plan.data.join(name).display()
-        )
+        let files = plan.data.join(name);
+        format!("CREATE BAG {name} AS '{}/*.jsonl';\n", files.display())
     };
-    let engine = Engine {
-        binary: binary.to_path_buf(),
-        threads: plan.threads,
-        memory_bytes: plan.memory_bytes,
+    let ours = Ours {
+        binary,
         setup: bag("logs") + &bag("words"),
-        runs: plan.runs,
-        time_limit: plan.time_limit,
+        texts: texts.join("sheaf"),
     };
-    let mut measurements = Vec::new();
-    for name in &plan.names {
-        let path = texts.join(format!("{name}.sql"));
-        let sql = fs::read_to_string(&path).context(path.display())?;
-        let query = Query {
-            name: name.clone(),
-            sql,
-        };
-        measurements.extend(sheaf::measure(
-            &engine,
-            &[query],
-            &plan.answers.join("sheaf"),
-        )?);
-    }
-    let version = process::capture(Command::new(binary).arg("--version"))?;
-    Ok(Column {
-        engine: format!(
-            "Sheaf {}",
-            version.split_whitespace().last().unwrap_or_default()
-        ),
-        measurements,
-        differences: Vec::new(),
-    })
-}
-
-fn measure_peer(plan: &Plan, engine: &str) -> Result<Column> {
-    let queries = match engine {
-        peers::DASK => plan.queries.join(peers::DASK),
-        _ => plan.queries.clone(),
-    };
-    let mut column: Option<Column> = None;
-    for name in &plan.names {
-        let one = Plan {
-            data: plan.data.clone(),
-            queries: queries.clone(),
-            answers: plan.answers.clone(),
-            names: vec![name.clone()],
-            ..*plan
-        };
-        let measured = peers::measure(&one, engine)?;
-        match &mut column {
-            Some(column) => column.measurements.extend(measured.measurements),
-            None => column = Some(measured),
-        }
-    }
-    column.ok_or_else(|| Failure::new("no query to measure"))
-}
-
-fn print_peaks(columns: &[Column]) {
-    println!("\nPeak resident, MB, of each query in a process of its own:\n");
-    for column in columns {
-        let peaks = column.measurements.iter().map(|measured| {
-            let peak = report::to_megabytes(measured.peak_bytes);
-            format!("{} {peak:.0}", measured.query)
-        });
-        println!(
-            "- {}: {}",
-            column.engine,
-            peaks.collect::<Vec<_>>().join(", ")
-        );
-    }
+    let gigabytes = report::to_megabytes(size_bytes) / 1e3;
+    let title = format!("JSON lines, {gigabytes:.1} GB");
+    apart::run(&title, &plan, &ours, options.flag("--peers"))
 }
 
 /// The folder of both tables, with at least `size_bytes` of logs.

@@ -5,6 +5,7 @@
 //! Answers are compared before any time is believed.
 
 mod answers;
+mod apart;
 mod csv;
 mod json;
 mod options;
@@ -42,8 +43,9 @@ pub(crate) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "csv",
-        arguments: "[--size 10GB] [--threads 2] [--memory 500MB] [--binary target/release/sheaf]",
-        doc: "a glob of CSV files: the first rows at once, a group-by in little memory",
+        arguments: "[--size 10GB] [--threads 2] [--memory 500MB] [--runs 3] [--peers] [--binary target/release/sheaf]",
+        doc: "a glob of CSV files: the first rows at once, a group-by in little memory; with --peers 1 GB of \
+              nine columns, and types that widen from file to file",
         run: csv::run,
     },
     Suite {

@@ -25,7 +25,7 @@ pub(super) const DASK: &str = "dask";
 
 /// The packages of the peers' environment.
 const PACKAGES: [&str; 7] = [
-    "dask[bag]",
+    "dask[bag,dataframe]",
     "duckdb",
     "polars",
     "datafusion",
