@@ -11,9 +11,10 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
-use sheaf_base::{Result, SheafError};
+use sheaf_base::Result;
 
 use super::RowWriter;
+use super::names::{Names, by_name};
 
 /// How the buffers of a batch are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,19 +28,19 @@ pub enum ArrowCompression {
     Zstd,
 }
 
+const COMPRESSIONS: &[(ArrowCompression, Names)] = &[
+    (ArrowCompression::None, &["none", "uncompressed"]),
+    (ArrowCompression::Lz4, &["lz4"]),
+    (ArrowCompression::Zstd, &["zstd", "zst"]),
+];
+
 impl ArrowCompression {
     /// The compression of a name, as after `COMPRESSION`.
     ///
     /// # Errors
     /// `UserInput` for an unknown name.
     pub fn from_name(name: &str) -> Result<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "none" | "uncompressed" => Ok(Self::None),
-            "lz4" => Ok(Self::Lz4),
-            "zstd" | "zst" => Ok(Self::Zstd),
-            _ => Err(SheafError::user(format!("unknown compression \"{name}\""))
-                .with_hint("one of none, lz4, zstd")),
-        }
+        by_name(name, COMPRESSIONS.iter().copied())
     }
 }
 

@@ -16,6 +16,7 @@ use arrow_avro::writer::{AvroWriter, WriterBuilder};
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
+use super::names::{Names, by_name};
 use super::{RowWriter, check_names_differ};
 
 /// How the blocks of an Avro file are compressed.
@@ -36,13 +37,13 @@ pub enum AvroCompression {
     Xz,
 }
 
-const COMPRESSIONS: &[(&str, AvroCompression)] = &[
-    ("deflate", AvroCompression::Deflate),
-    ("snappy", AvroCompression::Snappy),
-    ("zstd", AvroCompression::Zstd),
-    ("bzip2", AvroCompression::Bzip2),
-    ("xz", AvroCompression::Xz),
-    ("none", AvroCompression::None),
+const COMPRESSIONS: &[(AvroCompression, Names)] = &[
+    (AvroCompression::Deflate, &["deflate"]),
+    (AvroCompression::Snappy, &["snappy"]),
+    (AvroCompression::Zstd, &["zstd", "zst"]),
+    (AvroCompression::Bzip2, &["bzip2", "bz2"]),
+    (AvroCompression::Xz, &["xz"]),
+    (AvroCompression::None, &["none", "uncompressed"]),
 ];
 
 impl AvroCompression {
@@ -51,14 +52,7 @@ impl AvroCompression {
     /// # Errors
     /// `UserInput` for an unknown name.
     pub fn from_name(name: &str) -> Result<Self> {
-        let found = COMPRESSIONS
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, compression)| *compression).ok_or_else(|| {
-            let names: Vec<&str> = COMPRESSIONS.iter().map(|(name, _)| *name).collect();
-            SheafError::user(format!("unknown compression \"{name}\""))
-                .with_hint(format!("one of {}", names.join(", ")))
-        })
+        by_name(name, COMPRESSIONS.iter().copied())
     }
 
     fn codec(self) -> Option<CompressionCodec> {

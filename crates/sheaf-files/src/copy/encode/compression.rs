@@ -10,9 +10,10 @@ use std::task::{Context, Poll, Waker};
 
 use async_compression::Level;
 use async_compression::tokio::write::{BzEncoder, GzipEncoder, XzEncoder, ZstdEncoder};
-use sheaf_base::suggest::nearest;
-use sheaf_base::{Result, SheafError};
+use sheaf_base::Result;
 use tokio::io::AsyncWrite;
+
+use super::names::{Names, by_name};
 
 /// How a text file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,12 +32,7 @@ pub enum TextCompression {
 }
 
 /// Names (the first is the documentation's), extension without dot, range of levels.
-type CompressionRow = (
-    TextCompression,
-    &'static [&'static str],
-    &'static str,
-    (i32, i32),
-);
+type CompressionRow = (TextCompression, Names, &'static str, (i32, i32));
 
 const COMPRESSIONS: &[CompressionRow] = &[
     (TextCompression::None, &["none", "uncompressed"], "", (0, 0)),
@@ -52,18 +48,7 @@ impl TextCompression {
     /// # Errors
     /// `UserInput` for an unknown name.
     pub fn from_name(name: &str) -> Result<Self> {
-        let lower = name.to_ascii_lowercase();
-        let found = COMPRESSIONS
-            .iter()
-            .find(|row| row.1.contains(&lower.as_str()));
-        found.map(|row| row.0).ok_or_else(|| {
-            let names = || COMPRESSIONS.iter().map(|row| row.1[0]);
-            let hint = match nearest(&lower, names()) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("one of {}", names().collect::<Vec<_>>().join(", ")),
-            };
-            SheafError::user(format!("unknown compression \"{name}\"")).with_hint(hint)
-        })
+        by_name(name, COMPRESSIONS.iter().map(|row| (row.0, row.1)))
     }
 
     /// The compression of a file extension without dot; `None` if it names no compression.

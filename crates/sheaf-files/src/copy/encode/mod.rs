@@ -9,6 +9,7 @@ mod avro;
 mod compression;
 mod csv;
 mod json;
+mod names;
 mod parquet;
 mod parquet_columns;
 #[cfg(test)]

@@ -10,8 +10,9 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use sheaf_base::{Result, SheafError};
+use sheaf_base::Result;
 
+use super::names::{Names, by_name};
 use super::{RowWriter, check_names_differ};
 
 /// Rows of a row group: enough to compress well, few enough to be held for every open file.
@@ -40,11 +41,7 @@ pub enum ParquetCompression {
 }
 
 /// Names (the first is the documentation's) and range of levels.
-type CompressionRow = (
-    ParquetCompression,
-    &'static [&'static str],
-    Option<(i32, i32)>,
-);
+type CompressionRow = (ParquetCompression, Names, Option<(i32, i32)>);
 
 const COMPRESSIONS: &[CompressionRow] = &[
     (ParquetCompression::Zstd, &["zstd", "zst"], Some((1, 22))),
@@ -61,15 +58,7 @@ impl ParquetCompression {
     /// # Errors
     /// `UserInput` for an unknown name.
     pub fn from_name(name: &str) -> Result<Self> {
-        let lower = name.to_ascii_lowercase();
-        let found = COMPRESSIONS
-            .iter()
-            .find(|row| row.1.contains(&lower.as_str()));
-        found.map(|row| row.0).ok_or_else(|| {
-            let names: Vec<_> = COMPRESSIONS.iter().map(|row| row.1[0]).collect();
-            SheafError::user(format!("unknown compression \"{name}\""))
-                .with_hint(format!("one of {}", names.join(", ")))
-        })
+        by_name(name, COMPRESSIONS.iter().map(|row| (row.0, row.1)))
     }
 
     /// The least and the greatest level; `None` if it has none.
