@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, GenericListArray, OffsetSizeTrait, StructArray};
+use arrow::array::{ArrayRef, GenericListArray, OffsetSizeTrait, StringViewBuilder, StructArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::nullif;
-use arrow::datatypes::{FieldRef, Fields};
+use arrow::compute::{cast, nullif};
+use arrow::datatypes::{Field, FieldRef, Fields};
 use arrow::error::ArrowError;
+use sheaf_base::type_names::is_variant;
 
 use super::{CastFault, cast_values, excerpt};
+use crate::json::normal::write_normal;
 use crate::json::{Kind, Path, Scanner, Selection, Span};
 
 /// Columns with their faults.
@@ -53,7 +55,7 @@ pub(super) fn lists<O: OffsetSizeTrait>(values: &[Option<&str>], item: &FieldRef
         rows.resize(all.len(), row);
         lengths.push(all.len() - before);
     }
-    let (inner, faults) = cast_values(&all, item.data_type())?;
+    let (inner, faults) = cast_field(&all, item)?;
     for fault in faults {
         bad.add_excerpt(rows[fault.row], fault.value);
     }
@@ -93,7 +95,7 @@ pub(super) fn structs(values: &[Option<&str>], fields: &Fields) -> Cast {
     }
     let mut columns = Vec::with_capacity(fields.len());
     for (field, column) in fields.iter().zip(&members) {
-        let (array, faults) = cast_values(column, field.data_type())?;
+        let (array, faults) = cast_field(column, field)?;
         for fault in faults {
             bad.add_excerpt(fault.row, fault.value);
         }
@@ -102,6 +104,24 @@ pub(super) fn structs(values: &[Option<&str>], fields: &Fields) -> Cast {
     let validity = Some(NullBuffer::from(valid));
     let array = StructArray::try_new_with_length(fields.clone(), columns, validity, values.len())?;
     bad.take_from(Arc::new(array))
+}
+
+/// The items or members that a list's or struct's `field` holds; VARIANTs are what they are, JSON `null`
+/// as well.
+fn cast_field(values: &[Option<&str>], field: &Field) -> Cast {
+    if !is_variant(field) {
+        return cast_values(values, field.data_type());
+    }
+    let mut variants = StringViewBuilder::with_capacity(values.len());
+    let mut normal = String::new();
+    for value in values {
+        normal.clear();
+        if let Some(value) = value {
+            write_normal(value, &mut normal);
+        }
+        variants.append_option(value.map(|_| normal.as_str()));
+    }
+    Ok((cast(&variants.finish(), field.data_type())?, Vec::new()))
 }
 
 /// Faults of a nested column, one a row.

@@ -10,12 +10,16 @@
 mod decode;
 mod encode;
 mod function;
+mod narrow;
+mod nested;
 mod shape;
 mod shred;
 #[cfg(test)]
 mod tests;
 
 pub use self::decode::from_parquet;
-pub use self::function::stored_variant;
+pub use self::function::{stored_nested, stored_variant};
+pub use self::narrow::narrowed;
+pub use self::nested::{Layout, holds_variants, restored, stores_variants};
 pub use self::shape::Shape;
 pub use self::shred::{parquet_field, to_parquet};

@@ -19,7 +19,7 @@ const DOUBLE_WHOLE_MAX: u64 = 1 << 53;
 
 const METADATA: &str = "metadata";
 const VALUE: &str = "value";
-const TYPED_VALUE: &str = "typed_value";
+pub(super) const TYPED_VALUE: &str = "typed_value";
 
 /// The column that [`to_parquet`] makes of the VARIANTs of a column `name`.
 #[must_use]

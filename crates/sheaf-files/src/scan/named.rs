@@ -1,5 +1,6 @@
 //! The engine's own sources, with the file's name put on their errors.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use sheaf_base::SheafError;
 use sheaf_base::error::{ErrorKind, SqlState};
 
 use super::FileLabel;
-use super::variants::looks_at_variants;
+use super::variants::{looks_at_variants, with_paths};
 
 /// A source of the engine whose errors name the file. Public, so that rules of the optimizer can
 /// reach the source within: `FileSource::downcast_ref` finds this type, not the engine's.
@@ -49,6 +50,12 @@ impl NamedSource {
     fn wrap(inner: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
         Arc::new(Self { inner })
     }
+
+    /// `config` such that of VARIANTs only the paths that the projection wants are read.
+    fn with_paths<'a>(&self, config: &'a FileScanConfig) -> EngineResult<Cow<'a, FileScanConfig>> {
+        let schema = self.inner.table_schema().table_schema();
+        with_paths(config, self.inner.projection(), schema)
+    }
 }
 
 impl FileSource for NamedSource {
@@ -58,9 +65,10 @@ impl FileSource for NamedSource {
         base_config: &FileScanConfig,
         partition: usize,
     ) -> EngineResult<Arc<dyn FileOpener>> {
+        let config = self.with_paths(base_config)?;
         let inner = self
             .inner
-            .create_file_opener(object_store, base_config, partition)?;
+            .create_file_opener(object_store, &config, partition)?;
         Ok(Arc::new(NamedOpener { inner }))
     }
 
@@ -70,9 +78,10 @@ impl FileSource for NamedSource {
         base_config: &FileScanConfig,
         partition: usize,
     ) -> EngineResult<Box<dyn Morselizer>> {
+        let config = self.with_paths(base_config)?;
         let inner = self
             .inner
-            .create_morselizer(object_store, base_config, partition)?;
+            .create_morselizer(object_store, &config, partition)?;
         Ok(Box::new(NamedMorselizer { inner }))
     }
 

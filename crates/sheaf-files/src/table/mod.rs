@@ -271,7 +271,7 @@ impl TableProvider for FileTable {
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .with_preserve_order(is_ordered)
-            .with_expr_adapter(Some(Arc::new(VariantAdapters)))
+            .with_expr_adapter(Some(Arc::new(VariantAdapters::default())))
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }

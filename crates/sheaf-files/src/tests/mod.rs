@@ -9,6 +9,7 @@ mod hive;
 mod json;
 mod messy;
 mod splits;
+mod stored_variants;
 
 use std::io::Write;
 use std::path::PathBuf;

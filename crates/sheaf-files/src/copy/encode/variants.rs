@@ -1,22 +1,21 @@
-//! VARIANTs in Parquet: stored in the binary form of Parquet, with columns of their own for the fields that
-//! the first rows of the file have.
+//! VARIANTs in Parquet, in lists and structs as well: stored in the binary form of Parquet, with columns of
+//! their own for the fields that the first rows of the file have.
 
 use std::io::Write;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch, RecordBatchOptions, StringViewArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use sheaf_bags::stored::{Shape, parquet_field, to_parquet};
-use sheaf_base::type_names::is_variant;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use sheaf_bags::stored::{Layout, holds_variants};
 use sheaf_base::{Result, SheafError};
 
 use super::RowWriter;
 use super::parquet::{ParquetEncoding, Writer};
 
-/// Whether some of the columns are VARIANTs.
+/// Whether some of the columns are VARIANTs or hold some.
 pub(in crate::copy) fn has_variants(schema: &Schema) -> bool {
-    schema.fields().iter().any(|field| is_variant(field))
+    schema.fields().iter().any(|field| holds_variants(field))
 }
 
 /// The encoder of a file with VARIANTs: its schema is known with the first rows.
@@ -85,30 +84,17 @@ impl RowWriter for VariantsWriter {
 /// How the columns of a file are stored.
 pub(super) struct Stored {
     schema: SchemaRef,
-    columns: Vec<Column>,
-}
-
-/// How one column is.
-enum Column {
-    AsItIs,
-    Variant(Option<Shape>),
+    columns: Vec<Layout>,
 }
 
 impl Stored {
     /// Tells the shapes of VARIANTs from the rows of `first`.
     fn of(schema: &SchemaRef, first: &RecordBatch) -> Result<Self> {
-        let mut columns = Vec::with_capacity(schema.fields().len());
-        let mut fields: Vec<Field> = Vec::with_capacity(schema.fields().len());
-        for (at, field) in schema.fields().iter().enumerate() {
-            if !is_variant(field) {
-                columns.push(Column::AsItIs);
-                fields.push(field.as_ref().clone());
-                continue;
-            }
-            let shape = Shape::of(&texts(first, at)?)?;
-            fields.push(parquet_field(field.name(), shape.as_ref()));
-            columns.push(Column::Variant(shape));
-        }
+        let columns = schema.fields().iter().zip(first.columns());
+        let columns = columns.map(|(field, column)| Layout::of(field, column));
+        let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
+        let fields = schema.fields().iter().zip(&columns);
+        let fields: Vec<Field> = fields.map(|(field, layout)| layout.field(field)).collect();
         let schema = Schema::new_with_metadata(fields, schema.metadata().clone());
         Ok(Self {
             schema: Arc::new(schema),
@@ -117,22 +103,13 @@ impl Stored {
     }
 
     fn store(&self, batch: &RecordBatch) -> Result<RecordBatch> {
-        let columns = self.columns.iter().enumerate().map(|(at, column)| {
-            Ok(match column {
-                Column::AsItIs => Arc::clone(batch.column(at)),
-                Column::Variant(shape) => to_parquet(&texts(batch, at)?, shape.as_ref())?,
-            })
-        });
+        let columns = self.columns.iter().zip(batch.columns());
+        let columns = columns.map(|(layout, column)| layout.store(column));
+        let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let columns = columns.collect::<Result<Vec<_>>>()?;
         let schema = Arc::clone(&self.schema);
         Ok(RecordBatch::try_new_with_options(
             schema, columns, &options,
         )?)
     }
-}
-
-fn texts(batch: &RecordBatch, column: usize) -> Result<StringViewArray> {
-    let texts = cast(batch.column(column), &DataType::Utf8View)?;
-    Ok(texts.as_string_view().clone())
 }
