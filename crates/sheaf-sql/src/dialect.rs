@@ -138,6 +138,9 @@ impl Dialect for SheafDialect {
         if let Some(negated) = symmetric(parser) {
             return Some(parse_symmetric(parser, expr, negated));
         }
+        if let Some(negated) = distinct_from(parser) {
+            return Some(parse_distinct_from(parser, expr, precedence, negated));
+        }
         if !is_integer_division(parser) {
             return None;
         }
@@ -208,6 +211,37 @@ impl Dialect for SheafDialect {
 fn is_integer_division(parser: &Parser) -> bool {
     let [first, second] = parser.peek_tokens_ref::<2>();
     first.token == Token::Div && second.token == Token::Div && first.span.end == second.span.start
+}
+
+/// Whether `IS [NOT] DISTINCT FROM` follows, and if so whether with NOT.
+fn distinct_from(parser: &Parser) -> Option<bool> {
+    let tokens = parser.peek_tokens_ref::<4>();
+    let keywords = tokens.map(|token| match &token.token {
+        Token::Word(word) => word.keyword,
+        _ => Keyword::NoKeyword,
+    });
+    match keywords {
+        [Keyword::IS, Keyword::NOT, Keyword::DISTINCT, Keyword::FROM] => Some(true),
+        [Keyword::IS, Keyword::DISTINCT, Keyword::FROM, _] => Some(false),
+        _ => None,
+    }
+}
+
+/// The parser's own takes all that follows, `AND c` as well, for the right side.
+fn parse_distinct_from(
+    parser: &mut Parser,
+    left: &Expr,
+    precedence: u8,
+    negated: bool,
+) -> Result<Expr, ParserError> {
+    for _ in 0..3 + usize::from(negated) {
+        parser.next_token();
+    }
+    let (left, right) = (Box::new(left.clone()), parser.parse_subexpr(precedence)?);
+    Ok(match negated {
+        true => Expr::IsNotDistinctFrom(left, Box::new(right)),
+        false => Expr::IsDistinctFrom(left, Box::new(right)),
+    })
 }
 
 /// Whether `BETWEEN SYMMETRIC` (or `ASYMMETRIC`) follows, and if so whether NOT stands before it.
