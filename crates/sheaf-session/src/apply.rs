@@ -3,7 +3,7 @@
 use datafusion::config::ConfigNonZeroUsize;
 use datafusion::execution::SessionState;
 use sheaf_base::settings::Settings;
-use sheaf_base::{Result, SheafError};
+use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_runtime::{EngineRuntime, MachineLimits};
 
 /// Carries `settings` into the engine and into the state that the next statement sees.
@@ -15,18 +15,27 @@ pub(crate) fn apply_settings(
     engine: &EngineRuntime,
     state: &mut SessionState,
 ) -> Result<()> {
-    let limits = MachineLimits::detect();
-    let memory_limit = settings
-        .bytes("memory_limit")
-        .unwrap_or_else(|| limits.memory_limit_auto());
-    engine.set_memory_limit(memory_limit);
+    apply_to_engine(settings, engine);
+    apply_to_state(settings, state)
+}
+
+/// Carries what all sessions share into the engine.
+pub(crate) fn apply_to_engine(settings: &Settings, engine: &EngineRuntime) {
+    engine.set_memory_limit(memory_limit(settings));
     if let Some(bytes) = settings.bytes("max_temp_directory_size") {
         engine.spill().set_bytes_max(bytes);
     }
     if let Some(directory) = settings.string("temp_directory") {
         engine.spill().set_parent(Some(directory.into()));
     }
+}
 
+/// Carries what one session has for itself into its state.
+///
+/// # Errors
+/// As [`apply_settings`].
+pub(crate) fn apply_to_state(settings: &Settings, state: &mut SessionState) -> Result<()> {
+    let limits = MachineLimits::detect();
     let options = state.config_mut().options_mut();
     options.execution.target_partitions = settings.count("threads").unwrap_or(limits.threads);
     if let Some(rows) = settings.count("batch_size") {
@@ -36,8 +45,14 @@ pub(crate) fn apply_settings(
         check_time_zone(zone)?;
         options.execution.time_zone = Some(zone.to_owned());
     }
-    sheaf_optimizer::set_memory_limit(options, memory_limit);
+    sheaf_optimizer::set_memory_limit(options, memory_limit(settings));
     Ok(())
+}
+
+fn memory_limit(settings: &Settings) -> ByteCount {
+    settings
+        .bytes("memory_limit")
+        .unwrap_or_else(|| MachineLimits::detect().memory_limit_auto())
 }
 
 /// What a setting's value means: where it is `auto`, what was found for it.

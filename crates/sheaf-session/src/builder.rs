@@ -17,6 +17,7 @@ use sheaf_base::settings::{Layer, Settings};
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_runtime::{EngineRuntime, RuntimeOptions};
 
+use crate::access::Access;
 use crate::apply::apply_settings;
 use crate::catalog::{CATALOG_NAME, Catalog, PUBLIC_SCHEMA, catalog_list};
 use crate::planner::SheafQueryPlanner;
@@ -112,6 +113,7 @@ impl SessionBuilder {
             let mut engine_state = session_state(&engine, &catalog, session);
             completed = complete(&mut engine_state, &self.settings, &engine);
             SessionInner {
+                access: Access::Process,
                 engine: Arc::clone(&engine),
                 settings: RwLock::new(self.settings),
                 catalog,

@@ -5,6 +5,7 @@
 //! `sheaf-runtime`, which runs its partitions; the front door pulls the rows out of a
 //! [`QueryResult`]. Knows no terminal and no wire.
 
+mod access;
 mod apply;
 mod binder;
 mod builder;
@@ -22,7 +23,9 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub use access::Access;
 pub use builder::SessionBuilder;
 pub use names::{FunctionName, Names, TableName};
 pub use result::{CollectedRows, QueryResult};
 pub use session::Session;
+pub use statements::Description;

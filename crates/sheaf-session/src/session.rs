@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
@@ -16,16 +17,18 @@ use parking_lot::{Mutex, RwLock};
 use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::stores::{Location, ensure_store, locate};
-use sheaf_runtime::{EngineRuntime, Query, QueryLimits};
+use sheaf_runtime::{EngineRuntime, Outcome, Query, QueryLimits};
 use sheaf_sql::Statement;
 
+use crate::access::Access;
 use crate::binder::Binder;
 use crate::builder::SessionBuilder;
-use crate::catalog::{Catalog, IfExists, Relation};
+use crate::catalog::{Catalog, IfExists, Relation, catalog_list};
 use crate::names::Names;
 use crate::quarantine::{Quarantines, committing};
 use crate::result::QueryResult;
-use crate::statements;
+use crate::statements::{self, Description};
+use crate::system;
 
 /// Prepared statements one session may hold.
 pub(crate) const PREPARED_MAX: usize = 10_000;
@@ -48,6 +51,7 @@ pub struct Session {
 }
 
 pub(crate) struct SessionInner {
+    pub(crate) access: Access,
     pub(crate) engine: Arc<EngineRuntime>,
     pub(crate) settings: RwLock<Settings>,
     pub(crate) catalog: Arc<Catalog>,
@@ -75,6 +79,30 @@ impl Session {
     #[must_use]
     pub fn builder() -> SessionBuilder {
         SessionBuilder::default()
+    }
+
+    /// Another session of the same process, for another user: it shares the engine, and begins with
+    /// the names, functions and settings that this one has now. What either of them sets, prepares
+    /// or creates later, the other does not see.
+    #[must_use]
+    pub fn sibling(&self, access: Access) -> Session {
+        let inner = &self.inner;
+        let catalog = Arc::new(inner.catalog.snapshot());
+        let mut state = inner.state.read().clone();
+        let settings = inner.settings.read().clone();
+        let sibling = Arc::new_cyclic(|session| {
+            state.register_catalog_list(catalog_list(&catalog, system::tables(session)));
+            SessionInner {
+                access,
+                engine: Arc::clone(&inner.engine),
+                settings: RwLock::new(settings),
+                catalog,
+                state: RwLock::new(state),
+                prepared: Mutex::default(),
+                environment: inner.environment.clone(),
+            }
+        });
+        Session { inner: sibling }
     }
 
     /// Splits a script into statements.
@@ -136,20 +164,46 @@ impl Session {
         parameters: Vec<ScalarValue>,
     ) -> BoxFuture<'a, Result<QueryResult>> {
         async move {
-            let limits = {
-                let settings = self.inner.settings.read();
-                QueryLimits {
-                    time: settings.duration("statement_timeout"),
-                    memory: settings.bytes("query_memory_limit"),
-                }
-            };
-            let query = self.inner.engine.registry().begin(&statement.text, limits);
+            let query = self.begin(&statement.text);
             let outcome = query
                 .guard(statements::run(self, statement, parameters, &query))
                 .await;
             outcome.inspect_err(|error| query.fail(error))
         }
         .boxed()
+    }
+
+    /// What `statement` takes and gives, without running it. `types[i]` is the type that somebody
+    /// has declared for `$i+1`; of the others it says what their use asks for, or text.
+    ///
+    /// # Errors
+    /// Those of planning the statement.
+    pub fn describe<'a>(
+        &'a self,
+        statement: &'a Statement,
+        types: &'a [Option<DataType>],
+    ) -> BoxFuture<'a, Result<Description>> {
+        async move {
+            let query = self.begin(&statement.text);
+            let described = query
+                .guard(statements::describe(self, statement, types, &query))
+                .await;
+            match &described {
+                Ok(_) => query.finish(Outcome::Done),
+                Err(error) => query.fail(error),
+            }
+            described
+        }
+        .boxed()
+    }
+
+    fn begin(&self, text: &str) -> Arc<Query> {
+        let settings = self.inner.settings.read();
+        let limits = QueryLimits {
+            time: settings.duration("statement_timeout"),
+            memory: settings.bytes("query_memory_limit"),
+        };
+        self.inner.engine.registry().begin(text, limits)
     }
 
     /// The settings as they stand.
@@ -241,6 +295,7 @@ impl Session {
     pub(crate) fn binder<'a>(&'a self, state: &'a SessionState) -> Binder<'a> {
         let partition_size = self.inner.settings.read().bytes("partition_size");
         Binder::new(
+            self.inner.access,
             &self.inner.catalog,
             state,
             partition_size,

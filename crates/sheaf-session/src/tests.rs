@@ -185,3 +185,69 @@ fn examples_of_lambdas_give_what_they_say() {
         assert_eq!(found, wanted, "{sql}");
     }
 }
+
+/// What a sibling sets or creates stays its own; what it may reach is what it was given.
+#[test]
+fn siblings_share_the_engine_and_nothing_else() {
+    let first = session();
+    let column = Arc::new(Int64Array::from(vec![1, 2, 39])) as _;
+    let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
+    first.register_batches("numbers", vec![batch]).unwrap();
+    let reader = first.sibling(crate::Access::NamedTables);
+    let other = first.sibling(crate::Access::Process);
+    assert!(Arc::ptr_eq(first.engine(), reader.engine()));
+    block_on(async {
+        assert_eq!(
+            number(&reader, "SELECT sum(n)::bigint FROM numbers").await,
+            42
+        );
+        reader.sql("SET time_zone = 'Asia/Kolkata'").await.unwrap();
+        assert_eq!(first.settings().string("time_zone"), Some("UTC"));
+        other.sql("CREATE VIEW v AS SELECT 1").await.unwrap();
+        assert!(first.sql("FROM v").await.is_err());
+        for (sql, code) in [
+            ("FROM '/etc/passwd'", "42501"),
+            ("SELECT * FROM read_csv('/etc/passwd')", "42501"),
+            ("CREATE VIEW v AS SELECT 1", "25006"),
+            ("COPY numbers TO '/tmp/x.csv'", "25006"),
+            ("SET memory_limit = '1GB'", "42501"),
+            ("SELECT * FROM sheaf.queries", "42501"),
+        ] {
+            let error = reader.sql(sql).await.unwrap_err();
+            assert_eq!(error.state().code(), code, "{sql}: {error}");
+        }
+        let tables = "SELECT count(*) FROM sheaf.settings WHERE name = 'time_zone'";
+        assert_eq!(number(&reader, tables).await, 1);
+    });
+}
+
+#[test]
+fn statements_are_described_without_running() {
+    let session = session();
+    let script = "SELECT a + $1 AS n, $2 AS t, $4::date FROM (VALUES (1::int)) v(a) WHERE a < $3";
+    let statement = session.parse(script).unwrap().remove(0);
+    let described = block_on(session.describe(&statement, &[None, None])).unwrap();
+    use arrow::datatypes::DataType;
+    assert_eq!(
+        described.parameters,
+        [
+            DataType::Int32,
+            DataType::Utf8,
+            DataType::Int32,
+            DataType::Date32
+        ]
+    );
+    let columns = described.columns.unwrap();
+    assert_eq!(columns.field(0).data_type(), &DataType::Int32);
+    let statement = session
+        .parse("CREATE VIEW v AS SELECT 1")
+        .unwrap()
+        .remove(0);
+    assert!(
+        block_on(session.describe(&statement, &[]))
+            .unwrap()
+            .columns
+            .is_none()
+    );
+    assert!(block_on(session.sql("FROM v")).is_err(), "it has not run");
+}

@@ -15,6 +15,7 @@ macro_rules! states {
 }
 
 states! {
+    PROTOCOL_VIOLATION = "08P01", "A message that the protocol does not know, or not there.";
     FEATURE_NOT_SUPPORTED = "0A000", "A right statement that Sheaf cannot run.";
     DATA_EXCEPTION = "22000", "A value or a file is not what it should be.";
     DIVISION_BY_ZERO = "22012", "Division by zero.";
@@ -24,9 +25,22 @@ states! {
     DATETIME_OVERFLOW = "22008", "A date, time or interval outside its range.";
     INVALID_ESCAPE_SEQUENCE = "22025", "A pattern whose escape character escapes nothing.";
     INVALID_TEXT_REPRESENTATION = "22P02", "A text is no value of the type it is cast to.";
+    INVALID_BINARY_REPRESENTATION = "22P03", "Bytes that are no value of the type they are sent as.";
+    ARRAY_SUBSCRIPT = "2202E", "A list of lists that are not of one length.";
+    UNTRANSLATABLE_CHARACTER = "22021", "Bytes that are no text.";
     BAD_COPY_FILE_FORMAT = "22P04", "A file is not in the format it is read as.";
     INVALID_PARAMETER_VALUE = "22023", "An option or setting has a value it cannot take.";
+    ACTIVE_TRANSACTION = "25001", "A statement that no transaction block may hold, in one.";
     READ_ONLY = "25006", "A statement that writes, in a session that may only read.";
+    NO_ACTIVE_TRANSACTION = "25P01", "A statement for transaction blocks, outside of one.";
+    IN_FAILED_TRANSACTION = "25P02", "A statement in a transaction block that has failed.";
+    IDLE_IN_TRANSACTION_TIMEOUT = "25P03", "A transaction block that was left alone too long.";
+    INVALID_AUTHORIZATION = "28000", "A user that may not connect so.";
+    INVALID_PASSWORD = "28P01", "A wrong password, or a user that does not exist.";
+    INVALID_CATALOG_NAME = "3D000", "No such database.";
+    INVALID_CURSOR_NAME = "34000", "No such portal or cursor.";
+    INVALID_SAVEPOINT = "3B001", "No such savepoint.";
+    INSUFFICIENT_PRIVILEGE = "42501", "Something that this session may not do.";
     SYNTAX_ERROR_OR_ACCESS_RULE = "42000", "Something in the statement is wrong.";
     SYNTAX_ERROR = "42601", "The text is not SQL.";
     UNDEFINED_COLUMN = "42703", "No such column.";
@@ -42,12 +56,17 @@ states! {
     DUPLICATE_TABLE = "42P07", "A table or view of this name exists.";
     DATATYPE_MISMATCH = "42804", "Types that do not go together.";
     DUPLICATE_PREPARED_STATEMENT = "42P05", "A prepared statement of this name exists.";
+    DUPLICATE_CURSOR = "42P03", "A portal or cursor of this name exists.";
     UNDEFINED_PREPARED_STATEMENT = "26000", "No such prepared statement.";
     UNDEFINED_PARAMETER = "42P02", "A parameter that has no value.";
     CARDINALITY_VIOLATION = "21000", "More than one row where one is wanted.";
     INSUFFICIENT_RESOURCES = "53000", "A budget is spent.";
     DISK_FULL = "53100", "The disk, or the disk budget, is full.";
     OUT_OF_MEMORY = "53200", "The memory limit is reached.";
+    TOO_MANY_CONNECTIONS = "53300", "The server has as many connections as it may.";
+    PROGRAM_LIMIT = "54000", "More of something than may be had.";
+    ADMIN_SHUTDOWN = "57P01", "The server stops.";
+    IDLE_SESSION_TIMEOUT = "57P05", "A session that was left alone too long.";
     QUERY_CANCELED = "57014", "Cancelled, or out of time.";
     IO_ERROR = "58030", "Reading or writing failed.";
     UNDEFINED_FILE = "58P01", "No such file.";

@@ -8,6 +8,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "memory_limit",
         kind: SettingKind::Bytes { min: 16_000_000 },
         default: "auto",
+        is_personal: false,
         doc: "Memory that all running queries together may hold. auto is 70 % of what the \
               machine or container allows. Operators spill to disk when it is reached.",
     },
@@ -15,6 +16,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "query_memory_limit",
         kind: SettingKind::Bytes { min: 1_000_000 },
         default: "auto",
+        is_personal: false,
         doc: "Memory that one query may hold, within memory_limit. auto means that memory_limit \
               alone counts.",
     },
@@ -22,6 +24,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "threads",
         kind: SettingKind::Count { min: 1 },
         default: "auto",
+        is_personal: false,
         doc: "Threads that compute. auto follows the processors of the machine or container. \
               It is fixed when the process starts; SET changes how many partitions run at once.",
     },
@@ -29,6 +32,7 @@ pub static SETTINGS: &[Setting] = &[
         name: "temp_directory",
         kind: SettingKind::Text,
         default: "",
+        is_personal: false,
         doc: "Directory for spilled data; empty means the system's directory for temporary files. \
               SET moves what is spilled from then on.",
     },
@@ -36,12 +40,14 @@ pub static SETTINGS: &[Setting] = &[
         name: "max_temp_directory_size",
         kind: SettingKind::Bytes { min: 0 },
         default: "100GB",
+        is_personal: false,
         doc: "Disk space that spilled data may take.",
     },
     Setting {
         name: "partition_size",
         kind: SettingKind::Bytes { min: 1_024 },
         default: "auto",
+        is_personal: false,
         doc: "Bytes of input in one partition: larger files are split, smaller ones are read \
               together. auto suits the size of the input and the number of threads.",
     },
@@ -49,12 +55,14 @@ pub static SETTINGS: &[Setting] = &[
         name: "batch_size",
         kind: SettingKind::Count { min: 1 },
         default: "8192",
+        is_personal: false,
         doc: "Rows that operators pass on at a time; fewer where memory_limit is small.",
     },
     Setting {
         name: "statement_timeout",
         kind: SettingKind::Duration,
         default: "0",
+        is_personal: true,
         doc: "Time after which a statement is cancelled; 0 means never. A bare number is in \
               milliseconds, as in PostgreSQL.",
     },
@@ -62,12 +70,14 @@ pub static SETTINGS: &[Setting] = &[
         name: "time_zone",
         kind: SettingKind::Text,
         default: "UTC",
+        is_personal: true,
         doc: "Time zone in which timestamps with time zone are computed and shown.",
     },
     Setting {
         name: "progress_bar",
         kind: SettingKind::Bool,
         default: "on",
+        is_personal: true,
         doc: "Show a progress bar on a terminal for queries that run over half a second.",
     },
 ];

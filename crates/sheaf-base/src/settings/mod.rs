@@ -26,6 +26,8 @@ pub struct Setting {
     pub kind: SettingKind,
     /// Its value when no layer says otherwise, as text.
     pub default: &'static str,
+    /// Whether it concerns the session alone, so that a remote one may change it for itself.
+    pub is_personal: bool,
     /// What it does, in one or two sentences.
     pub doc: &'static str,
 }

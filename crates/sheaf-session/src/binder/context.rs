@@ -27,10 +27,12 @@ use sheaf_base::suggest::nearest;
 
 use super::Bound;
 use super::references::call_key;
+use crate::access::Access;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA};
 
 /// The planner's view of a session in which every name of one statement has been opened.
 pub(super) struct BoundContext<'a> {
+    access: Access,
     state: &'a SessionState,
     catalog: &'a Catalog,
     options: Arc<ConfigOptions>,
@@ -45,7 +47,12 @@ pub(super) fn table_key(reference: &TableReference) -> String {
 }
 
 impl<'a> BoundContext<'a> {
-    pub(super) fn new(state: &'a SessionState, catalog: &'a Catalog, bound: &'a Bound) -> Self {
+    pub(super) fn new(
+        access: Access,
+        state: &'a SessionState,
+        catalog: &'a Catalog,
+        bound: &'a Bound,
+    ) -> Self {
         let calls = Arc::clone(&bound.calls);
         let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
             vec![Arc::new(CallPlanner { calls })];
@@ -57,6 +64,7 @@ impl<'a> BoundContext<'a> {
                 .enable_subquery_sort_elimination = false;
         }
         Self {
+            access,
             state,
             catalog,
             options,
@@ -128,6 +136,7 @@ impl ContextProvider for BoundContext<'_> {
             .get(&name.to_lowercase())
             .cloned()
             .ok_or_else(|| unknown_table_function(name, functions.keys().map(String::as_str)))?;
+        self.access.check_table_function(&name.to_lowercase())?;
         let context = SimplifyContext::builder()
             .with_config_options(Arc::clone(self.state.config_options()))
             .with_query_execution_start_time(

@@ -22,7 +22,7 @@ impl Binder<'_> {
             return Ok(None);
         }
         let nothing = Bound::default();
-        let context = BoundContext::new(self.state, self.catalog, &nothing);
+        let context = BoundContext::new(self.access, self.state, self.catalog, &nothing);
         let options = ParserOptions::from(&self.state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
         Ok(Some(Arc::new(planner.build_schema(columns.to_vec())?)))

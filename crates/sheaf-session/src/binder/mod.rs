@@ -21,19 +21,18 @@ mod outer_aggregates;
 mod pivots;
 mod references;
 mod scope;
+mod system_tables;
 mod virtual_columns;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
-use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::common::{DFSchemaRef, TableReference};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource, cast, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast;
@@ -49,6 +48,7 @@ use self::build::select_all;
 use self::context::BoundContext;
 use self::references::{Reference, call_key, references};
 use self::virtual_columns::Wanted;
+use crate::access::Access;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA, Relation, View};
 
 pub(crate) use self::declared::without_partition_columns;
@@ -61,6 +61,7 @@ const VIEW_DEPTH_MAX: usize = 32;
 /// Binds the statements of one session against one state of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Binder<'a> {
+    access: Access,
     catalog: &'a Catalog,
     state: &'a SessionState,
     partition_size: Option<ByteCount>,
@@ -114,6 +115,7 @@ pub(crate) struct Bound {
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(
+        access: Access,
         catalog: &'a Catalog,
         state: &'a SessionState,
         partition_size: Option<ByteCount>,
@@ -121,6 +123,7 @@ impl<'a> Binder<'a> {
         io: &'a Handle,
     ) -> Self {
         Self {
+            access,
             catalog,
             state,
             partition_size,
@@ -175,10 +178,12 @@ impl<'a> Binder<'a> {
             });
         }
         merged_columns::merge(&mut statement, &|factor| self.columns_of(factor, bound))?;
-        let context = BoundContext::new(self.state, self.catalog, bound);
+        let context = BoundContext::new(self.access, self.state, self.catalog, bound);
         let options = ParserOptions::from(&self.state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
-        Ok(planner.sql_statement_to_plan(statement)?)
+        let plan = planner.sql_statement_to_plan(statement)?;
+        self.access.check_plan(&plan)?;
+        Ok(plan)
     }
 
     /// The columns of a part of a statement whose tables are open.
@@ -225,7 +230,7 @@ impl<'a> Binder<'a> {
     pub(crate) fn plan_expression(self, mut expression: ast::Expr) -> Result<Expr> {
         literals::mark_approximate(&mut expression);
         let nothing = Bound::default();
-        let context = BoundContext::new(self.state, self.catalog, &nothing);
+        let context = BoundContext::new(self.access, self.state, self.catalog, &nothing);
         let options = ParserOptions::from(&self.state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
         let schema = datafusion::common::DFSchema::empty();
@@ -262,7 +267,7 @@ impl<'a> Binder<'a> {
                     if calls.contains_key(&key) {
                         continue;
                     }
-                    if let Some(mut request) = arguments::read_request(&name, &arguments)? {
+                    if let Some(mut request) = self.read_request(&name, &arguments)? {
                         wanted.ask(&mut request);
                         let opened = Opened::files(self.open(&request).await?);
                         bound.hidden.insert(key.clone(), opened.hidden);
@@ -287,6 +292,7 @@ impl<'a> Binder<'a> {
 
     async fn open_name(self, name: &ast::ObjectName, wanted: Wanted) -> Result<Option<Opened>> {
         if let Some(path) = is_path(name) {
+            self.access.check_path(path)?;
             let mut request = ReadRequest::path(path);
             wanted.ask(&mut request);
             return Ok(Some(Opened::files(self.open(&request).await?)));
@@ -312,23 +318,6 @@ impl<'a> Binder<'a> {
             Some(Relation::View(view)) => self.open_view(reference.table(), view).await?,
         };
         Ok(Some(Opened::other(provider_as_source(provider))))
-    }
-
-    async fn open_system(self, reference: TableReference) -> Result<Option<Arc<dyn TableSource>>> {
-        let table = reference.table().to_owned();
-        let schema_name = reference.schema().unwrap_or_default().to_owned();
-        let Ok(schema) = self.state.schema_for_ref(reference) else {
-            return Ok(None);
-        };
-        let Some(provider) = schema.table(&table).await? else {
-            return Ok(None);
-        };
-        let is_columns = schema_name == INFORMATION_SCHEMA && table == "columns";
-        let provider = match is_columns {
-            true => counted_from_one(provider)?,
-            false => provider,
-        };
-        Ok(Some(provider_as_source(provider)))
     }
 
     async fn open_view(self, name: &str, view: View) -> Result<Arc<dyn TableProvider>> {
@@ -381,15 +370,29 @@ impl<'a> Binder<'a> {
             return Ok(None);
         };
         if let Some(args) = args {
-            return arguments::read_request(&name.to_string(), &args.args);
+            return self.read_request(&name.to_string(), &args.args);
         }
         if let Some(path) = is_path(name) {
+            self.access.check_path(path)?;
             return Ok(Some(ReadRequest::path(path)));
         }
         Ok(match self.catalog.get(table_reference(name)?.table()) {
             Some(Relation::Files(files)) => Some(files.request),
             _ => None,
         })
+    }
+
+    /// The request of a `read_…` call, if it is one and the session may make it.
+    fn read_request(
+        self,
+        name: &str,
+        arguments: &[ast::FunctionArg],
+    ) -> Result<Option<ReadRequest>> {
+        let request = arguments::read_request(name, arguments)?;
+        if let Some(path) = request.as_ref().and_then(|request| request.paths.first()) {
+            self.access.check_path(path)?;
+        }
+        Ok(request)
     }
 
     /// The columns of a table that has been opened, as `*` shows them.
@@ -414,28 +417,6 @@ impl<'a> Binder<'a> {
             None => context::table_key(&table_reference(name)?),
         })
     }
-}
-
-/// The standard counts columns from 1, the engine from 0; and its numbers are unsigned.
-fn counted_from_one(columns: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
-    let scan = LogicalPlanBuilder::scan("columns", provider_as_source(columns), None)?;
-    let shown: Vec<Expr> = scan
-        .schema()
-        .iter()
-        .map(|(qualifier, field)| {
-            let column = Expr::Column((qualifier, field).into());
-            let shown = match field.data_type() {
-                DataType::UInt64 => cast(column, DataType::Int64),
-                _ => column,
-            };
-            match field.name().as_str() {
-                "ordinal_position" => (shown + lit(1_i64)).alias(field.name()),
-                name => shown.alias(name),
-            }
-        })
-        .collect();
-    let plan = scan.project(shown)?.build()?;
-    Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
 /// The reference a name in SQL makes: unquoted parts in lower case, at most three of them.

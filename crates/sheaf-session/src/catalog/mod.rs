@@ -104,6 +104,13 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
+    /// The same names, apart from now on.
+    pub(crate) fn snapshot(&self) -> Self {
+        Self {
+            relations: RwLock::new(self.relations.read().clone()),
+        }
+    }
+
     /// The relation called `name`.
     pub(crate) fn get(&self, name: &str) -> Option<Relation> {
         self.relations.read().get(name).cloned()

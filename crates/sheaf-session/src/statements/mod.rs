@@ -4,6 +4,7 @@ mod aggregate;
 mod copy;
 mod create;
 mod describe;
+mod description;
 mod explain;
 mod native;
 mod persist;
@@ -30,6 +31,8 @@ use crate::binder::{Binder, ReadRows};
 use crate::result::QueryResult;
 use crate::session::Session;
 
+pub use description::Description;
+pub(crate) use description::describe;
 pub(crate) use query::plan_with_parameters;
 
 /// One statement on its way: what every kind of statement needs.
@@ -84,6 +87,7 @@ pub(crate) fn run<'a>(
 }
 
 async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryResult> {
+    running.session.inner.access.check_statement(statement)?;
     match &statement.kind {
         StatementKind::Query(ast) => query::run(running, (**ast).clone()).await,
         StatementKind::Explain { .. } => explain::run(running, &statement.kind).await,

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use datafusion::config::ConfigField;
 use sheaf_base::error::SqlState;
-use sheaf_base::settings::Layer;
+use sheaf_base::settings::{Layer, Settings};
 use sheaf_base::{Result, SheafError};
 
 use super::Running;
-use crate::apply::{apply_settings, effective_value};
+use crate::access::Access;
+use crate::apply::{apply_to_engine, apply_to_state, effective_value};
 use crate::result::QueryResult;
+use crate::session::SessionInner;
 
 /// What the engine's own options begin with.
 const ENGINE_PREFIX: &str = "datafusion.";
 
 pub(super) fn set(running: &Running<'_>, name: &str, value: &str) -> Result<QueryResult> {
     let inner = &running.session.inner;
+    let access = inner.access;
+    access.check_setting(&inner.settings.read(), name, value)?;
     if name.starts_with(ENGINE_PREFIX) {
         inner
             .state
@@ -31,7 +35,7 @@ pub(super) fn set(running: &Running<'_>, name: &str, value: &str) -> Result<Quer
     let mut settings = inner.settings.write();
     let mut changed = settings.clone();
     changed.set(name, value, Layer::Session)?;
-    apply_settings(&changed, &inner.engine, &mut inner.state.write())?;
+    apply(inner, &changed)?;
     *settings = changed;
     Ok(running.done("SET"))
 }
@@ -39,6 +43,9 @@ pub(super) fn set(running: &Running<'_>, name: &str, value: &str) -> Result<Quer
 pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryResult> {
     let inner = &running.session.inner;
     if let Some(name) = name.filter(|name| name.starts_with(ENGINE_PREFIX)) {
+        inner
+            .access
+            .check_setting(&inner.settings.read(), name, "")?;
         inner
             .state
             .write()
@@ -53,8 +60,17 @@ pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryRe
         Some(name) => settings.reset(name)?,
         None => settings.reset_all(),
     }
-    apply_settings(&settings, &inner.engine, &mut inner.state.write())?;
+    apply(inner, &settings)?;
     Ok(running.done("RESET"))
+}
+
+/// Only a session with the rights of the process may change what others feel: it would undo what
+/// another has set meanwhile.
+fn apply(inner: &SessionInner, settings: &Settings) -> Result<()> {
+    if inner.access == Access::Process {
+        apply_to_engine(settings, &inner.engine);
+    }
+    apply_to_state(settings, &mut inner.state.write())
 }
 
 pub(super) fn show(running: &Running<'_>, name: &str) -> Result<QueryResult> {

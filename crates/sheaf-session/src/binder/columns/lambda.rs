@@ -37,7 +37,7 @@ pub(super) fn names_where(
     let columns = columns.map(|(parameter, value)| (normalize(&parameter.name), value));
     let batch = RecordBatch::try_from_iter(columns)?;
     let nothing = Bound::default();
-    let context = BoundContext::new(binder.state, binder.catalog, &nothing);
+    let context = BoundContext::new(binder.access, binder.state, binder.catalog, &nothing);
     let options = ParserOptions::from(&binder.state.config_options().sql_parser);
     let planner = SqlToRel::new_with_options(&context, options);
     let schema = DFSchema::try_from(batch.schema())?;

@@ -153,7 +153,7 @@ impl Definition<'_> {
         let schema = Arc::new(DFSchema::try_from(self.scope(clause))?);
         let state = self.binder.state;
         let nothing = Bound::default();
-        let context = BoundContext::new(state, self.binder.catalog, &nothing);
+        let context = BoundContext::new(self.binder.access, state, self.binder.catalog, &nothing);
         let options = ParserOptions::from(&state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
         let expr = planner.sql_to_expr(written, &schema, &mut PlannerContext::new())?;
