@@ -12,6 +12,7 @@ use sheaf::{SETTINGS, Setting, SettingKind};
 
 use crate::help::Topic;
 use crate::render::Format;
+use crate::serve::{ServeArguments, UserCommand};
 
 /// SQL over partitioned files.
 ///
@@ -87,6 +88,23 @@ pub(crate) enum Subcommands {
         /// The directory; made if it does not exist
         #[arg(value_name = "DIR", default_value = "sheaf-demo")]
         directory: PathBuf,
+    },
+    /// Serve tables to psql, drivers and BI tools
+    ///
+    /// Without --table, every data file in the current directory is a table, called by its name up to
+    /// the first point, and every directory in it that holds data files is one, called by its name:
+    /// in lower case, with _ for what is no letter or digit. If two would have the same name, the
+    /// second has its format behind it (sales_parquet). What begins with . or _ is left out.
+    ///
+    /// Clients may read these tables and nothing else: no paths, nothing that writes. Without users
+    /// only this machine can connect, without a password; `sheaf user add` defines users. On an
+    /// address that other machines can reach, users and TLS are needed.
+    Serve(ServeArguments),
+    /// Let somebody in who connects to `sheaf serve`
+    User {
+        /// What to do
+        #[command(subcommand)]
+        command: UserCommand,
     },
     /// Explain a topic
     Help {
@@ -166,7 +184,7 @@ fn source_of_file(path: &std::path::Path) -> Source {
     }
 }
 
-fn name_and_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.trim().is_empty() => {
             Ok((name.trim().to_owned(), value.to_owned()))

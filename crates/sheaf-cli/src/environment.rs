@@ -55,6 +55,11 @@ pub(crate) fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)
 }
 
+/// The file of users: `$XDG_CONFIG_HOME/sheaf/users`.
+pub(crate) fn users_path() -> Option<PathBuf> {
+    directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("sheaf").join("users"))
+}
+
 /// The configuration file: `$XDG_CONFIG_HOME/sheaf/config`.
 pub(crate) fn config_path() -> Option<PathBuf> {
     directory("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("sheaf").join("config"))

@@ -18,6 +18,7 @@ mod progress;
 mod render;
 mod repl;
 mod script;
+mod serve;
 mod terminal;
 mod variables;
 
@@ -78,6 +79,8 @@ fn dispatch(arguments: &Arguments, sources: Vec<Source>) -> Result<Outcome> {
             clap_complete::generate(*shell, &mut Arguments::command(), "sheaf", &mut script);
             help::print(&String::from_utf8_lossy(&script))
         }
+        Some(Subcommands::Serve(options)) => serve::run(session(arguments)?, options),
+        Some(Subcommands::User { command }) => serve::user(command),
         Some(Subcommands::Help { topic }) => help::show(*topic),
         Some(Subcommands::Demo { directory }) => {
             demo::run(&mut console(arguments, false)?, directory)

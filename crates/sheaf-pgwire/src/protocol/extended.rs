@@ -1,0 +1,448 @@
+//! The extended protocol: statements that are kept (Parse), portals that are one of them with its
+//! parameters (Bind), and rows in portions (Execute).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sheaf::{Result, ScalarValue, SheafError, SqlState, StatementKind};
+
+use super::answer::Answer;
+use super::{Client, SharedStatement};
+use crate::decode;
+use crate::errors::{Failure, Flow, protocol_error};
+use crate::message::backend::{self, Plain};
+use crate::message::frontend::{Bind, Format, Frontend, Target};
+use crate::types::{WireColumn, WireType, arrow_type, columns_of, parameter_type, wire_type};
+
+/// Statements that one connection may keep.
+const STATEMENTS_MAX: usize = 10_000;
+/// Bytes of their texts, and of the parameters of portals.
+const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Portals that one connection may have; each may be a query that waits.
+const PORTALS_MAX: usize = 100;
+
+/// What a connection keeps.
+#[derive(Default)]
+pub(super) struct Prepared {
+    statements: HashMap<String, Kept>,
+    text_bytes: usize,
+    portals: HashMap<String, Portal>,
+}
+
+/// A statement that is kept.
+#[derive(Clone)]
+struct Kept {
+    sql: Arc<str>,
+    /// `None` is the empty statement.
+    statement: Option<SharedStatement>,
+    /// The types of its parameters, as far as the client has said.
+    declared: Vec<Option<WireType>>,
+    /// What it takes and gives, once somebody has asked.
+    described: Option<Arc<Described>>,
+    /// Whether the client was told of its columns.
+    is_told: bool,
+}
+
+struct Described {
+    parameters: Vec<WireType>,
+    columns: Option<Vec<WireColumn>>,
+}
+
+/// A statement with its parameters.
+struct Portal {
+    kept: Kept,
+    parameters: Vec<ScalarValue>,
+    parameter_bytes: usize,
+    formats: Vec<Format>,
+    answer: Option<Answer>,
+}
+
+/// What is done with a portal.
+enum Step {
+    Describe,
+    /// With the most rows, if that is over 0.
+    Execute(i32),
+}
+
+impl Prepared {
+    pub(super) fn close_portals(&mut self) {
+        self.portals.clear();
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.statements.contains_key(name)
+    }
+
+    pub(super) fn forget(&mut self, name: &str) {
+        if let Some(kept) = self.statements.remove(name) {
+            self.text_bytes -= kept.sql.len();
+        }
+    }
+
+    pub(super) fn forget_unnamed(&mut self) {
+        self.forget("");
+        self.portals.remove("");
+    }
+
+    pub(super) fn forget_all(&mut self) {
+        *self = Self::default();
+    }
+
+    fn keep(&mut self, name: String, kept: Kept) -> Result<()> {
+        if name.is_empty() {
+            self.forget("");
+        } else if self.has(&name) {
+            return Err(
+                SheafError::user(format!("prepared statement \"{name}\" already exists"))
+                    .with_state(SqlState::DUPLICATE_PREPARED_STATEMENT),
+            );
+        }
+        let bytes = self.text_bytes + kept.sql.len();
+        if self.statements.len() >= STATEMENTS_MAX || bytes > KEPT_BYTES_MAX {
+            return Err(SheafError::resource("too many prepared statements")
+                .with_state(SqlState::PROGRAM_LIMIT)
+                .with_hint("close those that are not needed, or DEALLOCATE ALL"));
+        }
+        self.text_bytes = bytes;
+        self.statements.insert(name, kept);
+        Ok(())
+    }
+
+    /// Whether a further portal, or another one without a name, may be kept.
+    fn has_place(&self, name: &str, parameter_bytes: usize) -> bool {
+        let others = || self.portals.iter().filter(|(known, _)| *known != name);
+        let kept: usize = others().map(|(_, portal)| portal.parameter_bytes).sum();
+        others().count() < PORTALS_MAX && kept + parameter_bytes <= KEPT_BYTES_MAX
+    }
+
+    fn get(&self, name: &str) -> Result<&Kept> {
+        self.statements.get(name).ok_or_else(|| {
+            SheafError::user(match name {
+                "" => "unnamed prepared statement does not exist".to_owned(),
+                name => format!("prepared statement \"{name}\" does not exist"),
+            })
+            .with_state(SqlState::UNDEFINED_PREPARED_STATEMENT)
+        })
+    }
+
+    fn take_portal(&mut self, name: &str) -> Result<Portal> {
+        self.portals.remove(name).ok_or_else(|| {
+            SheafError::user(format!("portal \"{name}\" does not exist"))
+                .with_state(SqlState::INVALID_CURSOR_NAME)
+        })
+    }
+}
+
+impl Client {
+    /// One step of the extended protocol.
+    pub(super) async fn extended(&mut self, message: Frontend) -> Flow<()> {
+        match message {
+            Frontend::Parse {
+                statement,
+                sql,
+                types,
+            } => self.parse(statement, &sql, &types).await,
+            Frontend::Bind(bind) => self.bind(bind).await,
+            Frontend::Describe(Target::Statement(name)) => self.describe_statement(&name).await,
+            Frontend::Describe(Target::Portal(name)) => {
+                self.with_portal(name, Step::Describe).await
+            }
+            Frontend::Execute { portal, rows_max } => {
+                self.with_portal(portal, Step::Execute(rows_max)).await
+            }
+            Frontend::Close(Target::Statement(name)) => {
+                self.prepared.forget(&name);
+                self.plain(Plain::CloseComplete);
+                Ok(())
+            }
+            Frontend::Close(Target::Portal(name)) => {
+                self.prepared.portals.remove(&name);
+                self.plain(Plain::CloseComplete);
+                Ok(())
+            }
+            _ => Err(Failure::Fatal(protocol_error("unexpected message"))),
+        }
+    }
+
+    /// An error whose place is in the text of a prepared statement is told with it.
+    fn explain<T>(&mut self, outcome: Flow<T>, sql: &str) -> Flow<Option<T>> {
+        match outcome {
+            Err(Failure::Error(error)) => {
+                self.fail_extended(&error, Some(sql));
+                Ok(None)
+            }
+            outcome => outcome.map(Some),
+        }
+    }
+
+    async fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Flow<()> {
+        let parsed = self.parse_one(sql);
+        let Some(statement) = self.explain(parsed, sql)? else {
+            return Ok(());
+        };
+        let kept = Kept {
+            sql: sql.into(),
+            statement,
+            declared: types.iter().map(|oid| parameter_type(*oid)).collect(),
+            described: None,
+            is_told: false,
+        };
+        self.prepared.keep(name, kept)?;
+        self.plain(Plain::ParseComplete);
+        Ok(())
+    }
+
+    fn parse_one(&mut self, sql: &str) -> Flow<Option<SharedStatement>> {
+        let mut statements = self.session.parse(sql)?;
+        if statements.len() > 1 {
+            return Err(SheafError::user(
+                "cannot insert multiple commands into a prepared statement",
+            )
+            .with_state(SqlState::SYNTAX_ERROR)
+            .into());
+        }
+        let statement = statements.pop().map(Arc::new);
+        let ends_failure = statement.as_ref().is_none_or(|s| self.ends_failure(s));
+        if !ends_failure {
+            self.transaction.check()?;
+        }
+        Ok(statement)
+    }
+
+    /// What a kept statement takes and gives.
+    async fn describe(&mut self, name: &str) -> Flow<Arc<Described>> {
+        let kept = self.prepared.get(name)?.clone();
+        if let Some(described) = kept.described {
+            return Ok(described);
+        }
+        let known = kept
+            .statement
+            .as_ref()
+            .map(|s| (Arc::clone(s), self.command_columns(s)));
+        let described = match known {
+            None => Described {
+                parameters: vec![],
+                columns: None,
+            },
+            Some((_, Some(columns))) => Described {
+                parameters: vec![],
+                columns: columns.as_ref().map(columns_of),
+            },
+            Some((statement, None)) => {
+                let types: Vec<_> = kept.declared.iter().map(|t| t.map(arrow_type)).collect();
+                let session = self.session.clone();
+                let stop = self.key.running.begin();
+                let outcome = self
+                    .guard(&stop, session.describe(&statement, &types))
+                    .await;
+                self.key.running.end();
+                let description = outcome?;
+                let parameters = description.parameters.iter().enumerate();
+                let parameters = parameters.map(|(index, data_type)| {
+                    let declared = kept.declared.get(index).copied().flatten();
+                    let field = sheaf::arrow::datatypes::Field::new("", data_type.clone(), true);
+                    declared.unwrap_or_else(|| wire_type(&field))
+                });
+                Described {
+                    parameters: parameters.collect(),
+                    columns: description.columns.as_ref().map(columns_of),
+                }
+            }
+        };
+        let described = Arc::new(described);
+        if let Some(kept) = self.prepared.statements.get_mut(name) {
+            kept.described = Some(Arc::clone(&described));
+        }
+        Ok(described)
+    }
+
+    async fn describe_statement(&mut self, name: &str) -> Flow<()> {
+        let kept = self.prepared.get(name)?;
+        let (sql, statement) = (Arc::clone(&kept.sql), kept.statement.clone());
+        if !statement.as_ref().is_none_or(|s| self.ends_failure(s)) {
+            self.transaction.check()?;
+        }
+        let described = self.describe(name).await;
+        let Some(described) = self.explain(described, &sql)? else {
+            return Ok(());
+        };
+        let types: Vec<u32> = described.parameters.iter().map(|t| t.oid()).collect();
+        backend::parameter_description(&mut self.connection.output, &types);
+        match &described.columns {
+            Some(columns) => {
+                backend::row_description(&mut self.connection.output, columns, &[]);
+                if let Some(kept) = self.prepared.statements.get_mut(name) {
+                    kept.is_told = true;
+                }
+            }
+            None => self.plain(Plain::NoData),
+        }
+        Ok(())
+    }
+
+    async fn bind(&mut self, bind: Bind) -> Flow<()> {
+        let kept = self.prepared.get(&bind.statement)?;
+        let (sql, statement) = (Arc::clone(&kept.sql), kept.statement.clone());
+        if !statement.as_ref().is_none_or(|s| self.ends_failure(s)) {
+            self.transaction.check()?;
+        }
+        // Without a `$` there is no parameter, and no need to plan twice.
+        let types = match sql.contains('$') || !bind.parameters.is_empty() {
+            true => {
+                let described = self.describe(&bind.statement).await;
+                let Some(described) = self.explain(described, &sql)? else {
+                    return Ok(());
+                };
+                described.parameters.clone()
+            }
+            false => vec![],
+        };
+        let parameters = parameters_of(&bind, &types)?;
+        let parameter_bytes = bind
+            .parameters
+            .iter()
+            .flatten()
+            .map(bytes::Bytes::len)
+            .sum();
+        if !self.prepared.has_place(&bind.portal, parameter_bytes) {
+            return Err(SheafError::resource("too many open portals")
+                .with_state(SqlState::PROGRAM_LIMIT)
+                .with_hint("close those that are not needed")
+                .into());
+        }
+        if !bind.portal.is_empty() && self.prepared.portals.contains_key(&bind.portal) {
+            let message = format!("portal \"{}\" already exists", bind.portal);
+            return Err(SheafError::user(message)
+                .with_state(SqlState::DUPLICATE_CURSOR)
+                .into());
+        }
+        let kept = self.prepared.get(&bind.statement)?.clone();
+        let portal = Portal {
+            kept,
+            parameters,
+            parameter_bytes,
+            formats: bind.result_formats,
+            answer: None,
+        };
+        self.prepared.portals.insert(bind.portal, portal);
+        self.plain(Plain::BindComplete);
+        Ok(())
+    }
+
+    /// Does something with a portal, which is there again afterwards unless that has failed.
+    async fn with_portal(&mut self, name: String, step: Step) -> Flow<()> {
+        let mut portal = self.prepared.take_portal(&name)?;
+        let sql = Arc::clone(&portal.kept.sql);
+        let outcome = match step {
+            Step::Describe => self.describe_portal(&mut portal).await,
+            Step::Execute(rows_max) => self.execute(&mut portal, rows_max).await,
+        };
+        self.key.running.end();
+        if self.explain(outcome, &sql)?.is_some() {
+            self.prepared.portals.insert(name, portal);
+        }
+        Ok(())
+    }
+
+    /// Starts what a portal stands for, if that has not happened.
+    async fn started<'p>(&mut self, portal: &'p mut Portal) -> Flow<Option<&'p mut Answer>> {
+        let Some(statement) = portal.kept.statement.clone() else {
+            return Ok(None);
+        };
+        if portal.answer.is_none() {
+            let stop = self.key.running.begin();
+            let parameters = std::mem::take(&mut portal.parameters);
+            let answer = self.start(&statement, parameters, &stop).await?;
+            answer.check_formats(&portal.formats)?;
+            let described = portal
+                .kept
+                .described
+                .as_ref()
+                .filter(|_| portal.kept.is_told);
+            if let Some(columns) = described.and_then(|described| described.columns.as_ref()) {
+                answer.check_columns(columns)?;
+            }
+            portal.answer = Some(answer);
+        }
+        Ok(portal.answer.as_mut())
+    }
+
+    async fn describe_portal(&mut self, portal: &mut Portal) -> Flow<()> {
+        let columns = match portal.kept.statement.clone() {
+            None => None,
+            Some(statement) => match self.command_columns(&statement) {
+                Some(columns) => columns.as_ref().map(columns_of),
+                None if gives_rows(&statement.kind) => {
+                    let answer = self.started(portal).await?;
+                    answer.and_then(|answer| answer.columns.clone())
+                }
+                None => None,
+            },
+        };
+        match columns {
+            Some(columns) => {
+                let out = &mut self.connection.output;
+                backend::row_description(out, &columns, &portal.formats);
+            }
+            None => self.plain(Plain::NoData),
+        }
+        Ok(())
+    }
+
+    async fn execute(&mut self, portal: &mut Portal, rows_max: i32) -> Flow<()> {
+        let formats = portal.formats.clone();
+        let Some(answer) = self.started(portal).await? else {
+            self.plain(Plain::EmptyQuery);
+            return Ok(());
+        };
+        let stop = self.key.running.begin();
+        let rows_max = u64::try_from(rows_max).ok().filter(|most| *most > 0);
+        self.send(answer, &formats, rows_max, &stop).await
+    }
+}
+
+/// Whether a statement only shows something, so that it may begin before it is executed.
+fn gives_rows(kind: &StatementKind) -> bool {
+    matches!(
+        kind,
+        StatementKind::Query(_)
+            | StatementKind::Explain { .. }
+            | StatementKind::Show { .. }
+            | StatementKind::ShowAll
+            | StatementKind::ShowTables { .. }
+            | StatementKind::ShowFunctions { .. }
+            | StatementKind::ShowColumns { .. }
+            | StatementKind::ShowPartitions { .. }
+            | StatementKind::Describe(_)
+            | StatementKind::Summarize(_)
+            | StatementKind::Execute { .. }
+    )
+}
+
+/// The values of a Bind message.
+fn parameters_of(bind: &Bind, types: &[WireType]) -> Result<Vec<ScalarValue>> {
+    if bind.parameters.len() != types.len() {
+        return Err(protocol_error(format!(
+            "bind message supplies {} parameters, but prepared statement \"{}\" requires {}",
+            bind.parameters.len(),
+            bind.statement,
+            types.len()
+        )));
+    }
+    let formats = &bind.parameter_formats;
+    if formats.len() > 1 && formats.len() != types.len() {
+        return Err(protocol_error(format!(
+            "bind message has {} parameter formats but {} parameters",
+            formats.len(),
+            types.len()
+        )));
+    }
+    let values = bind.parameters.iter().zip(types).enumerate();
+    values
+        .map(|(index, (bytes, wire_type))| {
+            let format = Format::of(formats, index).unwrap_or(Format::Text);
+            decode::value(bytes.clone(), format, *wire_type)
+                .map_err(|error| error.with_context(format!("parameter ${}", index + 1)))
+        })
+        .collect()
+}
