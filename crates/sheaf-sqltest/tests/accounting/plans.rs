@@ -104,8 +104,9 @@ pub(crate) static PLANS: &[Plan] = &[
         "cte_twice",
         "WITH kept AS MATERIALIZED (SELECT * FROM parquet_rows) \
          SELECT (SELECT count(*) FROM kept WHERE value > 10), (SELECT max(note) FROM kept)",
-    ),
-    // Not accounted 9 to 17: batches between operators that wait while rows are moved to disk.
+    )
+    .but(28, 15),
+    // This and the one before, not accounted 9 to 18: batches between operators that wait while rows are moved to disk.
     plan(
         "created_table",
         "CREATE TABLE made AS SELECT * FROM parquet_rows",
