@@ -35,6 +35,16 @@ pub const UNIONS_MAX: usize = 1000;
 /// The most INTERSECT, EXCEPT, ASOF joins and changes of a UNION's kind beside each other.
 pub const NESTED_RELATIONS_MAX: usize = 32;
 
+/// How deep a plan may get by joins, tables beside each other in FROM and sub-queries, which cost one each,
+/// and queries of WITH, which may all stand on one another.
+pub const RELATIONS_MAX: usize = 600;
+
+/// What a query of WITH costs of these.
+const WITH_QUERY_RELATIONS: usize = 3;
+
+/// The most `[]` behind the name of a type; PostgreSQL has six.
+pub const DIMENSIONS_MAX: usize = 16;
+
 /// The most times one token may stand next to itself (`NOT NOT NOT …`, `- - - …`).
 pub const REPEATED_TOKENS_MAX: usize = 64;
 
@@ -61,12 +71,40 @@ struct Level {
     /// The word behind the last UNION, which says its kind.
     union_kind: Option<Keyword>,
     nested_relations: usize,
+    /// Whether it is a query of WITH.
+    is_with: bool,
+    relations: Relations,
+}
+
+/// What makes the plan of a query deep.
+#[derive(Default)]
+struct Relations {
+    is_in_from: bool,
+    /// Of the SELECT being read: what stands in it, and the most that is within one of its brackets.
+    beside: usize,
+    within: usize,
+    /// The most of the SELECTs before it, which UNION or the like puts beside it.
+    before: usize,
+    /// Of WITH, upon which all of them stand.
+    with: usize,
+}
+
+impl Relations {
+    fn depth(&self) -> usize {
+        self.with + self.before.max(self.beside + self.within)
+    }
+
+    /// Behind UNION and the like.
+    fn begin_select(&mut self) {
+        self.before = self.before.max(self.beside + self.within);
+        (self.beside, self.within, self.is_in_from) = (0, 0, false);
+    }
 }
 
 /// Checks the tokens of one statement (whitespace left out).
 pub(crate) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
     let mut levels = vec![Level::default()];
-    let mut repeated = 0;
+    let (mut repeated, mut dimensions) = (0, 0);
     for (index, token) in tokens.iter().enumerate() {
         let is_same = index > 0 && tokens[index - 1].token == token.token;
         let is_bracket = opens(&token.token) || closes(&token.token);
@@ -80,6 +118,17 @@ pub(crate) fn check(tokens: &[TokenWithSpan]) -> Result<()> {
                 token,
                 format!("{} stands too often in a row", token.token),
             ));
+        }
+        dimensions = match token.token {
+            Token::LBracket => dimensions,
+            Token::RBracket if tokens[index.saturating_sub(1)].token == Token::LBracket => {
+                dimensions + 1
+            }
+            _ => 0,
+        };
+        if dimensions > DIMENSIONS_MAX {
+            let message = format!("an array has more than {DIMENSIONS_MAX} dimensions");
+            return Err(too_deep(token, message));
         }
         if opens(&token.token) {
             open(&mut levels, tokens, index)?;
@@ -110,8 +159,10 @@ fn open(levels: &mut Vec<Level>, tokens: &[TokenWithSpan], index: usize) -> Resu
         let hint = "WITH name AS (…) puts queries beside each other";
         return Err(too_deep(&tokens[index], message).with_hint(hint));
     }
+    let before = keyword(tokens, index.wrapping_sub(1));
     levels.push(Level {
         is_query,
+        is_with: is_query && matches!(before, Keyword::AS | Keyword::MATERIALIZED),
         ..Level::default()
     });
     Ok(())
@@ -124,13 +175,23 @@ fn close(levels: &mut Vec<Level>) {
     if let (Some(inner), Some(outer)) = (levels.pop(), levels.last_mut()) {
         let own = if inner.is_query { QUERY_LEVELS } else { 1 };
         outer.depth = outer.depth.max(inner.depth_max.max(inner.depth) + own);
+        let (depth, relations) = (inner.relations.depth(), &mut outer.relations);
+        if inner.is_with {
+            relations.with += WITH_QUERY_RELATIONS + depth;
+        } else {
+            relations.beside += usize::from(inner.is_query);
+            relations.within = relations.within.max(depth);
+        }
     }
 }
 
 impl Level {
     fn take(&mut self, tokens: &[TokenWithSpan], index: usize) {
         match &tokens[index].token {
-            Token::Comma => self.separate(),
+            Token::Comma => {
+                self.relations.beside += usize::from(self.relations.is_in_from);
+                self.separate();
+            }
             Token::Word(_) => self.take_word(tokens, index),
             Token::Number(..) | Token::SingleQuotedString(_) | Token::Period => {}
             Token::Placeholder(_) | Token::EOF | Token::SemiColon | Token::Whitespace(_) => {}
@@ -146,28 +207,36 @@ impl Level {
                 self.nested_relations +=
                     usize::from(self.union_kind.is_some() && self.union_kind != kind);
                 self.union_kind = kind;
+                self.relations.begin_select();
                 self.separate();
             }
             Keyword::INTERSECT | Keyword::EXCEPT => {
                 self.nested_relations += 1;
+                self.relations.begin_select();
                 self.separate();
             }
             // Statements within statements: the bodies of procedures.
             Keyword::CREATE | Keyword::BEGIN => self.nested_relations += 4,
             Keyword::ASOF => self.nested_relations += 1,
+            Keyword::FROM => {
+                self.relations.is_in_from = true;
+                self.separate();
+            }
+            Keyword::JOIN => {
+                self.relations.beside += 1;
+                self.separate();
+            }
             Keyword::SELECT
-            | Keyword::FROM
             | Keyword::WHERE
             | Keyword::GROUP
             | Keyword::HAVING
             | Keyword::QUALIFY
             | Keyword::ORDER
-            | Keyword::LIMIT
-            | Keyword::ON
-            | Keyword::JOIN
-            | Keyword::WHEN
-            | Keyword::THEN
-            | Keyword::ELSE => self.separate(),
+            | Keyword::LIMIT => {
+                self.relations.is_in_from = false;
+                self.separate();
+            }
+            Keyword::ON | Keyword::WHEN | Keyword::THEN | Keyword::ELSE => self.separate(),
             Keyword::AND if self.betweens > 0 => self.betweens -= 1,
             Keyword::AND | Keyword::OR => {
                 self.connectives += 1;
@@ -211,6 +280,14 @@ impl Level {
     }
 
     fn check(&self, token: &TokenWithSpan) -> Result<()> {
+        if self.relations.depth() > RELATIONS_MAX {
+            let message = format!(
+                "more than {RELATIONS_MAX} joins and sub-queries, of which a query of WITH counts for \
+                 {WITH_QUERY_RELATIONS}"
+            );
+            let hint = "CREATE TABLE name AS (…) keeps the rows of a part of them";
+            return Err(too_deep(token, message).with_hint(hint));
+        }
         let limits = [
             (
                 self.depth,

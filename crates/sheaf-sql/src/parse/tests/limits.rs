@@ -39,10 +39,42 @@ fn deep_statements_are_refused_and_not_overflowing() {
         format!("{}SELECT 1", "EXPLAIN ".repeat(deep)),
         format!("{}SELECT 1", "PREPARE p AS ".repeat(deep)),
         format!("SELECT * FROM {}t", "(".repeat(deep)),
+        format!("SELECT NULL::INT{}", "[]".repeat(20)),
+        format!("SELECT 1 FROM t{}", " CROSS JOIN t".repeat(700)),
+        format!("SELECT 1 FROM t{}", ", t".repeat(700)),
+        with_queries(300, ""),
+        with_queries(100, " CROSS JOIN t CROSS JOIN t CROSS JOIN t CROSS JOIN t"),
     ];
     for sql in cases {
         let error = error(&sql);
         assert!(error.position().is_some(), "{}…: {error}", &sql[..40]);
+    }
+}
+
+/// Queries of WITH that each stand on the one before.
+fn with_queries(count: usize, joins: &str) -> String {
+    let query = |n: usize| match n {
+        0 => format!("q0 AS (SELECT * FROM t{joins})"),
+        n => format!("q{n} AS (SELECT * FROM q{}{joins})", n - 1),
+    };
+    let queries: Vec<String> = (0..count).map(query).collect();
+    format!("WITH {} SELECT * FROM q{}", queries.join(", "), count - 1)
+}
+
+/// What people and their tools write is within the limits: they count what is upon each other, not what is
+/// beside each other.
+#[test]
+fn many_joins_in_many_queries_are_no_fault() {
+    let query = format!("SELECT 1 FROM t{}", ", t CROSS JOIN t".repeat(20));
+    let union = vec![query.as_str(); 100].join(" UNION ALL ");
+    for sql in [
+        with_queries(150, ""),
+        with_queries(100, " CROSS JOIN t CROSS JOIN t"),
+        union,
+        format!("SELECT {}1 FROM t", "(SELECT 1 FROM t), ".repeat(300)),
+        format!("SELECT {} FROM t", vec!["a"; 5000].join(", ")),
+    ] {
+        assert!(parse(&sql).is_ok(), "{}…", &sql[..60]);
     }
 }
 
