@@ -119,7 +119,7 @@ fn options(arguments: &ServeArguments) -> Result<ServerOptions> {
         }
     }
     let users = match users_path(arguments.users.as_deref()) {
-        Ok(path) if arguments.users.is_some() || path.exists() => Users::read(&path)?,
+        Ok(path) if arguments.users.is_some() || path.exists() => read_users(&path)?,
         _ => Users::default(),
     };
     let tls = arguments.tls_cert.clone().zip(arguments.tls_key.clone());
@@ -132,6 +132,18 @@ fn options(arguments: &ServeArguments) -> Result<ServerOptions> {
         allows_plain_text: arguments.allow_plain_text,
         ..ServerOptions::default()
     })
+}
+
+/// Where there is a file, somebody wants passwords: without a user in it, nobody may come in without one.
+fn read_users(path: &Path) -> Result<Users> {
+    let users = Users::read(path)?;
+    if users.is_empty() {
+        let message = format!("{} names no users", path.display());
+        return Err(SheafError::user(message).with_hint(
+            "sheaf user add NAME adds one; without the file, everybody on this machine may read",
+        ));
+    }
+    Ok(users)
 }
 
 fn users_path(named: Option<&Path>) -> Result<PathBuf> {

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use sheaf::arrow::datatypes::{DataType, IntervalMonthDayNano};
+use sheaf::arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
 use sheaf::{Result, ScalarValue, SheafError, SqlState};
 
 use crate::message::frontend::{Fields, Format};
@@ -15,7 +15,8 @@ const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// Digits that the engine's exact numbers have.
 const NUMERIC_DIGITS_MAX: usize = 76;
 
-/// The value of a parameter of type `wire_type`; `None` is NULL.
+/// The value of a parameter of type `wire_type`; `None` is NULL. A time with a zone that names none is one
+/// of the session's, `zone`.
 ///
 /// # Errors
 /// `UserInput` with 22P02 for a text and 22P03 for bytes that are no value of the type.
@@ -23,11 +24,16 @@ pub(crate) fn value(
     bytes: Option<bytes::Bytes>,
     format: Format,
     wire_type: WireType,
+    zone: &str,
 ) -> Result<ScalarValue> {
     let Some(bytes) = bytes else {
         return Ok(ScalarValue::try_from(arrow_type(wire_type))?);
     };
     match (wire_type, format) {
+        (WireType::Scalar(Scalar::TimestampTz), Format::Text) => {
+            let here = DataType::Timestamp(TimeUnit::Microsecond, Some(zone.into()));
+            cast(utf8(&bytes)?, Scalar::TimestampTz, &here)
+        }
         (WireType::Scalar(scalar), Format::Text) => text(utf8(&bytes)?, scalar),
         (WireType::Scalar(scalar), Format::Binary) => binary(bytes, scalar),
         (WireType::Array(element), Format::Text) => array_text(utf8(&bytes)?, element),
@@ -64,14 +70,23 @@ fn name(scalar: Scalar) -> &'static str {
     }
 }
 
+fn invalid(text: &str, scalar: Scalar) -> SheafError {
+    SheafError::user(format!(
+        "invalid input syntax for type {}: \"{text}\"",
+        name(scalar)
+    ))
+    .with_state(SqlState::INVALID_TEXT_REPRESENTATION)
+}
+
+/// What the engine reads in `text` as a value of type `read_as`, in the type that `scalar` has.
+fn cast(text: &str, scalar: Scalar, read_as: &DataType) -> Result<ScalarValue> {
+    let value = ScalarValue::Utf8(Some(text.trim().to_owned()));
+    let value = value.cast_to(read_as).map_err(|_| invalid(text, scalar))?;
+    Ok(value.cast_to(&arrow_type(WireType::Scalar(scalar)))?)
+}
+
 fn text(text: &str, scalar: Scalar) -> Result<ScalarValue> {
-    let invalid = || {
-        SheafError::user(format!(
-            "invalid input syntax for type {}: \"{text}\"",
-            name(scalar)
-        ))
-        .with_state(SqlState::INVALID_TEXT_REPRESENTATION)
-    };
+    let invalid = || invalid(text, scalar);
     let trimmed = text.trim();
     Ok(match scalar {
         Scalar::Text | Scalar::Json | Scalar::Uuid => ScalarValue::Utf8(Some(text.to_owned())),
@@ -91,11 +106,7 @@ fn text(text: &str, scalar: Scalar) -> Result<ScalarValue> {
         | Scalar::Time
         | Scalar::Timestamp
         | Scalar::TimestampTz
-        | Scalar::Interval => {
-            let wanted = arrow_type(WireType::Scalar(scalar));
-            let value = ScalarValue::Utf8(Some(trimmed.to_owned()));
-            value.cast_to(&wanted).map_err(|_| invalid())?
-        }
+        | Scalar::Interval => cast(text, scalar, &arrow_type(WireType::Scalar(scalar)))?,
     })
 }
 
@@ -318,7 +329,10 @@ fn read_numeric(fields: &mut Fields) -> Result<ScalarValue> {
 
 /// A list of the values; of the element's type also where it is empty.
 fn list(values: Vec<ScalarValue>, element: Scalar) -> Result<ScalarValue> {
-    let wanted = arrow_type(WireType::Scalar(element));
+    let wanted = match element {
+        Scalar::Numeric(_) => exact_type(&values)?,
+        element => arrow_type(WireType::Scalar(element)),
+    };
     let values = values
         .into_iter()
         .map(|value| value.cast_to(&wanted))
@@ -326,6 +340,33 @@ fn list(values: Vec<ScalarValue>, element: Scalar) -> Result<ScalarValue> {
     Ok(ScalarValue::List(ScalarValue::new_list_nullable(
         &values, &wanted,
     )))
+}
+
+/// The type in which each of these numbers is exact; that of doubles where one is (NaN).
+///
+/// # Errors
+/// `UserInput` (22003) if there is none.
+fn exact_type(values: &[ScalarValue]) -> Result<DataType> {
+    let (mut whole, mut scale) = (1, 0);
+    for value in values.iter().filter(|value| !value.is_null()) {
+        let (DataType::Decimal128(digits, behind) | DataType::Decimal256(digits, behind)) =
+            value.data_type()
+        else {
+            return Ok(DataType::Float64);
+        };
+        let behind = behind.unsigned_abs();
+        whole = whole.max(digits.saturating_sub(behind));
+        scale = scale.max(behind);
+    }
+    let digits = whole.saturating_add(scale);
+    match (usize::from(digits), i8::try_from(scale)) {
+        (0..=38, Ok(scale)) => Ok(DataType::Decimal128(digits, scale)),
+        (39..=NUMERIC_DIGITS_MAX, Ok(scale)) => Ok(DataType::Decimal256(digits, scale)),
+        _ => {
+            let message = format!("an array of numeric needs over {NUMERIC_DIGITS_MAX} digits");
+            Err(SheafError::user(message).with_state(SqlState::NUMERIC_VALUE_OUT_OF_RANGE))
+        }
+    }
 }
 
 fn array_binary(bytes: bytes::Bytes, element: Scalar) -> Result<ScalarValue> {

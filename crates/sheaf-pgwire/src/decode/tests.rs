@@ -10,6 +10,7 @@ fn from_text(source: &str, scalar: Scalar) -> Result<ScalarValue> {
         Some(source.to_owned().into()),
         Format::Text,
         WireType::Scalar(scalar),
+        "UTC",
     )
 }
 
@@ -18,6 +19,7 @@ fn from_binary(source: &[u8], scalar: Scalar) -> Result<ScalarValue> {
         Some(source.to_vec().into()),
         Format::Binary,
         WireType::Scalar(scalar),
+        "UTC",
     )
 }
 
@@ -116,4 +118,43 @@ fn lists_are_read() {
         panic!("no list");
     };
     assert_eq!((list.value(0).len(), list.value(0).null_count()), (3, 1));
+}
+
+/// Kathmandu is 5:45 ahead of UTC.
+#[test]
+fn times_without_a_zone_are_the_sessions() {
+    let read = |source: &'static str, zone| {
+        let wire_type = WireType::Scalar(Scalar::TimestampTz);
+        let value = value(Some(source.into()), Format::Text, wire_type, zone).unwrap();
+        let ScalarValue::TimestampMicrosecond(Some(micros), _) = value else {
+            panic!("{value:?}");
+        };
+        micros / 60_000_000
+    };
+    assert_eq!(read("1970-01-01 06:45:00", "Asia/Kathmandu"), 75);
+    assert_eq!(read("1970-01-01 06:45:00", "UTC"), 405);
+    assert_eq!(read("1970-01-01 06:45:00+00", "Asia/Kathmandu"), 405);
+}
+
+#[test]
+fn lists_of_exact_numbers_lose_no_digit() {
+    let list = array_text(
+        "{0.12345678901234,NULL,123456789012345678901234567890123}",
+        Scalar::Numeric(None),
+    );
+    let ScalarValue::List(list) = list.unwrap() else {
+        panic!("no list");
+    };
+    // 33 digits before the point and 14 behind.
+    assert_eq!(list.value(0).data_type(), &DataType::Decimal256(47, 14));
+    let items: Vec<_> = (0..3)
+        .map(|row| ScalarValue::try_from_array(&list.value(0), row).unwrap())
+        .collect();
+    assert_eq!(
+        items[0].cast_to(&DataType::Utf8).unwrap().to_string(),
+        "0.12345678901234"
+    );
+    assert!(items[1].is_null());
+    let long = format!("{{0.{}1,{}}}", "0".repeat(40), "9".repeat(40));
+    assert!(array_text(&long, Scalar::Numeric(None)).is_err());
 }

@@ -86,6 +86,9 @@ impl Format {
     }
 }
 
+/// Bytes of a name; PostgreSQL tells names apart by 63.
+pub(crate) const NAME_BYTES_MAX: usize = 255;
+
 /// Reads the message of type `tag` whose content is `body`.
 ///
 /// # Errors
@@ -96,13 +99,13 @@ pub(crate) fn decode(tag: u8, body: Bytes) -> Result<Frontend> {
     let message = match tag {
         b'Q' => Frontend::Query(fields.string()?),
         b'P' => Frontend::Parse {
-            statement: fields.string()?,
+            statement: fields.name()?,
             sql: fields.string()?,
             types: fields.list(Fields::u32)?,
         },
         b'B' => Frontend::Bind(Bind {
-            portal: fields.string()?,
-            statement: fields.string()?,
+            portal: fields.name()?,
+            statement: fields.name()?,
             parameter_formats: fields.list(Fields::format)?,
             parameters: fields.list(Fields::value)?,
             result_formats: fields.list(Fields::format)?,
@@ -110,7 +113,7 @@ pub(crate) fn decode(tag: u8, body: Bytes) -> Result<Frontend> {
         b'D' => Frontend::Describe(fields.target()?),
         b'C' => Frontend::Close(fields.target()?),
         b'E' => Frontend::Execute {
-            portal: fields.string()?,
+            portal: fields.name()?,
             rows_max: fields.i32()?,
         },
         b'H' => Frontend::Flush,
@@ -207,10 +210,21 @@ impl Fields {
         }
     }
 
+    /// The name of a statement or a portal, which the connection keeps.
+    fn name(&mut self) -> Result<String> {
+        let name = self.string()?;
+        match name.len() > NAME_BYTES_MAX {
+            true => Err(protocol_error(format!(
+                "a name is longer than {NAME_BYTES_MAX} bytes"
+            ))),
+            false => Ok(name),
+        }
+    }
+
     fn target(&mut self) -> Result<Target> {
         match self.u8()? {
-            b'S' => Ok(Target::Statement(self.string()?)),
-            b'P' => Ok(Target::Portal(self.string()?)),
+            b'S' => Ok(Target::Statement(self.name()?)),
+            b'P' => Ok(Target::Portal(self.name()?)),
             other => Err(protocol_error(format!("invalid target {other}"))),
         }
     }

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sheaf::{Result, ScalarValue, SheafError, SqlState, StatementKind};
 
 use super::answer::Answer;
-use super::{Client, SharedStatement};
+use super::{Client, SharedStatement, time_zone};
 use crate::decode;
 use crate::errors::{Failure, Flow, protocol_error};
 use crate::message::backend::{self, Plain};
@@ -297,13 +298,11 @@ impl Client {
             }
             false => vec![],
         };
-        let parameters = parameters_of(&bind, &types)?;
-        let parameter_bytes = bind
-            .parameters
-            .iter()
-            .flatten()
-            .map(bytes::Bytes::len)
-            .sum();
+        let parameters = parameters_of(&bind, &types, &time_zone(&self.session))?;
+        let values = bind.parameters.iter();
+        let bytes =
+            values.map(|value| size_of::<ScalarValue>() + value.as_ref().map_or(0, Bytes::len));
+        let parameter_bytes = bytes.sum();
         if !self.prepared.has_place(&bind.portal, parameter_bytes) {
             return Err(SheafError::resource("too many open portals")
                 .with_state(SqlState::PROGRAM_LIMIT)
@@ -420,7 +419,7 @@ fn gives_rows(kind: &StatementKind) -> bool {
 }
 
 /// The values of a Bind message.
-fn parameters_of(bind: &Bind, types: &[WireType]) -> Result<Vec<ScalarValue>> {
+fn parameters_of(bind: &Bind, types: &[WireType], zone: &str) -> Result<Vec<ScalarValue>> {
     if bind.parameters.len() != types.len() {
         return Err(protocol_error(format!(
             "bind message supplies {} parameters, but prepared statement \"{}\" requires {}",
@@ -441,7 +440,7 @@ fn parameters_of(bind: &Bind, types: &[WireType]) -> Result<Vec<ScalarValue>> {
     values
         .map(|(index, (bytes, wire_type))| {
             let format = Format::of(formats, index).unwrap_or(Format::Text);
-            decode::value(bytes.clone(), format, *wire_type)
+            decode::value(bytes.clone(), format, *wire_type, zone)
                 .map_err(|error| error.with_context(format!("parameter ${}", index + 1)))
         })
         .collect()

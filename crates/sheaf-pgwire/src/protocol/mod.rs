@@ -127,7 +127,8 @@ impl Client {
                 // A client that has sent Flush rather than Sync waits for the error.
                 match self.skips_to_sync {
                     true => Ok(self.connection.flush().await?),
-                    false => Ok(()),
+                    // Nor may answers pile up that nobody waits for.
+                    false => Ok(self.connection.flush_if_full().await?),
                 }
             }
         }

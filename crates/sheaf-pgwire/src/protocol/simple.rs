@@ -1,16 +1,31 @@
 //! The simple protocol: a script, statement by statement; the first error ends it.
 
-use sheaf::Statement;
+use sheaf::{Result, SheafError, SqlState, Statement};
 
 use super::Client;
 use crate::errors::{Failure, Flow};
 use crate::message::backend::{self, Plain};
 
+/// Statements of a script, all of which are parsed before the first one runs.
+const SCRIPT_STATEMENTS_MAX: usize = 10_000;
+
+/// Refuses a script that would take much memory to parse: no statement is without a semicolon.
+fn check_length(sql: &str) -> Result<()> {
+    let semicolons = sql.bytes().filter(|byte| *byte == b';').count();
+    if semicolons <= SCRIPT_STATEMENTS_MAX {
+        return Ok(());
+    }
+    let message = format!("a script has more than {SCRIPT_STATEMENTS_MAX} statements");
+    Err(SheafError::user(message)
+        .with_state(SqlState::PROGRAM_LIMIT)
+        .with_hint("send them in parts"))
+}
+
 impl Client {
     /// Runs a script.
     pub(super) async fn simple_query(&mut self, sql: &str) -> Flow<()> {
         self.prepared.forget_unnamed();
-        match self.session.parse(sql) {
+        match check_length(sql).and_then(|()| self.session.parse(sql)) {
             Err(error) => {
                 // Before any of it runs, as PostgreSQL does.
                 let error = match self.transaction.check() {
@@ -23,7 +38,7 @@ impl Client {
             Ok(statements) => {
                 for statement in &statements {
                     match Box::pin(self.run_simple(statement)).await {
-                        Ok(()) => {}
+                        Ok(()) => self.connection.flush_if_full().await?,
                         Err(Failure::Error(error)) => {
                             self.report(&error, Some(sql));
                             break;

@@ -4,6 +4,7 @@
 use sheaf::{Result, SheafError, SqlState};
 
 use crate::message::backend::Status;
+use crate::message::frontend::NAME_BYTES_MAX;
 
 /// Savepoints that one block may have.
 const SAVEPOINTS_MAX: usize = 10_000;
@@ -105,6 +106,10 @@ impl Transaction {
             return Err(
                 SheafError::resource("too many savepoints").with_state(SqlState::PROGRAM_LIMIT)
             );
+        }
+        if name.len() > NAME_BYTES_MAX {
+            let message = format!("a name is longer than {NAME_BYTES_MAX} bytes");
+            return Err(SheafError::user(message).with_state(SqlState::PROGRAM_LIMIT));
         }
         self.savepoints.push(name);
         Ok(())
