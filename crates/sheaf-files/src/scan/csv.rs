@@ -2,6 +2,7 @@
 
 mod explain;
 mod lenient;
+mod utf8;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use sheaf_base::Result;
 use self::explain::CsvExplain;
 use self::lenient::RECORD_BYTES_MAX;
 pub(crate) use self::lenient::{RawRecord, RecordSplitter, RecordStarts};
+use self::utf8::Utf8Check;
 use super::bad_records::ErrorPolicy;
 use super::bytes::SourceFile;
 use super::known_columns::KnownColumns;
@@ -344,6 +346,7 @@ impl RecordFormat for CsvFormat {
             .build_decoder();
         let decoder = CsvDecoder {
             decoder,
+            utf8: Utf8Check::default(),
             columns: Arc::clone(&columns),
             batch_bytes: 0,
             record_bytes: 0,
@@ -361,6 +364,7 @@ impl RecordFormat for CsvFormat {
 /// Arrow's reader, bounded.
 struct CsvDecoder {
     decoder: Decoder,
+    utf8: Utf8Check,
     columns: Arc<FileColumns>,
     /// Bytes of the batch under way, and of its last record so far.
     batch_bytes: usize,
@@ -377,6 +381,9 @@ impl RecordDecoder for CsvDecoder {
         let part = end.map_or(bytes, |end| &bytes[..=end]);
         let room = self.decoder.capacity();
         let taken = self.decoder.decode(part)?;
+        if !self.utf8.takes(&part[..taken]) {
+            return Err(ArrowError::CsvError("the file is not UTF-8".to_owned()));
+        }
         let has_record = self.decoder.capacity() < room;
         self.batch_bytes += taken;
         self.record_bytes = if has_record {

@@ -37,8 +37,10 @@ const SPILLED_BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of pieces in a part that are put together, where memory may be short.
 const TOGETHER_BYTES: usize = 1024 * 1024;
 
-/// Memory may be short once parts have one in this many of the bytes that there are.
+/// Memory may be short once parts have one in this many of the bytes that there are, and more than a few
+/// of what is put together.
 const SHORT_PART: usize = 8;
+const SHORT_BYTES_MIN: usize = 16 * TOGETHER_BYTES;
 
 /// What goes to which part.
 #[derive(Debug, Clone, Copy)]
@@ -313,7 +315,7 @@ pub(super) struct PartStore {
 impl PartStore {
     pub(super) fn new(count: usize, spill: Spill) -> Self {
         let short_bytes = match spill.env.memory_pool.memory_limit() {
-            MemoryLimit::Finite(bytes) => bytes / SHORT_PART,
+            MemoryLimit::Finite(bytes) => (bytes / SHORT_PART).max(SHORT_BYTES_MIN),
             _ => usize::MAX,
         };
         Self {
