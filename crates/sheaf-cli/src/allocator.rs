@@ -45,7 +45,7 @@ pub(crate) fn suit(memory_limit: ByteCount) {
 
 /// Asks the system for pages of its usual size. Of a huge one (2 MB) all is cleared and resident once a
 /// byte of it is used: TPC-H query 2 at scale 10 had 369 MB resident with them and 145 without, and spent
-/// half of its time on clearing. Queries that use much memory again and again are faster with them, by some
+/// 42 % of its time on clearing. Queries that use much memory again and again are faster with them, by some
 /// per cent, so that they stay where memory is plenty.
 fn refuse_huge_pages() {
     #[cfg(target_os = "linux")]

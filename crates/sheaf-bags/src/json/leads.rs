@@ -6,7 +6,7 @@
 //! scanned once is good wherever it stands behind the same number of members. Speculating on the shape
 //! of records follows Y. Li et al., "Mison: A Fast JSON Parser for Data Analytics" (VLDB 2017).
 //!
-//! Memory: 72 bytes a member, of [`MEMBERS_MAX`] at most.
+//! Memory: 96 bytes a member, of [`MEMBERS_MAX`] at most.
 
 /// Members of an object whose beginnings are remembered.
 const MEMBERS_MAX: usize = 64;
@@ -53,13 +53,12 @@ impl Leads {
     #[inline]
     pub(super) fn recognize(&mut self, number: usize, rest: &[u8]) -> Option<(usize, Target)> {
         let lead = self.members.get_mut(number)?;
-        let is_same = match rest.first_chunk::<LEAD_BYTES_MAX>() {
-            Some(begin) => {
-                let [low, high] = words(begin);
-                low & lead.mask[0] == lead.bytes[0] && high & lead.mask[1] == lead.bytes[1]
-            }
-            None => lead.is_begin_of_short(rest),
+        let begin = match rest.first_chunk() {
+            Some(begin) => words(begin),
+            None => words(&filled_up(rest)),
         };
+        let is_same =
+            begin[0] & lead.mask[0] == lead.bytes[0] && begin[1] & lead.mask[1] == lead.bytes[1];
         if is_same {
             lead.misses = 0;
             return Some((lead.len, lead.target));
@@ -96,15 +95,13 @@ impl Lead {
             misses: 0,
         }
     }
+}
 
-    /// Whether `rest`, which is shorter than a lead may be, begins with this one.
-    fn is_begin_of_short(&self, rest: &[u8]) -> bool {
-        let mut begin = [0; LEAD_BYTES_MAX];
-        begin[..rest.len()].copy_from_slice(rest);
-        // No lead has a zero byte, with which the rest is filled up.
-        let [low, high] = words(&begin);
-        low & self.mask[0] == self.bytes[0] && high & self.mask[1] == self.bytes[1]
-    }
+/// `rest`, which is shorter than a lead may be, with zeros behind it: no lead has any.
+fn filled_up(rest: &[u8]) -> [u8; LEAD_BYTES_MAX] {
+    let mut begin = [0; LEAD_BYTES_MAX];
+    begin[..rest.len()].copy_from_slice(rest);
+    begin
 }
 
 fn words(bytes: &[u8; LEAD_BYTES_MAX]) -> [u128; 2] {
