@@ -15,6 +15,7 @@
 
 pub mod aggregate;
 pub mod arithmetic;
+mod digits;
 pub mod fold;
 mod kernel;
 pub mod lambda;

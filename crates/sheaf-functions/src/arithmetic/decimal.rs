@@ -4,7 +4,8 @@
 //! than the dividend. A product has the digits of both factors while they fit; a longer one is
 //! rounded, where the engine's is an error. Sums and differences of the widest decimals are here,
 //! too, since the engine's may have a digit too many. All are computed in 128 bits where that
-//! suffices and in 256 where it does not, and rounded half away from zero.
+//! suffices and in 256 where it does not, and rounded half away from zero; columns of short decimals
+//! without checks (`unchecked`).
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use datafusion::logical_expr::{
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 
+use super::unchecked::unchecked;
 use super::whole::return_field;
 
 /// The digits of the widest decimal there is.
@@ -74,6 +76,8 @@ pub(super) enum Operation {
     Subtract,
     Multiply,
     Divide,
+    /// A sum by the number of its values, as a decimal of this precision and scale.
+    Average(u8, i8),
 }
 
 /// An operator as a function.
@@ -98,7 +102,7 @@ impl Operation {
             Self::Add => "+",
             Self::Subtract => "-",
             Self::Multiply => "*",
-            Self::Divide => "/",
+            Self::Divide | Self::Average(_, _) => "/",
         }
     }
 }
@@ -110,6 +114,7 @@ impl ScalarUDFImpl for Decimals {
             Operation::Subtract => "subtract_decimals",
             Operation::Multiply => "multiply_decimals",
             Operation::Divide => "divide_decimals",
+            Operation::Average(_, _) => "average_of_decimals",
         }
     }
 
@@ -134,6 +139,7 @@ impl ScalarUDFImpl for Decimals {
             Operation::Add | Operation::Subtract => sum_type(left, right),
             Operation::Multiply => product_type(left, right),
             Operation::Divide => quotient_type(left, right),
+            Operation::Average(precision, scale) => (precision, scale),
         };
         Ok(DataType::Decimal128(precision, scale))
     }
@@ -165,12 +171,16 @@ impl ScalarUDFImpl for Decimals {
             symbol: self.operation.symbol(),
             limit: 10_u128.pow(u32::from(precision.min(DECIMAL_DIGITS_MAX))) - 1,
         };
-        let result = match self.operation {
-            Operation::Add => pair.each(Sum::new(&pair, scale)?),
-            Operation::Subtract => pair.each(Sum::new(&pair, scale)?.negated()),
-            Operation::Multiply => pair.each(Product::new(&pair, scale)?),
-            Operation::Divide => pair.each(Quotient::new(&pair, scale)?),
-        }?;
+        let result = match unchecked(self.operation, &pair, scale) {
+            Some(result) => result,
+            None => match self.operation {
+                Operation::Add => pair.each(Sum::new(&pair, scale)?),
+                Operation::Subtract => pair.each(Sum::new(&pair, scale)?.negated()),
+                Operation::Multiply => pair.each(Product::new(&pair, scale)?),
+                Operation::Divide => pair.each(Quotient::new(&pair, scale)?),
+                Operation::Average(_, _) => pair.each(Average(Quotient::new(&pair, scale)?)),
+            }?,
+        };
         let result: ArrayRef = Arc::new(result.with_precision_and_scale(precision, scale)?);
         Ok(match is_scalar {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?),
@@ -180,9 +190,9 @@ impl ScalarUDFImpl for Decimals {
 }
 
 /// A column of decimals, or one for all rows.
-struct Factor {
-    array: Decimal128Array,
-    is_scalar: bool,
+pub(super) struct Factor {
+    pub(super) array: Decimal128Array,
+    pub(super) is_scalar: bool,
 }
 
 impl Factor {
@@ -205,19 +215,19 @@ impl Factor {
         self.array.is_valid(row).then(|| self.array.value(row))
     }
 
-    fn scale(&self) -> i16 {
+    pub(super) fn scale(&self) -> i16 {
         i16::from(self.array.scale())
     }
 }
 
 /// The operands of one operation.
-struct Pair {
-    left: Factor,
-    right: Factor,
+pub(super) struct Pair {
+    pub(super) left: Factor,
+    pub(super) right: Factor,
     rows: usize,
     symbol: &'static str,
     /// The largest digits of a result.
-    limit: u128,
+    pub(super) limit: u128,
 }
 
 impl Pair {
@@ -345,6 +355,21 @@ impl OnDigits for Quotient {
         let dividend = i256::from_i128(dividend).checked_mul(self.factor);
         let divisor = i256::from_i128(divisor);
         Ok(dividend.and_then(|dividend| divide_rounded(dividend, divisor)))
+    }
+}
+
+/// A quotient that is cut off, not rounded, by a divisor that is not 0.
+struct Average(Quotient);
+
+impl OnDigits for Average {
+    fn apply(&self, sum: i128, count: i128) -> Result<Option<i128>, ArrowError> {
+        let short = self.0.short_factor.and_then(|f| sum.checked_mul(f));
+        if let Some(sum) = short {
+            return Ok(sum.checked_div(count));
+        }
+        let sum = i256::from_i128(sum).checked_mul(self.0.factor);
+        let average = sum.and_then(|sum| sum.checked_div(i256::from_i128(count)));
+        Ok(average.and_then(i256::to_i128))
     }
 }
 

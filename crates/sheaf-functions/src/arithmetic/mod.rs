@@ -11,6 +11,7 @@ mod rounding;
 #[cfg(test)]
 mod tests;
 mod types;
+mod unchecked;
 mod whole;
 
 pub use decimal::{DECIMAL_DIGITS_MAX, product_type, quotient_type, sum_type};
@@ -18,8 +19,12 @@ pub use types::{as_decimal, common_decimal, item, with_item};
 
 use std::sync::{Arc, LazyLock};
 
+use arrow::datatypes::DataType;
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{Expr, ScalarUDF};
+use datafusion::logical_expr::{Expr, ScalarUDF, cast};
+
+/// Digits that no number of rows has more of.
+const COUNT_DIGITS: u8 = 19;
 
 /// `left + right`, both of one type of whole numbers, which is also the result's.
 #[must_use]
@@ -83,6 +88,16 @@ pub fn divide_decimals(dividend: Expr, divisor: Expr) -> Expr {
     static FUNCTION: LazyLock<Arc<ScalarUDF>> =
         LazyLock::new(|| Arc::new(decimal::Decimals::function(decimal::Operation::Divide)));
     call(&FUNCTION, vec![dividend, divisor])
+}
+
+/// `sum / count` of decimals, where `count`, a BIGINT, tells how many have that sum: as a decimal of
+/// this precision and scale, cut off as the engine's averages of windows are.
+#[must_use]
+pub fn average_of_decimals(sum: Expr, count: Expr, (precision, scale): (u8, i8)) -> Expr {
+    let operation = decimal::Operation::Average(precision, scale);
+    let function = Arc::new(decimal::Decimals::function(operation));
+    let count = cast(count, DataType::Decimal128(COUNT_DIGITS, 0));
+    call(&function, vec![sum, count])
 }
 
 /// The nearest whole number as a double, of two equally near ones the even one. `value` is

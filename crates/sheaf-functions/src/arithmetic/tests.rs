@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int8Array, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Int8Array, PrimitiveArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, Int8Type, Int64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Int8Type, Int64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, lit};
@@ -142,6 +142,62 @@ fn long_quotients_and_products_go_through_256_bits() {
     assert!(scale < 32, "{scale}");
     let digits = 225 * 10_i128.pow(u32::try_from(scale).unwrap() - 2);
     assert_eq!(result, decimal(digits, 38, scale));
+}
+
+/// Short columns, long ones, and one value for all rows beside arithmetic on the values one by one.
+#[test]
+fn arithmetic_of_columns_is_that_of_their_values() {
+    type OfPair = fn(i128, i128) -> i128;
+    // Two digits after the point on the left, four on the right.
+    let operations: [(Expr, OfPair); 3] = [
+        (add_decimals(lit(1), lit(1)), |l, r| 100 * l + r),
+        (subtract_decimals(lit(1), lit(1)), |l, r| 100 * l - r),
+        (multiply_decimals(lit(1), lit(1)), |l, r| l * r),
+    ];
+    let longest = 10_i128.pow(25) - 1;
+    let short = [Some(7), None, Some(-1_000_000_000_000), Some(0), Some(-1)];
+    let long = [Some(longest), Some(1), Some(-longest), None, Some(-longest)];
+    // 25 and 13 digits have 38 together.
+    let third = [Some(10_i128.pow(13) - 1), Some(-3), Some(1), Some(5), None];
+    let column = |values: &[Option<i128>], scale: i8| {
+        let array = Decimal128Array::from(values.to_vec());
+        let array: ArrayRef = Arc::new(array.with_precision_and_scale(38, scale).unwrap());
+        ColumnarValue::Array(array)
+    };
+    let one = |value, scale| ColumnarValue::Scalar(ScalarValue::Decimal128(value, 38, scale));
+    for (call, of_pair) in &operations {
+        let check = |left: (ColumnarValue, &[_]), right: (ColumnarValue, &[_])| {
+            let result = invoke(call, vec![left.0, right.0], 5).unwrap();
+            let result = result.into_array(5).unwrap();
+            let result: Vec<_> = result.as_primitive::<Decimal128Type>().iter().collect();
+            let pairs = left.1.iter().zip(right.1);
+            let expected: Vec<_> = pairs.map(|(l, r)| Some(of_pair((*l)?, (*r)?))).collect();
+            assert_eq!(result, expected, "{call}");
+        };
+        for (l, r) in [
+            (short, short),
+            (short, third),
+            (long, third),
+            (third, short),
+        ] {
+            check((column(&l, 2), &l), (column(&r, 4), &r));
+            for value in l {
+                check((one(value, 2), &[value; 5]), (column(&r, 4), &r));
+            }
+            for value in r {
+                check((column(&l, 2), &l), (one(value, 4), &[value; 5]));
+            }
+        }
+    }
+    let call = multiply_decimals(lit(1), lit(1));
+    let (left, right) = ([Some(longest); 3], [Some(10_i128.pow(14)); 3]);
+    let column = |values: [Option<i128>; 3]| {
+        let array = Decimal128Array::from(values.to_vec());
+        let array: ArrayRef = Arc::new(array.with_precision_and_scale(38, 0).unwrap());
+        ColumnarValue::Array(array)
+    };
+    let error = invoke(&call, vec![column(left), column(right)], 3).unwrap_err();
+    assert!(error.to_string().contains("out of range"), "{error}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! engine's own when that is upgraded. Rules that make a plan what the engine's own can
 //! work with run before, when the plan is analysed.
 
+mod averages;
 mod eliminate_cross_join;
 mod extract_equijoin;
 mod join_order;
@@ -64,6 +65,8 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(PushDownLimit::new()),
         Arc::new(PushDownFilter::new()),
         Arc::new(SingleDistinctToGroupBy::new()),
+        // Ours. Before columns are told which of them are read.
+        Arc::new(averages::AveragesOfDecimals),
         // Ours. Once filters are where they can tell how many rows there will be.
         Arc::new(join_order::JoinOrder),
         // What the rules above added is simplified again.
@@ -84,7 +87,7 @@ mod tests {
     use super::logical_rules;
 
     /// Rules that are ours.
-    const OURS: &[&str] = &["join_order", "share_aggregates"];
+    const OURS: &[&str] = &["averages_of_decimals", "join_order", "share_aggregates"];
 
     #[test]
     fn the_engines_rules_are_all_there_in_its_order() {

@@ -14,6 +14,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{SheafError, sql_type_name};
 
 use super::{DIGITS_MAX, state_type};
+use crate::digits;
 
 /// The sum does not fit its type.
 pub(super) fn out_of_range(sum_type: &DataType) -> SheafError {
@@ -60,11 +61,14 @@ fn sum_of(values: &ArrayRef) -> Result<Option<i128>> {
                 .into()
         })),
         DataType::Int64 => Some(sum_slices::<Int64Type>(values.as_primitive(), sum_bigints)),
-        DataType::Decimal128(_, _) => values
-            .as_primitive::<Decimal128Type>()
-            .iter()
-            .flatten()
-            .try_fold(0_i128, i128::checked_add),
+        DataType::Decimal128(_, _) => {
+            let values = values.as_primitive::<Decimal128Type>();
+            let rows = values.len().max(1).ilog2() + 1;
+            match digits::bits(values.values()) + rows < i128::BITS {
+                true => Some(sum_slices(values, |slice| slice.iter().sum())),
+                false => values.iter().flatten().try_fold(0_i128, i128::checked_add),
+            }
+        }
         other => return internal_err!("sum of {other}"),
     })
 }

@@ -4,14 +4,24 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Decimal128Type, Int32Type, Int64Type};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Decimal128Type, Int32Type, Int64Type};
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::accumulate::NullState;
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::nulls::filter_to_nulls;
 
 use super::accumulate::{as_decimals, fits, out_of_range};
-use super::state_type;
+use super::{lanes, state_type};
+use crate::digits;
+
+/// Of which groups the rows of a batch are.
+struct Rows<'a> {
+    groups: &'a [usize],
+    /// Rows that count; all, if there is none.
+    filter: Option<&'a BooleanArray>,
+    /// The groups there are by now.
+    group_count: usize,
+}
 
 #[derive(Debug)]
 pub(super) struct SumGroupsAccumulator {
@@ -30,43 +40,62 @@ impl SumGroupsAccumulator {
         }
     }
 
-    fn add(
-        &mut self,
-        values: &ArrayRef,
-        groups: &[usize],
-        filter: Option<&BooleanArray>,
-        group_count: usize,
-    ) -> Result<()> {
-        self.sums.resize(group_count, 0);
-        let (sums, seen) = (&mut self.sums, &mut self.seen);
-        let mut is_any_wrong = false;
-        match values.data_type() {
-            DataType::Int32 => {
-                let values = values.as_primitive::<Int32Type>();
-                seen.accumulate(groups, values, filter, group_count, |group, value| {
-                    sums[group] += i128::from(value);
-                });
-            }
+    fn add(&mut self, values: &ArrayRef, rows: &Rows<'_>) -> Result<()> {
+        self.sums.resize(rows.group_count, 0);
+        let fits = match values.data_type() {
+            DataType::Int32 => self.add_of::<Int32Type>(values, rows, |_| 31, i64::from),
             DataType::Int64 => {
-                let values = values.as_primitive::<Int64Type>();
-                seen.accumulate(groups, values, filter, group_count, |group, value| {
-                    sums[group] += i128::from(value);
-                });
+                self.add_of::<Int64Type>(values, rows, digits::bits_of_bigints, |value| value)
             }
+            #[expect(clippy::cast_possible_truncation, reason = "called for short values")]
             DataType::Decimal128(_, _) => {
-                let values = values.as_primitive::<Decimal128Type>();
-                seen.accumulate(groups, values, filter, group_count, |group, value| {
-                    let (sum, is_wrong) = sums[group].overflowing_add(value);
-                    sums[group] = sum;
-                    is_any_wrong |= is_wrong;
-                });
+                self.add_of::<Decimal128Type>(values, rows, digits::bits, |value| value as i64)
             }
             other => return internal_err!("sum of {other}"),
+        };
+        match fits {
+            true => Ok(()),
+            false => Err(out_of_range(&self.sum_type).into()),
         }
-        match is_any_wrong {
-            true => Err(out_of_range(&self.sum_type).into()),
-            false => Ok(()),
+    }
+
+    /// Adds values that have so many `bits`, of which `short` gives those that have 63 at most.
+    /// False if a sum took more than 128.
+    fn add_of<T: ArrowPrimitiveType<Native: Into<i128>> + Send>(
+        &mut self,
+        values: &ArrayRef,
+        rows: &Rows<'_>,
+        bits: fn(&[T::Native]) -> u32,
+        short: fn(T::Native) -> i64,
+    ) -> bool {
+        let values = values.as_primitive::<T>();
+        let (sums, seen) = (&mut self.sums, &mut self.seen);
+        let mut fits = true;
+        let mut add = |group: usize, value: i128| {
+            let (sum, is_wrong) = sums[group].overflowing_add(value);
+            sums[group] = sum;
+            fits &= !is_wrong;
+        };
+        let is_every_row = rows.filter.is_none() && values.null_count() == 0;
+        let is_few = is_every_row && lanes::suit(rows.groups.len(), rows.group_count);
+        if is_few && lanes::hold(bits(values.values()), rows.groups.len()) {
+            seen.accumulate(rows.groups, values, None, rows.group_count, |_, _| {});
+            let added = lanes::sums(rows.groups, values.values(), short);
+            for (group, sum) in added.iter().take(rows.group_count).enumerate() {
+                add(group, i128::from(*sum));
+            }
+        } else {
+            seen.accumulate(
+                rows.groups,
+                values,
+                rows.filter,
+                rows.group_count,
+                |group, value| {
+                    add(group, value.into());
+                },
+            );
         }
+        fits
     }
 
     /// The sums as they are emitted, of type `data_type`.
@@ -95,7 +124,14 @@ impl GroupsAccumulator for SumGroupsAccumulator {
         total_num_groups: usize,
     ) -> Result<()> {
         match values {
-            [values] => self.add(values, group_indices, opt_filter, total_num_groups),
+            [values] => self.add(
+                values,
+                &Rows {
+                    groups: group_indices,
+                    filter: opt_filter,
+                    group_count: total_num_groups,
+                },
+            ),
             _ => internal_err!("sum has one argument"),
         }
     }

@@ -2,11 +2,13 @@
 //! DECIMAL(38, 0), as PostgreSQL's `numeric`; of a DECIMAL one with ten digits more. A sum that
 //! does not fit is an error. The engine's own wraps around; it still adds doubles and intervals.
 //!
-//! All is added in 128 bits (`accumulate`, `groups`), which no number of BIGINTs can fill.
+//! All is added in 128 bits (`accumulate`, `groups`), which no number of BIGINTs can fill; short
+//! numbers of few groups in 64 bits first (`lanes`).
 //! States between the phases of an aggregate are decimals.
 
 mod accumulate;
 mod groups;
+mod lanes;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +34,13 @@ const MORE_DIGITS: u8 = 10;
 
 pub(super) fn function() -> AggregateUDF {
     AggregateUDF::from(Sum::default())
+}
+
+/// `sum` as plans have it.
+#[must_use]
+pub fn exact() -> Arc<AggregateUDF> {
+    static FUNCTION: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| Arc::new(function()));
+    Arc::clone(&FUNCTION)
 }
 
 /// `sum` of SMALLINT and INTEGER under a name that the engine's rules do not know.

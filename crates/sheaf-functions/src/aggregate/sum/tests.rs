@@ -108,6 +108,44 @@ fn groups_agree_with_one_sum_each() {
     assert_eq!(result, expected);
 }
 
+/// Batches of few groups, of many, of short and long values and with NULLs beside sums in 128 bits.
+#[test]
+fn few_groups_and_many_agree_with_sums_one_by_one() {
+    let random = |row: i128| (row * 6_364_136_223_846_793_005 + 1_442_695_040_888_963_407) >> 17;
+    for group_count in [1, 2, 63, 64, 65, 500] {
+        for digits_max in [10_i128, 1 << 40, 1 << 62, 1 << 100] {
+            for has_nulls in [false, true] {
+                let rows = 2051;
+                let value = |row: i128| match has_nulls && row % 7 == 0 {
+                    true => None,
+                    false => Some(random(row) * random(row + 1) % digits_max - digits_max / 3),
+                };
+                let values: Vec<_> = (0..rows).map(value).collect();
+                let groups: Vec<usize> = (0..rows)
+                    .map(|row| usize::try_from((random(row) >> 5) % group_count).unwrap())
+                    .collect();
+                let group_count = usize::try_from(group_count).unwrap();
+                let mut expected = vec![None; group_count];
+                for (value, group) in values.iter().zip(&groups) {
+                    if let Some(value) = value {
+                        expected[*group] = Some(expected[*group].unwrap_or(0) + 2 * value);
+                    }
+                }
+                let values = Decimal128Array::from(values);
+                let values: ArrayRef = Arc::new(values.with_precision_and_scale(38, 0).unwrap());
+                let mut sums = SumGroupsAccumulator::new(WIDE);
+                for _ in 0..2 {
+                    sums.update_batch(&[Arc::clone(&values)], &groups, None, group_count)
+                        .unwrap();
+                }
+                let result = sums.evaluate(EmitTo::All).unwrap();
+                let result: Vec<_> = result.as_primitive::<Decimal128Type>().iter().collect();
+                assert_eq!(result, expected);
+            }
+        }
+    }
+}
+
 #[test]
 fn groups_of_integers_are_bigints_and_emitted_in_parts() {
     let mut sums = SumGroupsAccumulator::new(DataType::Int64);

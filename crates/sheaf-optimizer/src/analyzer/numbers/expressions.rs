@@ -167,20 +167,10 @@ impl<'a> NumberRewriter<'a> {
         };
         let left = self.cast(left, &DataType::Decimal128(l.0, l.1))?;
         let right = self.cast(right, &DataType::Decimal128(r.0, r.1))?;
-        let has_digits = |(precision, scale): (u8, i8)| {
-            // One more than there are would be cut: the result may not fit.
-            precision < arithmetic::DECIMAL_DIGITS_MAX && scale >= 0
-        };
         Ok(match op {
-            Operator::Plus if !has_digits(arithmetic::sum_type(l, r)) => {
-                arithmetic::add_decimals(left, right)
-            }
-            Operator::Minus if !has_digits(arithmetic::sum_type(l, r)) => {
-                arithmetic::subtract_decimals(left, right)
-            }
-            Operator::Multiply if !has_digits(arithmetic::product_type(l, r)) => {
-                arithmetic::multiply_decimals(left, right)
-            }
+            Operator::Plus => arithmetic::add_decimals(left, right),
+            Operator::Minus => arithmetic::subtract_decimals(left, right),
+            Operator::Multiply => arithmetic::multiply_decimals(left, right),
             Operator::Divide => arithmetic::divide_decimals(left, right),
             _ => binary(left, op, right),
         })
