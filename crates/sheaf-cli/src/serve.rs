@@ -20,7 +20,7 @@ use crate::environment;
 
 /// Threads that talk to clients; queries compute on the engine's own.
 const WIRE_THREADS_MAX: usize = 4;
-/// Stack of such a thread: statements are planned on it, as deep as users write them.
+/// Stack of such a thread: statements are parsed, shown and dropped on it, as deep as users write them.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 /// How to serve.

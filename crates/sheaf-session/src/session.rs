@@ -25,10 +25,14 @@ use crate::binder::Binder;
 use crate::builder::SessionBuilder;
 use crate::catalog::{Catalog, IfExists, Relation, catalog_list};
 use crate::names::Names;
+use crate::planner::physical_plan;
 use crate::quarantine::{Quarantines, committing};
 use crate::result::QueryResult;
 use crate::statements::{self, Description};
 use crate::system;
+
+/// Scripts up to this length are parsed on the thread of whoever asks, within a millisecond or two.
+const PARSED_HERE_BYTES_MAX: usize = 16 * 1024;
 
 /// Prepared statements one session may hold.
 pub(crate) const PREPARED_MAX: usize = 10_000;
@@ -113,6 +117,19 @@ impl Session {
         sheaf_sql::parse(script)
     }
 
+    /// Like [`Session::parse`], but a long script is parsed on the engine's planning threads.
+    ///
+    /// # Errors
+    /// As [`Session::parse`].
+    pub async fn parse_apart(&self, script: &str) -> Result<Vec<Statement>> {
+        if script.len() <= PARSED_HERE_BYTES_MAX {
+            return self.parse(script);
+        }
+        let script = script.to_owned();
+        let work = move || sheaf_sql::parse(&script);
+        self.inner.engine.compute(work).await
+    }
+
     /// Runs every statement of `script`, each to its end, and gives the result of the last one.
     ///
     /// # Errors
@@ -130,17 +147,17 @@ impl Session {
         script: &str,
         parameters: Vec<ScalarValue>,
     ) -> Result<QueryResult> {
-        let mut statements = self.parse(script)?;
+        let mut statements = self.parse_apart(script).await?;
         let last = statements
             .pop()
             .ok_or_else(|| SheafError::user("there is no statement to run"))?;
         for statement in statements {
-            self.run_with(&statement, parameters.clone())
+            self.run_shared(Arc::new(statement), parameters.clone())
                 .await?
                 .drain()
                 .await?;
         }
-        self.run_with(&last, parameters).await
+        self.run_shared(Arc::new(last), parameters).await
     }
 
     /// Starts one statement.
@@ -164,10 +181,30 @@ impl Session {
         parameters: Vec<ScalarValue>,
     ) -> BoxFuture<'a, Result<QueryResult>> {
         async move {
+            let statement = Arc::new(statement.clone());
+            self.run_shared(statement, parameters).await
+        }
+        .boxed()
+    }
+
+    /// Like [`Session::run_with`] for a statement that need not be copied.
+    ///
+    /// What is computed before the first row is computed on the engine's planning threads: whoever
+    /// polls this only waits, and may stop to.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn run_shared(
+        &self,
+        statement: Arc<Statement>,
+        parameters: Vec<ScalarValue>,
+    ) -> BoxFuture<'_, Result<QueryResult>> {
+        async move {
             let query = self.begin(&statement.text);
-            let outcome = query
-                .guard(statements::run(self, statement, parameters, &query))
-                .await;
+            let (session, planned) = (self.clone(), Arc::clone(&query));
+            let work =
+                async move { statements::run(&session, &statement, parameters, &planned).await };
+            let outcome = self.inner.engine.plan(&query, work).await;
             outcome.inspect_err(|error| query.fail(error))
         }
         .boxed()
@@ -180,14 +217,16 @@ impl Session {
     /// Those of planning the statement.
     pub fn describe<'a>(
         &'a self,
-        statement: &'a Statement,
+        statement: &'a Arc<Statement>,
         types: &'a [Option<DataType>],
     ) -> BoxFuture<'a, Result<Description>> {
         async move {
             let query = self.begin(&statement.text);
-            let described = query
-                .guard(statements::describe(self, statement, types, &query))
-                .await;
+            let (session, planned) = (self.clone(), Arc::clone(&query));
+            let (statement, types) = (Arc::clone(statement), types.to_vec());
+            let work =
+                async move { statements::describe(&session, &statement, &types, &planned).await };
+            let described = self.inner.engine.plan(&query, work).await;
             match &described {
                 Ok(_) => query.finish(Outcome::Done),
                 Err(error) => query.fail(error),
@@ -311,7 +350,7 @@ impl Session {
         state: &SessionState,
         query: &Arc<Query>,
     ) -> Result<QueryResult> {
-        let physical = state.create_physical_plan(&plan).await?;
+        let physical = physical_plan(plan, state, query).await?;
         self.execute_physical(physical, state, query)
     }
 

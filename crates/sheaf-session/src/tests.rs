@@ -10,6 +10,7 @@ use sheaf_base::ErrorKind;
 
 use crate::Session;
 
+mod planning;
 #[cfg(target_os = "linux")]
 mod spill;
 
@@ -225,7 +226,7 @@ fn siblings_share_the_engine_and_nothing_else() {
 fn statements_are_described_without_running() {
     let session = session();
     let script = "SELECT a + $1 AS n, $2 AS t, $4::date FROM (VALUES (1::int)) v(a) WHERE a < $3";
-    let statement = session.parse(script).unwrap().remove(0);
+    let statement = Arc::new(session.parse(script).unwrap().remove(0));
     let described = block_on(session.describe(&statement, &[None, None])).unwrap();
     use arrow::datatypes::DataType;
     assert_eq!(
@@ -243,6 +244,7 @@ fn statements_are_described_without_running() {
         .parse("CREATE VIEW v AS SELECT 1")
         .unwrap()
         .remove(0);
+    let statement = Arc::new(statement);
     assert!(
         block_on(session.describe(&statement, &[]))
             .unwrap()

@@ -3,11 +3,13 @@
 //! One batch is held at a time. What has been written is sent whenever it is much, and the statement
 //! waits for that: back-pressure goes from the client's socket down to the scan.
 
+use std::sync::Arc;
+
 use sheaf::arrow::array::RecordBatch;
 use sheaf::{QueryResult, Result, SheafError, SqlState, Statement, StatementKind};
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, guard};
+use super::{Client, SharedStatement, guard};
 use crate::encode::{Rows, Style};
 use crate::errors::{Flow, protocol_error};
 use crate::message::backend;
@@ -142,7 +144,7 @@ impl Client {
     /// Starts a statement with parameters. What PostgreSQL itself would answer is answered here.
     pub(super) async fn start(
         &mut self,
-        statement: &Statement,
+        statement: &SharedStatement,
         parameters: Vec<sheaf::ScalarValue>,
         stop: &CancellationToken,
     ) -> Flow<Answer> {
@@ -151,9 +153,8 @@ impl Client {
         }
         self.transaction.check()?;
         let session = self.session.clone();
-        let result = self
-            .guard(stop, session.run_with(statement, parameters))
-            .await?;
+        let run = session.run_shared(Arc::clone(statement), parameters);
+        let result = self.guard(stop, run).await?;
         Ok(Answer::of_engine(result, statement))
     }
 

@@ -177,7 +177,7 @@ impl Client {
     }
 
     async fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Flow<()> {
-        let parsed = self.parse_one(sql);
+        let parsed = self.parse_one(sql).await;
         let Some(statement) = self.explain(parsed, sql)? else {
             return Ok(());
         };
@@ -193,8 +193,8 @@ impl Client {
         Ok(())
     }
 
-    fn parse_one(&mut self, sql: &str) -> Flow<Option<SharedStatement>> {
-        let mut statements = self.session.parse(sql)?;
+    async fn parse_one(&mut self, sql: &str) -> Flow<Option<SharedStatement>> {
+        let mut statements = self.parse_apart(sql).await?;
         if statements.len() > 1 {
             return Err(SheafError::user(
                 "cannot insert multiple commands into a prepared statement",

@@ -162,6 +162,15 @@ impl Client {
         guard(&mut self.connection, &self.shared, stop, work).await
     }
 
+    /// Parses a script, unless somebody cancels that.
+    async fn parse_apart(&mut self, sql: &str) -> Flow<Vec<sheaf::Statement>> {
+        let session = self.session.clone();
+        let stop = self.key.running.begin();
+        let parsed = self.guard(&stop, session.parse_apart(sql)).await;
+        self.key.running.end();
+        parsed
+    }
+
     /// A transaction that nobody has begun ends, and the client may send the next script.
     async fn end_of_script(&mut self) -> Flow<()> {
         if !self.transaction.is_in_block() {

@@ -1,8 +1,10 @@
 //! The simple protocol: a script, statement by statement; the first error ends it.
 
+use std::sync::Arc;
+
 use sheaf::{Result, SheafError, SqlState, Statement};
 
-use super::Client;
+use super::{Client, SharedStatement};
 use crate::errors::{Failure, Flow};
 use crate::message::backend::{self, Plain};
 
@@ -25,8 +27,8 @@ impl Client {
     /// Runs a script.
     pub(super) async fn simple_query(&mut self, sql: &str) -> Flow<()> {
         self.prepared.forget_unnamed();
-        match check_length(sql).and_then(|()| self.session.parse(sql)) {
-            Err(error) => {
+        match self.parse_script(sql).await {
+            Err(Failure::Error(error)) => {
                 // Before any of it runs, as PostgreSQL does.
                 let error = match self.transaction.check() {
                     Ok(()) => error,
@@ -34,10 +36,12 @@ impl Client {
                 };
                 self.report(&error, Some(sql));
             }
+            Err(failure) => return Err(failure),
             Ok(statements) if statements.is_empty() => self.plain(Plain::EmptyQuery),
             Ok(statements) => {
-                for statement in &statements {
-                    match Box::pin(self.run_simple(statement)).await {
+                for statement in statements {
+                    let statement = Arc::new(statement);
+                    match Box::pin(self.run_simple(&statement)).await {
                         Ok(()) => self.connection.flush_if_full().await?,
                         Err(Failure::Error(error)) => {
                             self.report(&error, Some(sql));
@@ -51,7 +55,12 @@ impl Client {
         self.end_of_script().await
     }
 
-    async fn run_simple(&mut self, statement: &Statement) -> Flow<()> {
+    async fn parse_script(&mut self, sql: &str) -> Flow<Vec<Statement>> {
+        check_length(sql)?;
+        self.parse_apart(sql).await
+    }
+
+    async fn run_simple(&mut self, statement: &SharedStatement) -> Flow<()> {
         let stop = self.key.running.begin();
         let outcome = async {
             let mut answer = self.start(statement, vec![], &stop).await?;

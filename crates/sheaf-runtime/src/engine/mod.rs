@@ -11,8 +11,10 @@
 //! Plans run on the CPU runtime whatever thread asked for them; the caller may live on any other
 //! runtime, or on none. Time limits are kept on the I/O runtime, whose thread never computes, so
 //! that they fire however busy the workers are; object stores are to put their network traffic
-//! there too. One process has one [`EngineRuntime`].
+//! there too. Statements are planned on threads of their own ([`planning`]). One process has one
+//! [`EngineRuntime`].
 
+pub mod planning;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use crate::limits::MachineLimits;
 use crate::memory::MemoryBudget;
 use crate::registry::{Query, QueryRegistry};
 use crate::spill::SpillStore;
+use planning::{PLANNING_STACK_BYTES, PLANNING_THREADS};
 use stream::QueryStream;
 
 /// Stack of a worker in bytes. Plans and expressions nest as deep as users write them.
@@ -98,8 +101,10 @@ pub struct EngineRuntime {
     /// `None` only while being dropped.
     cpu: Option<Runtime>,
     io: Option<Runtime>,
+    planning: Option<Runtime>,
     cpu_handle: Handle,
     io_handle: Handle,
+    planning_handle: Handle,
     threads: usize,
     memory: Arc<MemoryBudget>,
     spill: Arc<SpillStore>,
@@ -114,8 +119,9 @@ impl EngineRuntime {
     /// `Resource` if the operating system gives no threads.
     pub fn new(options: RuntimeOptions) -> Result<Arc<Self>> {
         let threads = options.threads.max(1);
-        let cpu = start("sheaf-cpu", threads)?;
-        let io = start("sheaf-io", IO_THREADS)?;
+        let cpu = start("sheaf-cpu", threads, STACK_BYTES)?;
+        let io = start("sheaf-io", IO_THREADS, STACK_BYTES)?;
+        let planning = start("sheaf-plan", PLANNING_THREADS, PLANNING_STACK_BYTES)?;
         let memory = Arc::new(MemoryBudget::new(options.memory_limit));
         let spill = Arc::new(SpillStore::new(
             options.temp_directory,
@@ -139,8 +145,10 @@ impl EngineRuntime {
         Ok(Arc::new(Self {
             cpu_handle: cpu.handle().clone(),
             io_handle: io.handle().clone(),
+            planning_handle: planning.handle().clone(),
             cpu: Some(cpu),
             io: Some(io),
+            planning: Some(planning),
             threads,
             memory,
             spill,
@@ -269,7 +277,8 @@ impl Drop for EngineRuntime {
         self.spill.close();
         // Dropping a runtime waits for its threads, which is not allowed on a thread of another
         // runtime; shutting down in the background is allowed anywhere.
-        for runtime in [self.cpu.take(), self.io.take()].into_iter().flatten() {
+        let runtimes = [self.cpu.take(), self.io.take(), self.planning.take()];
+        for runtime in runtimes.into_iter().flatten() {
             runtime.shutdown_background();
         }
     }
@@ -283,12 +292,12 @@ fn merge_files_max(limit: ByteCount, threads: usize) -> usize {
         .min(SPILL_MERGE_FILES_MAX)
 }
 
-fn start(name: &str, threads: usize) -> Result<Runtime> {
+fn start(name: &str, threads: usize, stack_bytes: usize) -> Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(threads)
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .thread_name(name)
-        .thread_stack_size(STACK_BYTES)
+        .thread_stack_size(stack_bytes)
         .enable_all()
         .build()
         .map_err(|error| SheafError::resource(format!("cannot start threads: {error}")))

@@ -160,6 +160,17 @@ impl Query {
         self.stop.is_cancelled()
     }
 
+    /// What computes for long without an await looks here from time to time.
+    ///
+    /// # Errors
+    /// `Cancelled` if the query was told to stop.
+    pub fn check(&self) -> Result<()> {
+        match self.is_cancelled() {
+            true => Err(self.cancel_error()),
+            false => Ok(()),
+        }
+    }
+
     /// The token that is triggered when the query is told to stop.
     pub(crate) fn stop_token(&self) -> &CancellationToken {
         &self.stop

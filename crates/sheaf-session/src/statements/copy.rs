@@ -7,6 +7,7 @@ use sheaf_files::copy::CopyRequest;
 use sheaf_sql::{CopySource, StatementKind};
 
 use super::{Running, plan_with_parameters};
+use crate::planner::physical_plan;
 use crate::result::QueryResult;
 
 pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
@@ -28,7 +29,7 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
     };
     let plan = plan_with_parameters(plan, running.parameters)?;
     let location = running.session.locate(target)?;
-    let input = state.create_physical_plan(&plan).await?;
+    let input = physical_plan(plan, &state, running.query).await?;
     let request = CopyRequest {
         location,
         format: format.clone(),

@@ -40,6 +40,7 @@ pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<Q
     }
     let columns: Vec<String> = columns.iter().map(normalize).collect();
     let (view, _) = new_view(&running, query, columns).await?;
+    running.query.check()?;
     let if_exists = if_exists(*or_replace, *if_not_exists);
     catalog.put(&name, Relation::View(view), if_exists)?;
     Ok(running.done("CREATE VIEW"))
@@ -97,6 +98,7 @@ pub(super) async fn external(running: Running<'_>, table: &ExternalTable) -> Res
         request.partition_columns = Some(partitions);
     }
     let files = binder.open(&request).await?;
+    running.query.check()?;
     let external = ExternalFiles {
         request,
         schema: files.schema(),

@@ -16,6 +16,7 @@ use sheaf_runtime::Query;
 use sheaf_sql::{Statement, StatementKind};
 
 use super::{Running, plan_with_parameters};
+use crate::planner::physical_plan;
 use crate::session::Session;
 
 /// The most parameters a statement may have, as PostgreSQL's messages can count them.
@@ -51,7 +52,7 @@ pub(crate) async fn describe(
             let nulls = parameters.iter().map(ScalarValue::try_from);
             let nulls = nulls.collect::<Result<Vec<_>, _>>()?;
             let plan = plan_with_parameters(plan, nulls)?;
-            let physical = state.create_physical_plan(&plan).await?;
+            let physical = physical_plan(plan, &state, query).await?;
             return Ok(Description {
                 parameters,
                 columns: Some(physical.schema()),

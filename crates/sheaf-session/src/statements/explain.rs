@@ -12,6 +12,7 @@ use sheaf_sql::{ExplainFormat, Statement, StatementKind};
 use super::settings::rows;
 use super::{Running, plan_with_parameters};
 use crate::explain::{PlanNode, to_dot, to_json, to_lines};
+use crate::planner::optimize;
 use crate::result::QueryResult;
 
 pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
@@ -27,7 +28,7 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
     let state = running.session.state_for(running.query);
     let logical = logical_plan(&running, statement, &state).await?;
     let logical = plan_with_parameters(logical, running.parameters.clone())?;
-    let optimized = state.optimize(&logical)?;
+    let optimized = optimize(logical.clone(), &state, running.query)?;
     let physical = state
         .query_planner()
         .create_physical_plan(&optimized, &state)

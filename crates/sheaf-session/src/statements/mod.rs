@@ -28,6 +28,7 @@ use sheaf_runtime::Query;
 use sheaf_sql::{DropKind, Statement, StatementKind};
 
 use crate::binder::{Binder, ReadRows};
+use crate::planner::physical_plan;
 use crate::result::QueryResult;
 use crate::session::Session;
 
@@ -58,7 +59,7 @@ impl ReadRows for Running<'_> {
         async move {
             let plan = plan_with_parameters(plan, self.parameters.clone())?;
             let state = self.session.state_for(self.query);
-            let plan = state.create_physical_plan(&plan).await?;
+            let plan = physical_plan(plan, &state, self.query).await?;
             let query = Arc::clone(self.query);
             let engine = self.session.engine();
             let rows = engine.execute_part(plan, state.task_ctx(), query)?;
