@@ -9,12 +9,15 @@
 //! - [`fold`]: aggregates that a session makes of expressions (`CREATE AGGREGATE`);
 //! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, without names.
 //!
+//! Functions whose results may outgrow memory, the engine's too, are [`bounded`].
+//!
 //! Operators that need types to be told apart are planned by [`expression_planners`].
 //!
 //! This crate must not know of sessions, catalogues or files.
 
 pub mod aggregate;
 pub mod arithmetic;
+pub mod bounded;
 mod digits;
 pub mod fold;
 mod kernel;
@@ -60,7 +63,7 @@ pub fn functions() -> Functions {
     }
 }
 
-/// Registers every function.
+/// Registers every function, those that have to be in bounds.
 ///
 /// # Errors
 /// If the registry refuses one.
@@ -72,6 +75,11 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     } = functions();
     for function in scalar {
         registry.register_udf(function)?;
+    }
+    for name in bounded::names() {
+        if let Some(function) = registry.udf(name).ok().as_ref().and_then(bounded::bounded) {
+            registry.register_udf(function)?;
+        }
     }
     for function in lambda {
         registry.register_higher_order_function(function)?;

@@ -17,6 +17,7 @@ use parking_lot::{Mutex, RwLock};
 use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::stores::{Location, ensure_store, locate};
+use sheaf_functions::bounded::CallMemory;
 use sheaf_runtime::{EngineRuntime, Outcome, Query, QueryLimits};
 use sheaf_sql::Statement;
 
@@ -312,6 +313,10 @@ impl Session {
         state.execution_props_mut().query_execution_start_time = Some(query.started_at().into());
         let quarantines = Quarantines::new(&self.inner.catalog, &self.inner.engine);
         state.config_mut().set_extension(Arc::new(quarantines));
+        let calls = CallMemory::new(Arc::clone(query.pool()) as _);
+        state.config_mut().options_mut().extensions.insert(calls);
+        let options = Arc::clone(state.config_options());
+        state.execution_props_mut().config_options = Some(options);
         state
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, ListArray, new_empty_array};
 use arrow::compute::take_arrays;
 use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::utils::{adjust_offsets_for_slice, list_values, list_values_row_number};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{
@@ -18,6 +19,7 @@ use datafusion::logical_expr::{
 };
 
 use super::{list_first, wrong_arguments};
+use crate::bounded::{Needed, admit_unfolded, span};
 use crate::shorthand::section;
 
 /// What a call gives the lambda, and gets of it.
@@ -195,7 +197,7 @@ impl HigherOrderUDFImpl for Function {
             None => Arc::clone(lists.values()),
             // What has no columns may fail without any element: `lambda x: 1 / 0`.
             Some(_) if lists.values().is_empty() => new_empty_array(self.outcome_type(&args)?),
-            Some(lambda) => outcomes(lambda, &lists)?,
+            Some(lambda) => outcomes(self.declared.name, lambda, &lists, &args.config_options)?,
         };
         let options: Vec<ColumnarValue> = options.into_iter().cloned().collect();
         let result = (self.declared.combine)(Evaluated {
@@ -212,8 +214,14 @@ impl HigherOrderUDFImpl for Function {
     }
 }
 
-/// What a lambda gives for each item: its parameters are the item and its position, from 1.
-fn outcomes(lambda: &LambdaArgument, lists: &ListArray) -> Result<ArrayRef> {
+/// What a lambda gives for each item: its parameters are the item and its position, from 1. What it
+/// takes from outside is there once for each item, and so is a constant that it gives.
+fn outcomes(
+    name: &str,
+    lambda: &LambdaArgument,
+    lists: &ListArray,
+    options: &ConfigOptions,
+) -> Result<ArrayRef> {
     let values = lists.values();
     let positions = || -> Result<ArrayRef> {
         let each = lists.offsets().lengths().flat_map(|length| 1..=length);
@@ -222,8 +230,19 @@ fn outcomes(lambda: &LambdaArgument, lists: &ListArray) -> Result<ArrayRef> {
     };
     let elements = || Ok(Arc::clone(values));
     let found = lambda.evaluate(&[&elements, &positions], |captured| {
+        let lengths = || lists.offsets().lengths().enumerate();
+        let bytes = captured.iter().flat_map(|column| {
+            lengths().map(|(row, items)| span(column, row, 1).saturating_mul(items))
+        });
+        let total = bytes.fold(0, usize::saturating_add);
+        let _admitted = admit_unfolded(name, Needed { total, largest: 0 }, options)?;
         let all: ArrayRef = Arc::new(lists.clone());
         Ok(take_arrays(captured, &list_values_row_number(&all)?, None)?)
     })?;
-    found.into_array(values.len())
+    let total = match &found {
+        ColumnarValue::Scalar(value) => value.size().saturating_mul(values.len()),
+        ColumnarValue::Array(_) => 0,
+    };
+    let admitted = admit_unfolded(name, Needed { total, largest: 0 }, options)?;
+    admitted.keep(found, values.len())?.into_array(values.len())
 }

@@ -3,6 +3,7 @@
 //! The engine's list with ours in their places; a test compares it with the engine's own when that
 //! is upgraded.
 
+mod bounded_calls;
 mod numbers;
 mod rewrite;
 mod variants;
@@ -14,6 +15,7 @@ use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingF
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use sheaf_operators::window::WindowCallsRule;
 
+pub use bounded_calls::BoundedCalls;
 pub use numbers::Numbers;
 pub use variants::Variants;
 
@@ -29,6 +31,8 @@ pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         // Ours. Before the engine's rule, which finds then that numbers are of one type already.
         Arc::new(Numbers),
         Arc::new(TypeCoercion::new()),
+        // Ours. Once both sides of `||` have the same type, which it does not look at.
+        Arc::new(BoundedCalls),
         // Ours. Once the types of arguments and frames are settled, which it hides.
         Arc::new(WindowCallsRule),
         // Ours. Correlated sub-queries the engine would refuse become joins.

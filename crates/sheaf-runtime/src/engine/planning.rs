@@ -14,6 +14,7 @@
 //! any more ends at its next await or between two rules of the optimizer; until then it keeps its
 //! worker, and that there are no more workers is the limit on what is planned at a time.
 
+use std::cell::Cell;
 use std::future::Future;
 
 use sheaf_base::{Result, SheafError};
@@ -31,6 +32,33 @@ pub const PLANNING_THREADS: usize = 16;
 /// Stack of a planning thread in bytes; it takes memory as far as it is used. Plans are walked by
 /// recursion, here and in the engine below.
 pub(super) const PLANNING_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Bytes that one constant call may put into a plan; larger ones are computed when the query runs.
+pub const FOLDED_VALUE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes that all constant calls of a statement may put into its plan.
+pub const FOLDED_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+tokio::task_local! {
+    /// Bytes that the statement which is planned here has folded.
+    static FOLDED_BYTES: Cell<usize>;
+}
+
+/// Whether a constant call may be computed whose result has so many bytes: `None` where nothing is
+/// planned, and calls are those of a query that runs.
+#[must_use]
+pub fn may_fold(bytes: usize) -> Option<bool> {
+    FOLDED_BYTES
+        .try_with(|folded| {
+            let total = folded.get().saturating_add(bytes);
+            let may = bytes <= FOLDED_VALUE_BYTES_MAX && total <= FOLDED_BYTES_MAX;
+            if may {
+                folded.set(total);
+            }
+            may
+        })
+        .ok()
+}
 
 /// A task that ends when nobody waits for it.
 struct Awaited<T>(JoinHandle<T>);
@@ -54,6 +82,7 @@ impl EngineRuntime {
         query: &Query,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
+        let work = FOLDED_BYTES.scope(Cell::new(0), work);
         let abandoned = query.stop_token().clone().drop_guard();
         let outcome = query.guard(on(&self.planning_handle, work)).await;
         abandoned.disarm();
