@@ -9,8 +9,11 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use futures::FutureExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest, Ready};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 
 use crate::errors::{Flow, violation};
 
@@ -22,16 +25,44 @@ pub(crate) const STARTUP_BYTES_MAX: usize = 64 * 1024;
 const OUTPUT_BYTES: usize = 64 * 1024;
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 8 * 1024;
-/// Bytes read ahead while a query runs, to notice that the client has gone. A client that has sent
-/// more is noticed when it is written to.
-const WATCH_BYTES_MAX: usize = 64 * 1024;
+/// Bytes read ahead while a query runs, to notice that the client has gone. Of a client that has sent
+/// more, the socket is asked from time to time.
+const WATCH_BYTES_MAX: usize = 256 * 1024;
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// Buffers of idle connections that are larger are given back.
 const KEPT_BYTES_MAX: usize = 128 * 1024;
 
 /// What carries a connection: TCP, a Unix socket, TLS.
-pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Whether the client has closed its side, though perhaps not all that it sent has been read.
+    fn is_closed(&self) -> bool;
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+impl Socket for TcpStream {
+    fn is_closed(&self) -> bool {
+        is_over(self.ready(Interest::READABLE).now_or_never())
+    }
+}
+
+impl Socket for UnixStream {
+    fn is_closed(&self) -> bool {
+        is_over(self.ready(Interest::READABLE).now_or_never())
+    }
+}
+
+impl Socket for TlsStream<TcpStream> {
+    fn is_closed(&self) -> bool {
+        self.get_ref().0.is_closed()
+    }
+}
+
+fn is_over(ready: Option<io::Result<Ready>>) -> bool {
+    match ready {
+        None => false,
+        Some(Ok(ready)) => ready.is_read_closed() || ready.is_error(),
+        Some(Err(_)) => true,
+    }
+}
 
 /// Bytes that are read and forgotten when a connection is closed, and the time for that.
 const FORGOTTEN_BYTES_MAX: usize = 1024 * 1024;
@@ -151,21 +182,31 @@ impl Connection {
                 Ok(_) => {}
             }
         }
-        std::future::pending().await
+        while !self.socket.is_closed() {
+            sleep(WATCH_INTERVAL).await;
+        }
+    }
+
+    /// Whether there is much output.
+    pub(crate) fn is_full(&self) -> bool {
+        self.output.len() >= OUTPUT_BYTES
     }
 
     /// Sends the output if there is much of it.
     pub(crate) async fn flush_if_full(&mut self) -> io::Result<()> {
-        match self.output.len() >= OUTPUT_BYTES {
+        match self.is_full() {
             true => self.flush().await,
             false => Ok(()),
         }
     }
 
-    /// Sends the output.
+    /// Sends the output. May be dropped: what was not sent stays, and goes with the next call.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
-        self.socket.write_all(&self.output).await?;
-        self.output.clear();
+        while !self.output.is_empty() {
+            if self.socket.write_buf(&mut self.output).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
         self.socket.flush().await?;
         if self.output.capacity() > KEPT_BYTES_MAX {
             self.output = BytesMut::new();

@@ -16,6 +16,7 @@ mod connection;
 mod decode;
 mod encode;
 mod errors;
+mod half_open;
 mod listen;
 mod message;
 mod parameters;

@@ -14,7 +14,6 @@ use futures::FutureExt;
 use sheaf::{Result, Session, SheafError, SqlState};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -24,6 +23,7 @@ use crate::auth::backoff::Backoff;
 use crate::auth::{Role, Users, scram};
 use crate::cancel::Cancels;
 use crate::errors::{Failure, Severity};
+use crate::half_open::{HalfOpen, HalfOpenPlace};
 use crate::message::backend;
 use crate::protocol;
 use crate::startup::{Accepted, Begun, begin, tell};
@@ -82,6 +82,8 @@ pub struct Limits {
     pub admin_connections: usize,
     /// Connections whose clients are not in yet.
     pub half_open_max: usize,
+    /// Those of them that one address may have.
+    pub half_open_address_max: usize,
     /// Time to get in.
     pub startup_timeout: Duration,
     /// Time without a statement after which a session is ended.
@@ -97,7 +99,8 @@ impl Default for Limits {
         Self {
             connections_max: 100,
             admin_connections: 3,
-            half_open_max: 64,
+            half_open_max: 256,
+            half_open_address_max: 64,
             startup_timeout: Duration::from_secs(10),
             idle_timeout: None,
             idle_in_transaction_timeout: None,
@@ -216,7 +219,8 @@ impl Server {
         let Self {
             tcp, unix, shared, ..
         } = self;
-        let half_open = Arc::new(Semaphore::new(shared.limits.half_open_max));
+        let limits = shared.limits;
+        let half_open = HalfOpen::new(limits.half_open_max, limits.half_open_address_max);
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
@@ -230,11 +234,11 @@ impl Server {
                 sleep(ACCEPT_PAUSE).await;
                 continue;
             };
-            match Arc::clone(&half_open).try_acquire_owned() {
-                Ok(place) => {
+            match half_open.take(accepted.address()) {
+                Some(place) => {
                     connections.spawn(serve(accepted, Arc::clone(&shared), place));
                 }
-                Err(_) => refuse(accepted),
+                None => refuse(accepted),
             }
         }
         drop((tcp, unix));
@@ -372,7 +376,7 @@ fn refuse(accepted: Accepted) {
 }
 
 /// One connection from its first byte to its last.
-async fn serve(accepted: Accepted, shared: Arc<Shared>, half_open: OwnedSemaphorePermit) {
+async fn serve(accepted: Accepted, shared: Arc<Shared>, half_open: HalfOpenPlace) {
     let begun = tokio::select! {
         begun = timeout(shared.limits.startup_timeout, begin(accepted, &shared)) => begun,
         () = shared.stopping.cancelled() => return,

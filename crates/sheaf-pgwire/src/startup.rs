@@ -14,9 +14,11 @@
 //! (CVE-2021-23214).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use futures::FutureExt;
 use sheaf::{SheafError, SqlState};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -37,10 +39,28 @@ const TLS_HANDSHAKE: u8 = 22;
 /// Parameters that a startup message may have.
 const PARAMETERS_MAX: usize = 1_000;
 
+/// Silence after which a client is asked whether it is there, the time between two questions, and how
+/// many without an answer end its connection: two minutes and a half in all.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+const KEEPALIVE_RETRIES: u32 = 6;
+/// Bytes of the names of users and databases; what is longer is cut off, as in PostgreSQL.
+const USER_BYTES_MAX: usize = 63;
+
 /// A socket that was accepted.
 pub(crate) enum Accepted {
     Tcp(TcpStream, IpAddr),
     Unix(UnixStream),
+}
+
+impl Accepted {
+    /// Where it comes from, if that is another place.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
 }
 
 /// A client and what it asks for.
@@ -99,6 +119,7 @@ type Start = (Connection, Way, [u8; 8]);
 
 async fn begin_tcp(mut stream: TcpStream, address: IpAddr, shared: &Shared) -> Flow<Start> {
     let _ = stream.set_nodelay(true);
+    let _ = keep_alive(&stream);
     let mut way = Way {
         address: Some(address),
         is_encrypted: false,
@@ -140,6 +161,19 @@ async fn begin_tcp(mut stream: TcpStream, address: IpAddr, shared: &Shared) -> F
             _ => return Ok((Connection::new(Box::new(stream)), way, first)),
         }
     }
+}
+
+/// A client that is gone without a word is noticed in the end, also while it is written to.
+fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
+    let socket = SockRef::from(stream);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_IDLE)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_user_timeout(Some(
+        KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_RETRIES,
+    ))
 }
 
 async fn begin_unix(stream: UnixStream) -> Flow<Start> {
@@ -276,7 +310,8 @@ impl Request {
                         SheafError::user("no PostgreSQL user name specified in startup packet")
                             .with_state(SqlState::INVALID_AUTHORIZATION)
                     })?;
-                let database = database.unwrap_or_else(|| user.clone());
+                let user = cut(user);
+                let database = cut(database.unwrap_or_else(|| user.clone()));
                 return Ok(Self {
                     user,
                     database,
@@ -299,6 +334,12 @@ impl Request {
         }
         Err(violation("too many parameters in startup packet"))
     }
+}
+
+/// The first bytes of a name, as many as count.
+fn cut(mut name: String) -> String {
+    name.truncate(name.floor_char_boundary(USER_BYTES_MAX));
+    name
 }
 
 /// The settings in `-c name=value --name=value`; a backslash keeps a space in a value.
@@ -366,7 +407,7 @@ async fn authenticate(
     }
     tokio::time::sleep(shared.backoff.wait(way.address, user)).await;
     let known = shared.users.get(user);
-    let nobody = Verifier::of_nobody(user, &shared.secret);
+    let nobody = shared.users.nobody(user, &shared.secret);
     let verifier = known.map_or(&nobody, |known| &known.verifier);
     let is_right = prove(connection, verifier).await?;
     match known.filter(|_| is_right) {

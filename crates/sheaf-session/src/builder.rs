@@ -119,6 +119,7 @@ impl SessionBuilder {
                 catalog,
                 state: RwLock::new(engine_state),
                 prepared: Mutex::default(),
+                kept: Arc::default(),
                 environment: self.environment.into_iter().collect(),
             }
         });

@@ -12,6 +12,7 @@ mod builder;
 mod catalog;
 mod explain;
 mod held_table;
+mod kept;
 mod names;
 mod persisted;
 mod planner;
@@ -25,6 +26,7 @@ mod tests;
 
 pub use access::Access;
 pub use builder::SessionBuilder;
+pub use kept::{KEPT_STATEMENTS_MAX, KEPT_TEXT_BYTES_MAX, KeptPlace};
 pub use names::{FunctionName, Names, TableName};
 pub use result::{CollectedRows, QueryResult};
 pub use session::Session;

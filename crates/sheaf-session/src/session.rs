@@ -25,6 +25,7 @@ use crate::access::Access;
 use crate::binder::Binder;
 use crate::builder::SessionBuilder;
 use crate::catalog::{Catalog, IfExists, Relation, catalog_list};
+use crate::kept::{KeptPlace, KeptStatements};
 use crate::names::Names;
 use crate::planner::physical_plan;
 use crate::quarantine::{Quarantines, committing};
@@ -34,9 +35,6 @@ use crate::system;
 
 /// Scripts up to this length are parsed on the thread of whoever asks, within a millisecond or two.
 const PARSED_HERE_BYTES_MAX: usize = 16 * 1024;
-
-/// Prepared statements one session may hold.
-pub(crate) const PREPARED_MAX: usize = 10_000;
 
 /// One user's dealings with the engine. Cheap to clone; clones share everything.
 ///
@@ -63,6 +61,8 @@ pub(crate) struct SessionInner {
     /// Functions, rules and options; cloned by each statement, so that it sees one state.
     pub(crate) state: RwLock<SessionState>,
     pub(crate) prepared: Mutex<HashMap<String, Prepared>>,
+    /// The places of those, and of what a front door keeps.
+    pub(crate) kept: Arc<KeptStatements>,
     /// Variables with which object stores find their credentials.
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -71,6 +71,7 @@ pub(crate) struct SessionInner {
 #[derive(Clone)]
 pub(crate) struct Prepared {
     pub(crate) statement: Box<Statement>,
+    pub(crate) _place: KeptPlace,
 }
 
 impl std::fmt::Debug for Session {
@@ -104,6 +105,7 @@ impl Session {
                 catalog,
                 state: RwLock::new(state),
                 prepared: Mutex::default(),
+                kept: Arc::default(),
                 environment: inner.environment.clone(),
             }
         });

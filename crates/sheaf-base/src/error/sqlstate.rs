@@ -65,6 +65,7 @@ states! {
     OUT_OF_MEMORY = "53200", "The memory limit is reached.";
     TOO_MANY_CONNECTIONS = "53300", "The server has as many connections as it may.";
     PROGRAM_LIMIT = "54000", "More of something than may be had.";
+    STATEMENT_TOO_COMPLEX = "54001", "A statement whose plan would be too large.";
     ADMIN_SHUTDOWN = "57P01", "The server stops.";
     IDLE_SESSION_TIMEOUT = "57P05", "A session that was left alone too long.";
     QUERY_CANCELED = "57014", "Cancelled, or out of time.";

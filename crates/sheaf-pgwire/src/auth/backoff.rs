@@ -17,8 +17,11 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 const FAILURES_MAX: u32 = 6;
 /// Time in which one failure is forgotten.
 const FORGET: Duration = Duration::from_secs(60);
-/// Addresses and users that are remembered; beyond that the longest forgotten go.
+/// Addresses and users that are remembered; beyond that those go that have failed the least, of these
+/// the ones of longest ago: who has to wait long cannot make itself forgotten with other names.
 const ENTRIES_MAX: usize = 10_000;
+/// How many of them go at a time.
+const EVICTED: usize = ENTRIES_MAX / 10;
 
 /// An address and perhaps a user; a Unix socket has no address.
 type Key = (Option<IpAddr>, Option<String>);
@@ -51,7 +54,7 @@ impl Backoff {
             failures.retain(|_, (count, last)| remaining(*count, *last, now) > 0);
         }
         if failures.len() + 2 > ENTRIES_MAX {
-            failures.clear();
+            evict(&mut failures, now);
         }
         for key in keys(address, user) {
             let entry = failures.entry(key).or_insert((0, now));
@@ -66,6 +69,14 @@ impl Backoff {
             .lock()
             .remove(&(address, Some(user.to_owned())));
     }
+}
+
+fn evict(failures: &mut HashMap<Key, (u32, Instant)>, now: Instant) {
+    let rank = |(count, last): &(u32, Instant)| (remaining(*count, *last, now), *last);
+    let mut ranks: Vec<_> = failures.values().map(rank).collect();
+    let (_, limit, _) = ranks.select_nth_unstable(EVICTED.min(failures.len() - 1));
+    let limit = *limit;
+    failures.retain(|_, entry| rank(entry) > limit);
 }
 
 fn keys(address: Option<IpAddr>, user: &str) -> [Key; 2] {
@@ -118,5 +129,18 @@ mod tests {
             backoff.failed(None, &n.to_string());
         }
         assert!(backoff.failures.lock().len() <= ENTRIES_MAX);
+        // Whoever has failed often is remembered through any number of others.
+        let guesser = Some(IpAddr::from([192, 0, 2, 1]));
+        (0..6).for_each(|_| backoff.failed(guesser, "ann"));
+        for n in 0..2 * ENTRIES_MAX {
+            backoff.failed(guesser, &n.to_string());
+        }
+        let elsewhere = Some(IpAddr::from([192, 0, 2, 2]));
+        for n in 0..2 * ENTRIES_MAX {
+            backoff.failed(elsewhere, &n.to_string());
+        }
+        assert_eq!(backoff.wait(guesser, "ann"), Duration::from_millis(3200));
+        let key = (guesser, Some("ann".to_owned()));
+        assert!(backoff.failures.lock().contains_key(&key));
     }
 }

@@ -85,13 +85,20 @@ impl Verifier {
     }
 
     /// A verifier that no password fits, for users that do not exist: the same for one name as long
-    /// as the server runs, so that it cannot be told from a real one.
-    pub(crate) fn of_nobody(name: &str, secret: &[u8]) -> Self {
-        let mut salt = hmac_sha256(secret, &[b"salt", name.as_bytes()]).to_vec();
-        salt.truncate(SALT_BYTES);
+    /// as the server runs, and with as many rounds and as long a salt as one of `known`, so that it
+    /// cannot be told from a real one.
+    pub(crate) fn of_nobody(name: &str, secret: &[u8], known: &[&Self]) -> Self {
+        let key = |part: &[u8]| hmac_sha256(secret, &[part, name.as_bytes()]);
+        let [a, b, c, d, ..] = key(b"like");
+        let chosen = u32::from_be_bytes([a, b, c, d]) as usize % known.len().max(1);
+        let like = known.get(chosen);
+        let salt_bytes = like.map_or(SALT_BYTES, |like| like.salt.len());
+        let parts = (0_u32..).flat_map(|part| key(&[&b"salt"[..], &part.to_be_bytes()].concat()));
+        let iterations = like.map(|like| like.iterations);
         Self {
-            iterations: NonZeroU32::new(ITERATIONS).unwrap_or(NonZeroU32::MIN),
-            salt,
+            iterations: iterations
+                .unwrap_or(NonZeroU32::new(ITERATIONS).unwrap_or(NonZeroU32::MIN)),
+            salt: parts.take(salt_bytes).collect(),
             stored_key: hmac_sha256(secret, &[b"stored", name.as_bytes()]),
             server_key: hmac_sha256(secret, &[b"server", name.as_bytes()]),
         }
@@ -343,12 +350,29 @@ mod tests {
 
     #[test]
     fn nobody_looks_the_same_each_time() {
-        let (one, other) = (
-            Verifier::of_nobody("eve", b"k"),
-            Verifier::of_nobody("eve", b"k"),
-        );
-        assert_eq!(one, other);
-        assert_ne!(one.salt, Verifier::of_nobody("mal", b"k").salt);
-        assert_eq!(one.salt.len(), SALT_BYTES);
+        let nobody = |name| Verifier::of_nobody(name, b"k", &[]);
+        assert_eq!(nobody("eve"), nobody("eve"));
+        assert_ne!(nobody("eve").salt, nobody("mal").salt);
+        assert_eq!(nobody("eve").salt.len(), SALT_BYTES);
+    }
+
+    /// Verifiers of other programs have other rounds and salts (PostgreSQL's 4,096): who does not
+    /// exist has those of somebody.
+    #[test]
+    fn nobody_looks_like_somebody() {
+        let rounds = |n: u32| NonZeroU32::new(n).unwrap();
+        let imported = Verifier::with(b"x", vec![1; 40], rounds(4_096));
+        let ours = Verifier::with(b"x", vec![2; 16], rounds(2));
+        let mut seen = std::collections::BTreeMap::new();
+        for n in 0..100 {
+            let name = format!("user{n}");
+            let nobody = Verifier::of_nobody(&name, b"k", &[&imported, &ours]);
+            *seen
+                .entry((nobody.iterations.get(), nobody.salt.len()))
+                .or_insert(0) += 1;
+        }
+        let forms: Vec<_> = seen.keys().copied().collect();
+        assert_eq!(forms, [(2, 16), (4_096, 40)]);
+        assert!(seen.values().all(|count| *count > 20), "{seen:?}");
     }
 }

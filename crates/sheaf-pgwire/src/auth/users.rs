@@ -169,6 +169,12 @@ impl Users {
         self.by_name.is_empty()
     }
 
+    /// A verifier for a user that does not exist, which could be that of one of these.
+    pub(crate) fn nobody(&self, name: &str, secret: &[u8]) -> Verifier {
+        let known: Vec<&Verifier> = self.by_name.values().map(|user| &user.verifier).collect();
+        Verifier::of_nobody(name, secret, &known)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&User> {
         self.by_name.get(name)
     }

@@ -9,9 +9,9 @@ use sheaf::arrow::array::RecordBatch;
 use sheaf::{QueryResult, Result, SheafError, SqlState, Statement, StatementKind};
 use tokio_util::sync::CancellationToken;
 
-use super::{Client, SharedStatement, guard};
+use super::{Client, SharedStatement, cancelled, guard, shutdown};
 use crate::encode::{Rows, Style};
-use crate::errors::{Flow, protocol_error};
+use crate::errors::{Failure, Flow, protocol_error};
 use crate::message::backend;
 use crate::message::frontend::Format;
 use crate::types::{WireColumn, columns_of};
@@ -132,6 +132,13 @@ impl Answer {
         }
     }
 
+    fn query(&self) -> Option<Arc<sheaf::Query>> {
+        match &self.source {
+            Source::Engine(result) => Some(Arc::clone(result.query())),
+            Source::Rows(_) | Source::Ended => None,
+        }
+    }
+
     fn tag(&self, rows: u64) -> String {
         match &self.verb {
             Verb::Select => format!("SELECT {rows}"),
@@ -180,6 +187,30 @@ impl Client {
         Ok(())
     }
 
+    /// Sends what was written, unless the statement is stopped first: its client may not read.
+    async fn flush_rows(
+        &mut self,
+        query: Option<Arc<sheaf::Query>>,
+        stop: &CancellationToken,
+    ) -> Flow<()> {
+        let stopped = async {
+            match query {
+                Some(query) => {
+                    query.cancelled().await;
+                    query.cancel_error()
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(cancelled().into()),
+            () = self.shared.stopped.cancelled() => Err(Failure::Fatal(shutdown())),
+            error = stopped => Err(error.into()),
+            sent = self.connection.flush() => Ok(sent?),
+        }
+    }
+
     async fn send_rows(
         &mut self,
         answer: &mut Answer,
@@ -210,7 +241,9 @@ impl Client {
                     return Ok(Sent::Suspended);
                 }
                 rows.write(row, &mut self.connection.output)?;
-                self.connection.flush_if_full().await?;
+                if self.connection.is_full() {
+                    self.flush_rows(answer.query(), stop).await?;
+                }
                 row += 1;
                 sent += 1;
             }

@@ -179,7 +179,7 @@ impl Client {
                 "DISCARD"
             }
             Command::Deallocate(Some(name)) => {
-                self.prepared.forget(&name);
+                self.prepared.close(&name);
                 "DEALLOCATE"
             }
             Command::Deallocate(None) => {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sheaf::{Result, ScalarValue, SheafError, SqlState, StatementKind};
+use sheaf::{KeptPlace, Result, ScalarValue, SheafError, SqlState, StatementKind};
 
 use super::answer::Answer;
 use super::{Client, SharedStatement, time_zone};
@@ -15,9 +15,7 @@ use crate::message::backend::{self, Plain};
 use crate::message::frontend::{Bind, Format, Frontend, Target};
 use crate::types::{WireColumn, WireType, arrow_type, columns_of, parameter_type, wire_type};
 
-/// Statements that one connection may keep.
-const STATEMENTS_MAX: usize = 10_000;
-/// Bytes of their texts, and of the parameters of portals.
+/// Bytes of the parameters of portals.
 const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Portals that one connection may have; each may be a query that waits.
 const PORTALS_MAX: usize = 100;
@@ -26,7 +24,6 @@ const PORTALS_MAX: usize = 100;
 #[derive(Default)]
 pub(super) struct Prepared {
     statements: HashMap<String, Kept>,
-    text_bytes: usize,
     portals: HashMap<String, Portal>,
 }
 
@@ -42,6 +39,7 @@ struct Kept {
     described: Option<Arc<Described>>,
     /// Whether the client was told of its columns.
     is_told: bool,
+    _place: KeptPlace,
 }
 
 struct Described {
@@ -51,6 +49,8 @@ struct Described {
 
 /// A statement with its parameters.
 struct Portal {
+    /// The name of its statement.
+    statement: String,
     kept: Kept,
     parameters: Vec<ScalarValue>,
     parameter_bytes: usize,
@@ -75,9 +75,13 @@ impl Prepared {
     }
 
     pub(super) fn forget(&mut self, name: &str) {
-        if let Some(kept) = self.statements.remove(name) {
-            self.text_bytes -= kept.sql.len();
-        }
+        self.statements.remove(name);
+    }
+
+    /// Forgets a statement and the portals that were made of it.
+    pub(super) fn close(&mut self, name: &str) {
+        self.forget(name);
+        self.portals.retain(|_, portal| portal.statement != name);
     }
 
     pub(super) fn forget_unnamed(&mut self) {
@@ -90,21 +94,12 @@ impl Prepared {
     }
 
     fn keep(&mut self, name: String, kept: Kept) -> Result<()> {
-        if name.is_empty() {
-            self.forget("");
-        } else if self.has(&name) {
+        if !name.is_empty() && self.has(&name) {
             return Err(
                 SheafError::user(format!("prepared statement \"{name}\" already exists"))
                     .with_state(SqlState::DUPLICATE_PREPARED_STATEMENT),
             );
         }
-        let bytes = self.text_bytes + kept.sql.len();
-        if self.statements.len() >= STATEMENTS_MAX || bytes > KEPT_BYTES_MAX {
-            return Err(SheafError::resource("too many prepared statements")
-                .with_state(SqlState::PROGRAM_LIMIT)
-                .with_hint("close those that are not needed, or DEALLOCATE ALL"));
-        }
-        self.text_bytes = bytes;
         self.statements.insert(name, kept);
         Ok(())
     }
@@ -152,7 +147,7 @@ impl Client {
                 self.with_portal(portal, Step::Execute(rows_max)).await
             }
             Frontend::Close(Target::Statement(name)) => {
-                self.prepared.forget(&name);
+                self.prepared.close(&name);
                 self.plain(Plain::CloseComplete);
                 Ok(())
             }
@@ -181,7 +176,12 @@ impl Client {
         let Some(statement) = self.explain(parsed, sql)? else {
             return Ok(());
         };
+        // The one without a name makes place for the next.
+        if name.is_empty() {
+            self.prepared.forget("");
+        }
         let kept = Kept {
+            _place: self.session.keep(sql)?,
             sql: sql.into(),
             statement,
             declared: types.iter().map(|oid| parameter_type(*oid)).collect(),
@@ -317,6 +317,7 @@ impl Client {
         }
         let kept = self.prepared.get(&bind.statement)?.clone();
         let portal = Portal {
+            statement: bind.statement,
             kept,
             parameters,
             parameter_bytes,

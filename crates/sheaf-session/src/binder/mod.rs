@@ -19,6 +19,7 @@ mod merged_columns;
 mod misplaced;
 mod outer_aggregates;
 mod pivots;
+mod plan_size;
 mod references;
 mod scope;
 mod system_tables;
@@ -182,6 +183,7 @@ impl<'a> Binder<'a> {
         let options = ParserOptions::from(&self.state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
         let plan = planner.sql_statement_to_plan(statement)?;
+        plan_size::check(&plan)?;
         self.access.check_plan(&plan)?;
         Ok(plan)
     }

@@ -14,7 +14,7 @@ use sheaf_sql::StatementKind;
 use super::Running;
 use crate::binder::normalize;
 use crate::result::QueryResult;
-use crate::session::{PREPARED_MAX, Prepared};
+use crate::session::Prepared;
 
 pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
     let StatementKind::Prepare {
@@ -32,16 +32,12 @@ pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<Que
                 .with_hint(format!("DEALLOCATE {name} forgets it")),
         );
     }
-    if prepared.len() >= PREPARED_MAX {
-        return Err(SheafError::resource(format!(
-            "a session holds at most {PREPARED_MAX} prepared statements"
-        ))
-        .with_hint("DEALLOCATE ALL forgets them"));
-    }
+    let place = running.session.keep(running.query.text())?;
     prepared.insert(
         name,
         Prepared {
             statement: statement.clone(),
+            _place: place,
         },
     );
     Ok(running.done("PREPARE"))

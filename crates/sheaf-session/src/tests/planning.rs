@@ -1,10 +1,12 @@
-//! Planning: whose thread it takes.
+//! Planning: whose thread it takes, how large a plan may get, what is kept, and what a session is not
+//! told.
 
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
 use super::{block_on, number, session};
+use crate::KEPT_TEXT_BYTES_MAX;
 
 /// A statement whose planning takes seconds.
 fn slow() -> String {
@@ -56,5 +58,68 @@ fn what_is_not_waited_for_is_not_planned_to_its_end() {
             assert!(begun.elapsed() < Duration::from_secs(20));
             sleep(Duration::from_millis(20)).await;
         }
+    });
+}
+
+#[test]
+fn views_of_views_are_bounded() {
+    let session = session();
+    block_on(async {
+        let run = |sql: String| {
+            let session = session.clone();
+            async move { session.sql(&sql).await.map(drop) }
+        };
+        // Each reads the one before twice: 2ⁿ in all.
+        run("CREATE VIEW v0 AS SELECT 1 AS a".into()).await.unwrap();
+        let mut refused = None;
+        for n in 1..30 {
+            let sql = format!(
+                "CREATE VIEW v{n} AS SELECT a FROM v{0} UNION ALL SELECT a FROM v{0}",
+                n - 1
+            );
+            if let Err(error) = run(sql).await {
+                refused = Some((n, error));
+                break;
+            }
+        }
+        let (n, error) = refused.unwrap();
+        assert_eq!(error.state().code(), "54001", "{error}");
+        assert!(n > 8, "{n}");
+        // Each is 100 joins deep.
+        run("CREATE VIEW d0 AS SELECT 1 AS a".into()).await.unwrap();
+        let joins = (0..100).map(|n| format!(" JOIN (VALUES (1)) t{n}(b{n}) ON b{n} = d.a"));
+        let joins: String = joins.collect();
+        let mut code = None;
+        for n in 1..32 {
+            let sql = format!("CREATE VIEW d{n} AS SELECT d.a FROM d{} d {joins}", n - 1);
+            if let Err(error) = run(sql).await {
+                code = Some(error.state().code());
+                break;
+            }
+        }
+        assert_eq!(code, Some("54001"));
+        assert_eq!(number(&session, "SELECT sum(a)::bigint FROM d2").await, 1);
+    });
+}
+
+#[test]
+fn texts_of_prepared_statements_are_counted_together() {
+    let session = session();
+    block_on(async {
+        let long = "x".repeat(KEPT_TEXT_BYTES_MAX / 3);
+        let prepare = |name: &str| format!("PREPARE {name} AS SELECT '{long}'");
+        for name in ["a", "b"] {
+            session.sql(&prepare(name)).await.unwrap();
+        }
+        let error = session.sql(&prepare("c")).await.unwrap_err();
+        assert_eq!(error.state().code(), "54000", "{error}");
+        // What a front door keeps is of the same account.
+        let kept = session.keep(&long[..1000]).unwrap();
+        assert!(session.keep(&long).is_err());
+        drop(kept);
+        session.sql("DEALLOCATE a").await.unwrap();
+        session.sql(&prepare("c")).await.unwrap();
+        let result = session.sql("EXECUTE b").await.unwrap();
+        assert_eq!(result.collect().await.unwrap()[0].num_rows(), 1);
     });
 }
