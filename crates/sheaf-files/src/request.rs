@@ -33,6 +33,9 @@ pub enum OptionValue {
 pub struct ReadRequest {
     /// Paths, globs, directories or URLs, as the user wrote them.
     pub paths: Vec<String>,
+    /// What stands for the directory of the paths wherever a file is named (`_path`, errors), where
+    /// whoever reads may not know it.
+    pub shown_as: Option<String>,
     /// The format; `None` tells it from the files' names.
     pub format: Option<&'static FormatDecl>,
     /// Named options, as the format's [`FormatDecl::options`] declares them.

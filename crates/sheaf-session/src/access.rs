@@ -82,6 +82,12 @@ impl Access {
         )
     }
 
+    /// What stands for the directory of table `name` where its files are named: a session that may not
+    /// name a path is not told of any.
+    pub(crate) fn shown_as(self, name: &str) -> Option<String> {
+        self.is_limited().then(|| name.to_owned())
+    }
+
     /// Checks that a statement may call the table function `name`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod apply;
 mod binder;
 mod builder;
 mod catalog;
+mod conceal;
 mod explain;
 mod held_table;
 mod kept;

@@ -208,7 +208,9 @@ impl Session {
             let work =
                 async move { statements::run(&session, &statement, parameters, &planned).await };
             let outcome = self.inner.engine.plan(&query, work).await;
-            outcome.inspect_err(|error| query.fail(error))
+            outcome
+                .map_err(|error| self.concealer().error(error))
+                .inspect_err(|error| query.fail(error))
         }
         .boxed()
     }
@@ -230,6 +232,7 @@ impl Session {
             let work =
                 async move { statements::describe(&session, &statement, &types, &planned).await };
             let described = self.inner.engine.plan(&query, work).await;
+            let described = described.map_err(|error| self.concealer().error(error));
             match &described {
                 Ok(_) => query.finish(Outcome::Done),
                 Err(error) => query.fail(error),
@@ -372,6 +375,7 @@ impl Session {
             .engine
             .execute(plan, state.task_ctx(), Arc::clone(query))?;
         let stream = committing(stream, state);
+        let stream = self.concealer().stream(stream);
         Ok(QueryResult::stream(stream, Arc::clone(query)))
     }
 }

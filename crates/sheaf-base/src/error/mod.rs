@@ -165,6 +165,20 @@ impl SheafError {
         self
     }
 
+    /// The same error with each of its texts changed by `change`.
+    #[must_use]
+    pub fn map_texts(mut self, change: impl Fn(&str) -> String) -> Self {
+        let content = self.0.as_mut();
+        content.message = change(&content.message);
+        for text in [&mut content.detail, &mut content.hint]
+            .into_iter()
+            .flatten()
+        {
+            *text = change(text);
+        }
+        self
+    }
+
     /// What the caller must do.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

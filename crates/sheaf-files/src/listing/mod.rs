@@ -64,12 +64,16 @@ pub(crate) async fn list(request: &ReadRequest, runtime: &RuntimeEnv) -> Result<
     let here = std::env::current_dir()?;
     let mut listing: Option<Listing> = None;
     for text in paths {
-        let location = locate(text, &here, &variable)?;
+        let mut location = locate(text, &here, &variable)?;
+        if let Some(name) = &request.shown_as {
+            location.text.clone_from(name);
+        }
         let store = ensure_store(&location, runtime, &variable, request.io.as_ref())?;
         let place = Place {
             location: &location,
             store: &store,
             here: &here,
+            shown_as: request.shown_as.as_deref(),
         };
         let files = place.files().await?;
         match &mut listing {
@@ -106,6 +110,7 @@ struct Place<'a> {
     location: &'a Location,
     store: &'a Arc<dyn ObjectStore>,
     here: &'a std::path::Path,
+    shown_as: Option<&'a str>,
 }
 
 impl Place<'_> {
@@ -119,7 +124,7 @@ impl Place<'_> {
         if !location.has_glob() {
             let mut files = self.walk(&location.object_path()?).await?;
             if files.is_empty() {
-                return Err(missing::no_such_file(location, self.store).await);
+                return Err(self.hidden(missing::no_such_file(location, self.store).await));
             }
             sort(&mut files);
             return Ok(files);
@@ -131,7 +136,7 @@ impl Place<'_> {
         sort(&mut files);
         files.dedup_by(|a, b| a.meta.location == b.meta.location);
         if files.is_empty() {
-            return Err(missing::no_match(location, self.store).await);
+            return Err(self.hidden(missing::no_match(location, self.store).await));
         }
         Ok(files)
     }
@@ -310,6 +315,12 @@ impl Place<'_> {
 
     /// The path as the user would write it.
     fn display(&self, path: &Path) -> String {
+        if let Some(name) = self.shown_as {
+            let directory = self.location.directory();
+            let rest = path.as_ref().strip_prefix(directory);
+            let rest = rest.unwrap_or_else(|| path.filename().unwrap_or_default());
+            return format!("{name}/{}", rest.trim_start_matches('/'));
+        }
         if self.location.local_path().is_none() {
             let store = self.location.store_url.as_str().trim_end_matches('/');
             return format!("{store}/{path}");
@@ -325,6 +336,14 @@ impl Place<'_> {
         match relative.and_then(|rest| rest.strip_prefix('/')) {
             Some(relative) => relative.to_owned(),
             None => absolute,
+        }
+    }
+
+    /// An error whose hint would say what lies where.
+    fn hidden(&self, error: SheafError) -> SheafError {
+        match self.shown_as {
+            Some(_) => SheafError::new(error.kind(), error.message()).with_state(error.state()),
+            None => error,
         }
     }
 

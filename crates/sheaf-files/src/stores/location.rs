@@ -72,6 +72,21 @@ impl Location {
         self.path.contains(GLOB_CHARACTERS)
     }
 
+    /// The directory that holds all that the path can mean: the path itself if it is one, else what
+    /// stands before its last name, or before its first glob.
+    #[must_use]
+    pub fn directory(&self) -> &str {
+        let fixed = match self.path.find(GLOB_CHARACTERS) {
+            Some(glob) => &self.path[..glob],
+            None if self.is_directory_text() => return &self.path,
+            None if self.local_path().is_some_and(|path| path.is_dir()) => return &self.path,
+            None => self.path.as_str(),
+        };
+        fixed
+            .rsplit_once('/')
+            .map_or("", |(directory, _)| directory)
+    }
+
     /// Whether the store can list what it holds; web servers cannot.
     #[must_use]
     pub fn can_list(&self) -> bool {

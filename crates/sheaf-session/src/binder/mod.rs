@@ -311,6 +311,7 @@ impl<'a> Binder<'a> {
             Some(Relation::Table(table)) => table,
             Some(Relation::Files(files)) => {
                 let mut request = files.request;
+                request.shown_as = self.access.shown_as(reference.table());
                 wanted.ask(&mut request);
                 return Ok(Some(Opened::files(self.open(&request).await?)));
             }
@@ -378,8 +379,12 @@ impl<'a> Binder<'a> {
             self.access.check_path(path)?;
             return Ok(Some(ReadRequest::path(path)));
         }
-        Ok(match self.catalog.get(table_reference(name)?.table()) {
-            Some(Relation::Files(files)) => Some(files.request),
+        let table = table_reference(name)?;
+        Ok(match self.catalog.get(table.table()) {
+            Some(Relation::Files(files)) => Some(ReadRequest {
+                shown_as: self.access.shown_as(table.table()),
+                ..files.request
+            }),
             _ => None,
         })
     }

@@ -54,11 +54,9 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
     if matches!(format, ExplainFormat::Tree) {
         lines.append(&mut footer);
     }
-    rows(
-        &running,
-        &["plan"],
-        lines.into_iter().map(|line| vec![line]).collect(),
-    )
+    let concealer = running.session.concealer();
+    let lines = lines.iter().map(|line| vec![concealer.text(line)]);
+    rows(&running, &["plan"], lines.collect())
 }
 
 async fn logical_plan(

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::{block_on, number, session};
-use crate::KEPT_TEXT_BYTES_MAX;
+use crate::{Access, KEPT_TEXT_BYTES_MAX};
 
 /// A statement whose planning takes seconds.
 fn slow() -> String {
@@ -121,5 +121,71 @@ fn texts_of_prepared_statements_are_counted_together() {
         session.sql(&prepare("c")).await.unwrap();
         let result = session.sql("EXECUTE b").await.unwrap();
         assert_eq!(result.collect().await.unwrap()[0].num_rows(), 1);
+    });
+}
+
+#[test]
+fn a_session_that_names_no_paths_is_told_of_none() {
+    let session = session();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sales");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("part-0.csv"), "a\n1\n").unwrap();
+    std::fs::write(path.join("part-1.csv"), "a\nx\n").unwrap();
+    let secret = directory.path().to_str().unwrap().trim_start_matches('/');
+    block_on(async {
+        let create = |name: &str, more: &str| {
+            format!(
+                "CREATE EXTERNAL TABLE {name} (a INT) LOCATION '{}{more}'",
+                path.display()
+            )
+        };
+        session.sql(&create("t", "")).await.unwrap();
+        session.sql(&create("one", "/part-0.csv")).await.unwrap();
+        session.sql(&create("gone", "/part-*.csv")).await.unwrap();
+        let reader = session.sibling(Access::NamedTables);
+        let text = async |sql: &str| match reader.sql(sql).await {
+            Err(error) => format!("{error:?}"),
+            Ok(result) => match result.rows().await {
+                Ok(rows) => rows.to_string(),
+                Err(error) => format!("{error:?}"),
+            },
+        };
+        let shown = text("SELECT _path FROM one").await;
+        assert!(
+            shown.contains("one/part-0.csv") && !shown.contains(secret),
+            "{shown}"
+        );
+        let shown = text("SELECT * FROM t").await;
+        assert!(
+            shown.contains("t/part-1.csv") && !shown.contains(secret),
+            "{shown}"
+        );
+        for sql in [
+            "EXPLAIN SELECT * FROM t WHERE a > 1",
+            "EXPLAIN (FORMAT text) SELECT * FROM t",
+            "EXPLAIN (FORMAT json) SELECT * FROM one",
+            "EXPLAIN VERBOSE SELECT * FROM one",
+            "EXPLAIN ANALYZE SELECT * FROM one",
+            "EXPLAIN ANALYZE SELECT * FROM t",
+            "SELECT * FROM information_schema.tables",
+        ] {
+            let shown = text(sql).await;
+            assert!(!shown.contains(secret), "{sql}: {shown}");
+        }
+        std::fs::remove_dir_all(&path).unwrap();
+        for sql in [
+            "FROM t",
+            "FROM one",
+            "FROM gone",
+            "EXPLAIN FROM gone",
+            "DESCRIBE t",
+        ] {
+            let shown = text(sql).await;
+            assert!(!shown.contains(secret), "{sql}: {shown}");
+        }
+        // Whoever may name paths sees them.
+        let error = session.sql("FROM gone").await.unwrap_err();
+        assert!(format!("{error:?}").contains(secret), "{error:?}");
     });
 }
