@@ -65,7 +65,6 @@ const GROWING: &[(&str, Size)] = &[
     ("quote_literal", Size::Times(2)),
     ("quote_nullable", Size::Times(2)),
     ("to_char", Size::Row(sizes::time_format)),
-    ("date_format", Size::Row(sizes::time_format)),
     // Lists as long as a number says.
     ("range", Size::Row(sizes::range)),
     ("generate_series", Size::Row(sizes::range)),

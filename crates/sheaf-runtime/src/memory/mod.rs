@@ -65,6 +65,13 @@ pub use query_pool::QueryPool;
 /// without a reservation; the process may in all be resident with `memory_limit` + 25 %.
 pub const POOL_PERCENT: u64 = 80;
 
+/// What the process takes whatever its limit is: its code, threads, decoders. It counts where the limit
+/// is large beside it; a smaller one would leave operators too little to work with.
+const PROCESS_BYTES: u64 = 48_000_000;
+
+/// Under this limit nothing is taken off for the process.
+const PROCESS_COUNTS_FROM: u64 = 128_000_000;
+
 /// One consumer of memory, as it stood when asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
@@ -88,7 +95,8 @@ pub struct MemoryBudget {
 }
 
 impl MemoryBudget {
-    /// A budget of `limit` for the whole process, of which [`POOL_PERCENT`] can be reserved.
+    /// A budget of `limit` for the whole process, of which [`POOL_PERCENT`] can be reserved, less what
+    /// the process takes for itself.
     #[must_use]
     pub fn new(limit: ByteCount) -> Self {
         Self {
@@ -294,5 +302,7 @@ fn may_block() -> bool {
 }
 
 fn pool_bytes(limit: ByteCount) -> usize {
-    ByteCount(limit.0 / 100 * POOL_PERCENT + limit.0 % 100 * POOL_PERCENT / 100).as_usize()
+    let share = limit.0 / 100 * POOL_PERCENT + limit.0 % 100 * POOL_PERCENT / 100;
+    let beyond = limit.0.saturating_sub(PROCESS_COUNTS_FROM);
+    ByteCount(share - (beyond / 2).min(PROCESS_BYTES)).as_usize()
 }
