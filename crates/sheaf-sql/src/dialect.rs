@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use crate::lexer::is_word_token;
+use crate::parse::budget;
 
 /// Sheaf's SQL dialect, for the engine's parser.
 #[derive(Debug, Clone, Copy, Default)]
@@ -126,6 +127,9 @@ impl Dialect for SheafDialect {
     }
 
     fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if let Err(error) = budget::step() {
+            return Some(Err(error));
+        }
         is_lambda(parser).then(|| parse_lambda(parser))
     }
 

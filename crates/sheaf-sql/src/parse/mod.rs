@@ -5,6 +5,7 @@
 
 mod aggregate;
 mod bag;
+pub(crate) mod budget;
 mod copy;
 mod create;
 mod explain;
@@ -110,7 +111,7 @@ pub fn parse_expression(sql: &str) -> Result<Expr> {
             rewrite::tree(&mut expr);
             Ok(expr)
         });
-    result.map_err(|failure| failure.explain(&source, &tokens))
+    reader.finish(result, &tokens)
 }
 
 fn parse_tokens(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> Result<Statement> {
@@ -119,7 +120,7 @@ fn parse_tokens(source: &Source<'_>, tokens: Vec<TokenWithSpan>) -> Result<State
         reader.expect_end()?;
         Ok(statement)
     });
-    result.map_err(|failure| failure.explain(source, &tokens))
+    reader.finish(result, &tokens)
 }
 
 /// The engine's parser on one statement's tokens, with what it stands on.
@@ -132,6 +133,7 @@ static DIALECT: SheafDialect = SheafDialect;
 
 impl<'a> Reader<'a> {
     fn new(source: &'a Source<'a>, tokens: Vec<TokenWithSpan>) -> Self {
+        budget::begin(tokens.len());
         let options = ParserOptions::new()
             .with_trailing_commas(true)
             .with_unescape(true);
@@ -140,6 +142,15 @@ impl<'a> Reader<'a> {
             .with_recursion_limit(PARSER_DEPTH_MAX)
             .with_tokens_with_locations(tokens);
         Self { source, parser }
+    }
+
+    /// What was read, unless the parser gave up on the way and took it for something else.
+    fn finish<T>(&self, outcome: Parse<T>, tokens: &[TokenWithSpan]) -> Result<T> {
+        let outcome = match budget::is_spent() {
+            true => Err(ParserError::RecursionLimitExceeded.into()),
+            false => outcome,
+        };
+        outcome.map_err(|failure| failure.explain(self.source, tokens))
     }
 
     /// Reads the statement that starts at the next token.

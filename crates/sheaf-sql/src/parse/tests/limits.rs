@@ -163,6 +163,28 @@ fn chains_are_made_shallow_and_keep_their_order() {
     assert_eq!(parse(&mixed).unwrap()[0].kind.query_text(), mixed);
 }
 
+/// An error within many levels of words that could be names is found once, not twice a level.
+#[test]
+fn errors_in_the_depth_are_found_in_time() {
+    let begun = std::time::Instant::now();
+    for (open, close) in [
+        ("CASE WHEN true THEN ", " END"),
+        ("CAST(", " AS int)"),
+        ("try_cast(", " AS int)"),
+        ("ARRAY[", "]"),
+        ("SUBSTRING(", ")"),
+        ("f(", ")"),
+    ] {
+        let sql = |inner: &str| format!("SELECT {}{inner}{}", open.repeat(40), close.repeat(40));
+        error(&sql("1 1"));
+        error(&format!("SELECT {}", open.repeat(40)));
+        if open != "SUBSTRING(" {
+            assert_eq!(parse(&sql("1")).unwrap().len(), 1, "{open}");
+        }
+    }
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
 impl StatementKind {
     fn query_text(&self) -> String {
         match self {
