@@ -115,7 +115,10 @@ impl WireType {
     /// What is said of it beside its number: precision and scale.
     pub(crate) fn modifier(self) -> i32 {
         match self {
-            Self::Scalar(Scalar::Numeric(Some((precision, scale)))) if scale >= 0 => {
+            Self::Scalar(Scalar::Numeric(Some((precision, scale))))
+            | Self::Array(Scalar::Numeric(Some((precision, scale))))
+                if scale >= 0 =>
+            {
                 (i32::from(precision) << 16 | i32::from(scale)) + MODIFIER_BASE
             }
             _ => -1,
@@ -281,6 +284,9 @@ mod tests {
             (1700, -1, 786_438)
         );
         let list = |t| DataType::List(Arc::new(Field::new("item", t, true)));
+        // As of a column numeric(12,2)[].
+        let prices = wire(list(DataType::Decimal128(12, 2)));
+        assert_eq!((prices.oid(), prices.modifier()), (1231, 786_438));
         assert_eq!(wire(list(list(DataType::Int32))).oid(), 1007);
         let record = DataType::Struct(vec![Field::new("a", DataType::Int32, true)].into());
         assert_eq!(wire(list(record)).oid(), 114);

@@ -7,6 +7,7 @@
 
 mod array;
 mod binary;
+mod digits;
 mod json;
 mod number;
 mod temporal;

@@ -9,6 +9,8 @@ use sheaf::arrow::array::timezone::Tz;
 use sheaf::arrow::datatypes::{IntervalMonthDayNano, TimeUnit};
 use sheaf::{Result, SheafError, SqlState};
 
+use super::digits::{pair, write_padded};
+
 /// Days from 1970-01-01 to 2000-01-01.
 pub(super) const EPOCH_DAYS: i64 = 10_957;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -22,6 +24,10 @@ const FIRST_DAY: i64 = -2_440_588;
 const DATE_END: i64 = 2_147_483_494 + FIRST_DAY;
 /// The day after the last timestamp, 294276-12-31.
 const TIMESTAMP_END: i64 = 109_203_528 + FIRST_DAY;
+
+/// The first timestamp that PostgreSQL has, in microseconds from 1970-01-01; the last is more than 64
+/// bits hold.
+const FIRST_MICROS: i64 = FIRST_DAY * MICROS_PER_DAY;
 
 /// A value of `unit` in microseconds; what is finer is cut off towards the past.
 fn micros(value: i64, unit: TimeUnit) -> i128 {
@@ -50,6 +56,10 @@ pub(super) fn check_date(days: i64) -> Result<i64> {
 /// # Errors
 /// `Data` (22008) if it has not.
 pub(super) fn check_timestamp(value: i64, unit: TimeUnit) -> Result<i64> {
+    // The usual unit, without numbers of 128 bits.
+    if unit == TimeUnit::Microsecond && value >= FIRST_MICROS {
+        return Ok(value - EPOCH_MICROS);
+    }
     let micros = micros(value, unit);
     let day = micros.div_euclid(i128::from(MICROS_PER_DAY));
     let is_there = (i128::from(FIRST_DAY)..i128::from(TIMESTAMP_END)).contains(&day);
@@ -101,7 +111,11 @@ fn write_day(days: i64, out: &mut BytesMut) -> bool {
     let (year, month, day) = civil(days);
     let is_before = year <= 0;
     let shown = if is_before { 1 - year } else { year };
-    let _ = write!(out, "{shown:04}-{month:02}-{day:02}");
+    write_padded(shown.unsigned_abs(), 4, out);
+    out.put_u8(b'-');
+    out.put_slice(pair(month.unsigned_abs()));
+    out.put_u8(b'-');
+    out.put_slice(pair(day.unsigned_abs()));
     is_before
 }
 
@@ -113,22 +127,22 @@ pub(super) fn write_date(days: i64, out: &mut BytesMut) {
 
 /// Appends `03:04:05.678`.
 pub(super) fn write_clock(micros: i64, out: &mut BytesMut) {
-    let seconds = micros / MICROS_PER_SECOND;
-    let _ = write!(
-        out,
-        "{:02}:{:02}:{:02}",
-        seconds / 3_600,
-        seconds / 60 % 60,
-        seconds % 60
-    );
+    let seconds = (micros / MICROS_PER_SECOND).unsigned_abs();
+    out.put_slice(pair(seconds / 3_600));
+    out.put_u8(b':');
+    out.put_slice(pair(seconds / 60 % 60));
+    out.put_u8(b':');
+    out.put_slice(pair(seconds % 60));
     write_fraction(micros % MICROS_PER_SECOND, out);
 }
 
 fn write_fraction(micros: i64, out: &mut BytesMut) {
     if micros != 0 {
-        let fraction = format!("{micros:06}");
         out.put_u8(b'.');
-        out.put_slice(fraction.trim_end_matches('0').as_bytes());
+        write_padded(micros.unsigned_abs(), 6, out);
+        while out.ends_with(b"0") {
+            out.truncate(out.len() - 1);
+        }
     }
 }
 

@@ -1,7 +1,5 @@
 //! Scalars as text.
 
-use std::fmt::{Display, Write as _};
-
 use bytes::{BufMut, BytesMut};
 use sheaf::Result;
 use sheaf::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
@@ -19,6 +17,7 @@ use sheaf::arrow::datatypes::{
     TimestampSecondType,
 };
 
+use super::digits::{write_integer, write_padded};
 use super::number::{FLOAT4_DIGITS, FLOAT8_DIGITS, write_float};
 use super::temporal::{Interval, check_date, check_time, check_timestamp};
 use super::temporal::{write_clock, write_date, write_timestamp};
@@ -117,7 +116,13 @@ fn number(array: &ArrayRef) -> Result<Write> {
         DataType::UInt8 => integer::<UInt8Type>(array),
         DataType::UInt16 => integer::<UInt16Type>(array),
         DataType::UInt32 => integer::<UInt32Type>(array),
-        DataType::UInt64 => integer::<UInt64Type>(array),
+        DataType::UInt64 => {
+            let values = array.as_primitive::<UInt64Type>().clone();
+            Box::new(move |row, out| {
+                write_padded(values.value(row), 1, out);
+                Ok(())
+            })
+        }
         _ => {
             let text = decimal_text(array)?;
             Box::new(move |row, out| {
@@ -131,11 +136,11 @@ fn number(array: &ArrayRef) -> Result<Write> {
 fn integer<T>(array: &ArrayRef) -> Write
 where
     T: ArrowPrimitiveType,
-    T::Native: Display,
+    T::Native: Into<i64>,
 {
     let values: PrimitiveArray<T> = array.as_primitive::<T>().clone();
     Box::new(move |row, out| {
-        let _ = write!(out, "{}", values.value(row));
+        write_integer(values.value(row).into(), out);
         Ok(())
     })
 }
