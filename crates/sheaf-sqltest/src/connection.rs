@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sheaf::{QueryResult, Session, SheafError};
+use sheaf::{Session, SheafError};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType};
 
 use crate::modes::Mode;
@@ -44,6 +44,27 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+impl Failure {
+    /// An error with this SQLSTATE and what is behind it.
+    pub(crate) fn new(state: &str, text: &str) -> Self {
+        Self {
+            state: state.to_owned(),
+            text: text.replace('\n', " "),
+        }
+    }
+
+    /// The SQLSTATE.
+    pub(crate) fn state(&self) -> &str {
+        &self.state
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        SheafError::from(error).into()
+    }
+}
+
 impl From<SheafError> for Failure {
     fn from(error: SheafError) -> Self {
         let mut text = error.message().to_owned();
@@ -52,10 +73,7 @@ impl From<SheafError> for Failure {
                 text.push_str(&format!(" | {label}: {part}"));
             }
         }
-        Self {
-            state: error.state().to_string(),
-            text: text.replace('\n', " "),
-        }
+        Self::new(&error.state().to_string(), &text)
     }
 }
 
@@ -71,7 +89,7 @@ impl AsyncDB for Connection {
             values::append_rows(&batch?, &mut rows)?;
         }
         if !result.is_rows() {
-            return Ok(DBOutput::StatementComplete(written_rows(&result)));
+            return Ok(DBOutput::StatementComplete(written_rows(&result.tag())));
         }
         if is_explain(sql) {
             rows = split_lines(rows);
@@ -103,23 +121,21 @@ impl AsyncDB for Connection {
 }
 
 /// The count at the end of a command's tag: 3 of `COPY 3`; 0 if there is none.
-fn written_rows(result: &QueryResult) -> u64 {
-    result
-        .tag()
-        .rsplit(' ')
+pub(crate) fn written_rows(tag: &str) -> u64 {
+    tag.rsplit(' ')
         .next()
         .and_then(|count| count.parse().ok())
         .unwrap_or(0)
 }
 
-fn is_explain(sql: &str) -> bool {
+pub(crate) fn is_explain(sql: &str) -> bool {
     sql.split_whitespace()
         .next()
         .is_some_and(|word| word.eq_ignore_ascii_case("explain"))
 }
 
 /// A plan is one value of many lines; tests expect one line a row.
-fn split_lines(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+pub(crate) fn split_lines(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     rows.into_iter()
         .flat_map(|row| {
             let text = row.join(" ");

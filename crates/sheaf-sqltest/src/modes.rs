@@ -2,6 +2,17 @@
 
 use sheaf::{Result, Session};
 
+/// The door through which a mode's statements go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// A session in this process.
+    Process,
+    /// The Postgres wire, whose simple protocol sends text.
+    Simple,
+    /// The Postgres wire, whose extended protocol sends binary values, and both forms side by side.
+    Extended,
+}
+
 /// One way of running a test file.
 #[derive(Debug, Clone, Copy)]
 pub struct Mode {
@@ -9,6 +20,8 @@ pub struct Mode {
     pub name: &'static str,
     /// Settings of each session, as `(name, value)`.
     pub settings: &'static [(&'static str, &'static str)],
+    /// How statements reach the session.
+    pub door: Door,
 }
 
 /// Every mode, in the order in which they are run.
@@ -16,16 +29,32 @@ pub static MODES: &[Mode] = &[
     Mode {
         name: "one",
         settings: &[("threads", "1")],
+        door: Door::Process,
     },
     Mode {
         name: "four",
         settings: &[("threads", "4")],
+        door: Door::Process,
     },
     Mode {
         name: "tiny",
         settings: &[("threads", "4"), ("memory_limit", "32MB")],
+        door: Door::Process,
+    },
+    Mode {
+        name: "wire",
+        settings: &[("threads", "4")],
+        door: Door::Simple,
+    },
+    Mode {
+        name: "wire_extended",
+        settings: &[("threads", "4")],
+        door: Door::Extended,
     },
 ];
+
+/// The label of both modes over the wire.
+const WIRE_LABEL: &str = "wire";
 
 impl Mode {
     /// A fresh session with the mode's settings, deaf to the environment and to settings files.
@@ -38,5 +67,13 @@ impl Mode {
             builder = builder.setting(name, value)?;
         }
         builder.build()
+    }
+
+    /// What holds in `onlyif` and not in `skipif`: its name, and `wire` for both modes over the wire.
+    pub fn labels(&self) -> impl Iterator<Item = &'static str> {
+        let is_wire = self.door != Door::Process;
+        [Some(self.name), is_wire.then_some(WIRE_LABEL)]
+            .into_iter()
+            .flatten()
     }
 }

@@ -9,11 +9,12 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sheaf::{Result, SheafError};
-use sqllogictest::{DefaultColumnType, Record, Runner};
+use sqllogictest::{AsyncDB, DefaultColumnType, MakeConnection, Record, Runner};
 
 use crate::connection::Connection;
 use crate::data;
-use crate::modes::{MODES, Mode};
+use crate::modes::{Door, MODES, Mode};
+use crate::wire::{self, Served};
 
 /// Label that always holds in `onlyif` and never in `skipif`.
 const ENGINE_LABEL: &str = "sheaf";
@@ -78,31 +79,55 @@ pub fn run_file(file: &Path, mode: Mode, data: &Path, target: &Path) -> Result<(
     let records =
         sqllogictest::parse_with_name::<DefaultColumnType>(&script, file.display().to_string())
             .map_err(|e| e.to_string())?;
-    let mut runner = Runner::new(|| async { Connection::open(mode) });
-    runner.add_label(mode.name);
-    runner.add_label(ENGINE_LABEL);
-    runner.with_column_validator(columns_agree);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| format!("runtime: {e}"))?;
+    let failures = match mode.door {
+        Door::Process => {
+            let runner = Runner::new(|| async { Connection::open(mode) });
+            runtime.block_on(failures_of(runner, mode, records))
+        }
+        Door::Simple | Door::Extended => {
+            let served = mode.session().and_then(Served::start);
+            let served = Arc::new(served.map_err(|error| describe(&error))?);
+            let connect = || async { wire::Connection::open(&served, mode) };
+            let mut runner = Runner::new(connect);
+            runner.with_validator(wire::rows_agree);
+            runtime.block_on(failures_of(runner, mode, records))
+        }
+    };
+    report(failures)
+}
+
+/// Runs records one after the other; what did not come out as expected.
+async fn failures_of<C, M>(
+    mut runner: Runner<C, M>,
+    mode: Mode,
+    records: Vec<Record<DefaultColumnType>>,
+) -> Vec<String>
+where
+    C: AsyncDB<ColumnType = DefaultColumnType>,
+    M: MakeConnection<Conn = C>,
+{
+    mode.labels().for_each(|label| runner.add_label(label));
+    runner.add_label(ENGINE_LABEL);
+    runner.with_column_validator(columns_agree);
     let mut failures = Vec::new();
-    runtime.block_on(async {
-        for record in records {
-            match record {
-                Record::Halt { .. } => break,
-                Record::Include { loc, .. } => {
-                    failures.push(format!("include is not supported\nat {loc}"));
-                }
-                record => {
-                    if let Err(error) = runner.run_async(record).await {
-                        failures.push(error.to_string());
-                    }
+    for record in records {
+        match record {
+            Record::Halt { .. } => break,
+            Record::Include { loc, .. } => {
+                failures.push(format!("include is not supported\nat {loc}"));
+            }
+            record => {
+                if let Err(error) = runner.run_async(record).await {
+                    failures.push(error.to_string());
                 }
             }
         }
-    });
-    report(failures)
+    }
+    failures
 }
 
 /// The verdict on a file, from the failures of its records.

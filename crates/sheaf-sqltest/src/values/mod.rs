@@ -15,7 +15,7 @@ use sheaf::{Result, SheafError};
 use sqllogictest::DefaultColumnType;
 
 /// How NULL is spelt.
-const NULL: &str = "NULL";
+pub(crate) const NULL: &str = "NULL";
 /// How the empty text is spelt.
 const EMPTY: &str = "(empty)";
 /// Exponents from which floats are written in scientific notation, as PostgreSQL does.
@@ -32,16 +32,19 @@ pub fn append_rows(batch: &RecordBatch, rows: &mut Vec<Vec<String>>) -> Result<(
     for row in 0..batch.num_rows() {
         let mut values = Vec::with_capacity(batch.num_columns());
         for column in batch.columns() {
-            let text = value_text(column, row)?;
-            values.push(if text.is_empty() {
-                EMPTY.to_owned()
-            } else {
-                one_line(&text)
-            });
+            values.push(cell(&value_text(column, row)?));
         }
         rows.push(values);
     }
     Ok(())
+}
+
+/// The text of a value as a cell of a row.
+pub(crate) fn cell(text: &str) -> String {
+    match text.is_empty() {
+        true => EMPTY.to_owned(),
+        false => one_line(text),
+    }
 }
 
 /// The column type that a test states for values of `data_type`; `Any` for decimals without a
@@ -56,6 +59,16 @@ pub fn column_type(data_type: &DataType) -> DefaultColumnType {
         DataType::RunEndEncoded(_, values) => column_type(values.data_type()),
         _ => DefaultColumnType::Text,
     }
+}
+
+/// A number of 64 bits as tests show it.
+pub(crate) fn float8_text(value: f64) -> String {
+    float_text(value.to_string(), &format!("{value:e}"), EXPONENT_MAX_F64)
+}
+
+/// A number of 32 bits as tests show it.
+pub(crate) fn float4_text(value: f32) -> String {
+    float_text(value.to_string(), &format!("{value:e}"), EXPONENT_MAX_F32)
 }
 
 /// A float with the fewest digits that read back as the same number, in PostgreSQL's notation.
@@ -83,18 +96,9 @@ fn value_text(array: &ArrayRef, row: usize) -> Result<String> {
         return Ok(NULL.to_owned());
     }
     let text = match array.data_type() {
-        DataType::Float16 => {
-            let value = array.as_primitive::<Float16Type>().value(row).to_f32();
-            float_text(value.to_string(), &format!("{value:e}"), EXPONENT_MAX_F32)
-        }
-        DataType::Float32 => {
-            let value = array.as_primitive::<Float32Type>().value(row);
-            float_text(value.to_string(), &format!("{value:e}"), EXPONENT_MAX_F32)
-        }
-        DataType::Float64 => {
-            let value = array.as_primitive::<Float64Type>().value(row);
-            float_text(value.to_string(), &format!("{value:e}"), EXPONENT_MAX_F64)
-        }
+        DataType::Float16 => float4_text(array.as_primitive::<Float16Type>().value(row).to_f32()),
+        DataType::Float32 => float4_text(array.as_primitive::<Float32Type>().value(row)),
+        DataType::Float64 => float8_text(array.as_primitive::<Float64Type>().value(row)),
         DataType::List(_) => list_text(&array.as_list::<i32>().value(row))?,
         DataType::LargeList(_) => list_text(&array.as_list::<i64>().value(row))?,
         DataType::FixedSizeList(_, _) => list_text(&array.as_fixed_size_list().value(row))?,
