@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
 use sheaf::{Result, Session, SheafError};
 use sheaf_pgwire::{
-    Address, DATABASE, NamedFiles, Role, Server, ServerOptions, TlsFiles, Users, Verifier,
+    Address, DATABASE, Limits, NamedFiles, Role, Server, ServerOptions, TlsFiles, Users, Verifier,
     tables_of,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,6 +53,10 @@ pub(crate) struct ServeArguments {
     /// The file of users [default: $XDG_CONFIG_HOME/sheaf/users, if it is there]
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
+
+    /// The clients that may be connected at a time
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections_max)]
+    connections: usize,
 
     /// Let clients of other machines in without TLS: something else encrypts
     #[arg(long)]
@@ -130,7 +134,10 @@ fn options(arguments: &ServeArguments) -> Result<ServerOptions> {
         tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
         users,
         allows_plain_text: arguments.allow_plain_text,
-        ..ServerOptions::default()
+        limits: Limits {
+            connections_max: arguments.connections,
+            ..Limits::default()
+        },
     })
 }
 
