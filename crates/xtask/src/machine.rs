@@ -34,6 +34,14 @@ static PROGRAMS: &[Program] = &[
         probe: &["less", "--version"],
         package: "less",
     },
+    Program {
+        probe: &["psql", "--version"],
+        package: "postgresql-client",
+    },
+    Program {
+        probe: &["npm", "--version"],
+        package: "nodejs npm",
+    },
 ];
 
 /// Installs the programs that are missing, where apt and the right to use it are at hand.

