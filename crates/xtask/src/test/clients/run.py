@@ -1,7 +1,7 @@
 """`cargo xtask test clients`: real clients against Sheaf and against PostgreSQL 18, side by side.
 
 Arguments: the program `sheaf`, a directory to work in, the directory of certificates, node's script
-beside its packages; then parts of names of cases, to run only those.
+beside its packages; then parts of names of cases, to run only those and to see why they wait.
 """
 
 import shutil
@@ -15,6 +15,7 @@ import random_values
 import secure  # noqa: F401
 import servers
 import shells
+import standards  # noqa: F401
 import suite
 import tools
 
@@ -49,7 +50,7 @@ def main() -> None:
         shells.fill()
         cases = [case for case in suite.CASES
                  if not wanted or any(part in case.name for part in wanted)]
-        passed, failed, waiting = suite.run_all(cases, places)
+        passed, failed, waiting = suite.run_all(cases, places, shows_faults=bool(wanted))
     finally:
         for server in reversed(started):
             server.stop()

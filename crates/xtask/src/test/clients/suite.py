@@ -138,8 +138,9 @@ def check(case_: Case, postgres: Place, sheaf: Place) -> str | None:
     return first_difference(theirs[1], ours[1])
 
 
-def run_all(cases: list[Case], places: dict[bool, tuple[Place, Place]]) -> tuple[int, int, int]:
-    """Runs the cases; numbers of those that passed, failed and wait."""
+def run_all(cases: list[Case], places: dict[bool, tuple[Place, Place]],
+            shows_faults: bool) -> tuple[int, int, int]:
+    """Runs the cases; numbers of those that passed, failed and wait, whose faults it may show."""
     passed = failed = waiting = 0
     for case_ in cases:
         postgres, sheaf = places[case_.is_secure]
@@ -153,6 +154,8 @@ def run_all(cases: list[Case], places: dict[bool, tuple[Place, Place]]) -> tuple
         elif fault is not None and case_.waits is not None:
             waiting += 1
             print(f"waits   {case_.name}: {case_.waits}", flush=True)
+            if shows_faults:
+                print(f"        {fault}", flush=True)
         elif fault is None:
             failed += 1
             print(f"FAILED  {case_.name}: it passes, and need not wait any more", flush=True)
