@@ -7,7 +7,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 /// The most nodes that a plan may have, those of a view counted as often as it is read.
-const PLAN_NODES_MAX: usize = 50_000;
+const PLAN_NODES_MAX: usize = 20_000;
 
 /// The most nodes that may stand on one another: plans are walked, run and dropped by recursion.
 const PLAN_DEPTH_MAX: usize = 2_500;
