@@ -110,19 +110,7 @@ pub(crate) fn admit_unfolded(
     needed: Needed,
     options: &ConfigOptions,
 ) -> Result<Admitted> {
-    if needed.largest > VALUE_BYTES_MAX {
-        let limit = format!("a value may have ({})", ByteCount::from(VALUE_BYTES_MAX));
-        return Err(too_large(function, needed.largest, &limit).into());
-    }
-    if needed.total > BATCH_BYTES_MAX {
-        let limit = format!(
-            "a batch of rows may have ({})",
-            ByteCount::from(BATCH_BYTES_MAX)
-        );
-        return Err(too_large(function, needed.total, &limit)
-            .with_hint("SET batch_size = 1024 makes batches of fewer rows")
-            .into());
-    }
+    check_limits(function, needed)?;
     let pool = options.extensions.get::<CallMemory>();
     let Some(CallMemory(pool)) = pool.filter(|_| needed.total > UNCOUNTED_BYTES_MAX) else {
         return Ok(Admitted(None));
@@ -133,6 +121,32 @@ pub(crate) fn admit_unfolded(
         SheafError::from(error).with_context(format!("the result of {function}, {bytes}"))
     })?;
     Ok(Admitted(Some(Arc::new(reservation))))
+}
+
+fn check_limits(function: &str, needed: Needed) -> sheaf_base::Result<()> {
+    if needed.largest > VALUE_BYTES_MAX {
+        let limit = format!("a value may have ({})", ByteCount::from(VALUE_BYTES_MAX));
+        return Err(too_large(function, needed.largest, &limit));
+    }
+    if needed.total > BATCH_BYTES_MAX {
+        let limit = format!(
+            "a batch of rows may have ({})",
+            ByteCount::from(BATCH_BYTES_MAX)
+        );
+        return Err(too_large(function, needed.total, &limit)
+            .with_hint("SET batch_size = 1024 makes batches of fewer rows"));
+    }
+    Ok(())
+}
+
+/// Checks a value that is the same in each of `rows` rows and may have to be written for each.
+///
+/// # Errors
+/// `Resource` (54000) if the whole would be too large.
+pub(super) fn check_repeated(function: &str, needed: Needed, rows: usize) -> Result<()> {
+    let total = needed.total.saturating_mul(rows);
+    let whole = Needed { total, ..needed };
+    check_limits(function, whole).map_err(Into::into)
 }
 
 fn too_large(function: &str, bytes: usize, limit: &str) -> SheafError {

@@ -32,9 +32,9 @@ use datafusion::logical_expr::{
 };
 
 pub use concat::concatenation;
-use memory::admit;
 pub use memory::{BATCH_BYTES_MAX, CallMemory, VALUE_BYTES_MAX};
 pub(crate) use memory::{Needed, admit_unfolded};
+use memory::{admit, check_repeated};
 pub(crate) use sizes::span;
 use sizes::{Arguments, Size};
 
@@ -128,12 +128,23 @@ impl Bounded {
 #[warn(clippy::missing_trait_methods)] // whatever the function says of itself stays true
 impl ScalarUDFImpl for Bounded {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let arguments = Arguments::new(&args.args, args.number_rows);
-        let needed = arguments.needed(self.size);
-        let admitted = admit(self.name(), needed, &args.config_options)?;
         let rows = args.number_rows;
+        let arguments = Arguments::new(&args.args, rows);
+        let needed = arguments.needed(self.size);
+        let is_repeated = rows > 1 && arguments.is_constant();
+        if is_repeated {
+            check_repeated(self.name(), needed, rows)?;
+        }
+        // Constants are folded as if they stood in a table of one row.
+        let admitted = match rows {
+            1 => admit(self.name(), needed, &args.config_options)?,
+            _ => admit_unfolded(self.name(), needed, &args.config_options)?,
+        };
         let result = self.inner().invoke_with_args(args)?;
-        admitted.keep(result, rows)
+        match is_repeated {
+            true => Ok(result),
+            false => admitted.keep(result, rows),
+        }
     }
 
     fn name(&self) -> &str {

@@ -68,7 +68,7 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// What a function of this size needs for these arguments.
+    /// What a function of this size needs for these arguments: once if they are constants.
     pub(super) fn needed(&self, size: Size) -> Needed {
         let of_row = |row| match size {
             Size::Times(factor) => self.sum(row).saturating_mul(factor),
@@ -76,19 +76,20 @@ impl<'a> Arguments<'a> {
         };
         let rows = 0..self.rows;
         let total = match size {
+            _ if self.is_constant() => of_row(0),
             Size::Times(factor) => self.all().saturating_mul(factor),
-            Size::Row(_) if self.is_constant() => of_row(0).saturating_mul(self.rows),
             Size::Row(_) => rows.clone().map(of_row).fold(0, usize::saturating_add),
         };
         let largest = match total > VALUE_BYTES_MAX {
-            true if self.is_constant() => of_row(0),
+            true if self.is_constant() => total,
             true => rows.map(of_row).max().unwrap_or(0),
             false => 0,
         };
         Needed { total, largest }
     }
 
-    fn is_constant(&self) -> bool {
+    /// Whether all of them are the same in each row.
+    pub(super) fn is_constant(&self) -> bool {
         let each = |value: &Argument<'_>| matches!(value, Argument::Each(_));
         !self.values.iter().any(each)
     }

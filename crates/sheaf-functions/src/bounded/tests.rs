@@ -149,9 +149,9 @@ fn constants_are_not_folded_when_they_are_large() {
     let planned = engine.plan(&query, async {
         let pool = pool(usize::MAX);
         let folds = |count| call(&repeat(), &[text("x"), number(count)], 1, &pool).is_ok();
-        // A megabyte each, sixteen in all.
+        // Four MiB each, sixteen in all.
         Ok((
-            folds(1_048_577),
+            folds(4_194_305),
             (0..17)
                 .map(|_| folds(1_000_000))
                 .filter(|folds| *folds)
@@ -185,7 +185,8 @@ fn sizes_are_those_of_the_results() {
     assert_eq!(needed(&values, 3, Size::Row(sizes::pad)), 3 * 40);
     assert_eq!(
         needed(&[text("a"), number(10)], 2, Size::Row(sizes::pad)),
-        20
+        10,
+        "constants count once"
     );
     // range(0, 10, 3) has 0, 3, 6, 9; one more is thought of at the end.
     let values = [number(0), number(10), number(3)];

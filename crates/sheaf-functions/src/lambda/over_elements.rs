@@ -240,7 +240,7 @@ fn outcomes(
         Ok(take_arrays(captured, &list_values_row_number(&all)?, None)?)
     })?;
     let total = match &found {
-        ColumnarValue::Scalar(value) => value.size().saturating_mul(values.len()),
+        ColumnarValue::Scalar(value) => span(&value.to_array()?, 0, 1).saturating_mul(values.len()),
         ColumnarValue::Array(_) => 0,
     };
     let admitted = admit_unfolded(name, Needed { total, largest: 0 }, options)?;

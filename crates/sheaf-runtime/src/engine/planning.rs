@@ -33,8 +33,9 @@ pub const PLANNING_THREADS: usize = 16;
 /// recursion, here and in the engine below.
 pub(super) const PLANNING_STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// Bytes that one constant call may put into a plan; larger ones are computed when the query runs.
-pub const FOLDED_VALUE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes that one constant call may put into a plan, as many as a literal may have; larger ones are
+/// computed when the query runs.
+pub const FOLDED_VALUE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes that all constant calls of a statement may put into its plan.
 pub const FOLDED_BYTES_MAX: usize = 16 * 1024 * 1024;
