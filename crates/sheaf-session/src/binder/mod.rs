@@ -327,7 +327,8 @@ impl<'a> Binder<'a> {
         if self.view_depth >= VIEW_DEPTH_MAX {
             return Err(SheafError::user(format!(
                 "view \"{name}\" reads itself, or views are nested over {VIEW_DEPTH_MAX} deep"
-            )));
+            ))
+            .with_state(SqlState::STATEMENT_TOO_COMPLEX));
         }
         let deeper = Binder {
             view_depth: self.view_depth + 1,

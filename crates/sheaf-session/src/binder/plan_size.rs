@@ -10,7 +10,7 @@ use sheaf_base::{Result, SheafError};
 const PLAN_NODES_MAX: usize = 20_000;
 
 /// The most nodes that may stand on one another: plans are walked, run and dropped by recursion.
-const PLAN_DEPTH_MAX: usize = 2_500;
+const PLAN_DEPTH_MAX: usize = 1_500;
 
 /// Checks that `plan` is not too large to be worked on; takes no longer for one that is.
 ///
