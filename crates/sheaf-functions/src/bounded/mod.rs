@@ -11,6 +11,7 @@
 //! the query instead.
 
 mod concat;
+mod constant;
 mod memory;
 mod sizes;
 #[cfg(test)]
@@ -32,6 +33,7 @@ use datafusion::logical_expr::{
 };
 
 pub use concat::concatenation;
+pub use constant::constant_column;
 pub use memory::{BATCH_BYTES_MAX, CallMemory, VALUE_BYTES_MAX};
 pub(crate) use memory::{Needed, admit_unfolded};
 use memory::{admit, check_repeated};

@@ -5,6 +5,7 @@
 //! work with run before, when the plan is analysed.
 
 mod averages;
+mod constant_columns;
 mod eliminate_cross_join;
 mod extract_equijoin;
 mod join_order;
@@ -77,6 +78,8 @@ pub fn logical_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         Arc::new(OptimizeProjections::new()),
         // Ours. Once filters and columns have moved as far as they can: nothing moves into what is shared.
         Arc::new(share_aggregates::ShareAggregates),
+        // Ours. Once nothing is simplified any more.
+        Arc::new(constant_columns::ConstantColumns),
     ]
 }
 
@@ -87,7 +90,12 @@ mod tests {
     use super::logical_rules;
 
     /// Rules that are ours.
-    const OURS: &[&str] = &["averages_of_decimals", "join_order", "share_aggregates"];
+    const OURS: &[&str] = &[
+        "averages_of_decimals",
+        "constant_columns",
+        "join_order",
+        "share_aggregates",
+    ];
 
     #[test]
     fn the_engines_rules_are_all_there_in_its_order() {
