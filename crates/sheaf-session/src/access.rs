@@ -29,21 +29,14 @@ pub enum Access {
 /// Table functions that read nothing but their arguments.
 const TABLE_FUNCTIONS: &[&str] = &["generate_series", "range"];
 
-/// System tables that show nothing of other sessions, by schema.
-const SYSTEM_TABLES: &[(&str, &[&str])] = &[
-    (
-        "information_schema",
-        &[
-            "columns",
-            "parameters",
-            "routines",
-            "schemata",
-            "tables",
-            "views",
-        ],
-    ),
-    ("sheaf", &["functions", "settings"]),
-];
+/// Tables of the schema `sheaf` that show nothing of other sessions.
+const SYSTEM_TABLES: &[&str] = &["functions", "settings"];
+
+/// Tables of PostgreSQL's catalogue, which say no more than the session may know, but for those that
+/// are an admin's alone.
+fn is_open_catalog_table(schema: &str, table: &str) -> bool {
+    sheaf_pgcatalog::has_table(Some(schema), table) && !sheaf_pgcatalog::is_secret(schema, table)
+}
 
 impl Access {
     fn is_limited(self) -> bool {
@@ -104,10 +97,8 @@ impl Access {
     /// # Errors
     /// `UserInput` (42501) if it may not.
     pub(crate) fn check_system_table(self, schema: &str, table: &str) -> Result<()> {
-        let is_listed = SYSTEM_TABLES
-            .iter()
-            .any(|(listed, tables)| *listed == schema && tables.contains(&table));
-        if !self.is_limited() || is_listed {
+        let is_listed = schema == "sheaf" && SYSTEM_TABLES.contains(&table);
+        if !self.is_limited() || is_listed || is_open_catalog_table(schema, table) {
             return Ok(());
         }
         Err(denied(format!(

@@ -111,7 +111,8 @@ impl SessionBuilder {
         let mut completed = Ok(());
         let inner = Arc::new_cyclic(|session: &Weak<SessionInner>| {
             let mut engine_state = session_state(&engine, &catalog, session);
-            completed = complete(&mut engine_state, &self.settings, &engine);
+            completed = complete(&mut engine_state, &self.settings, &engine)
+                .and_then(|()| crate::postgres::register(&mut engine_state, session));
             SessionInner {
                 access: Access::Process,
                 engine: Arc::clone(&engine),
@@ -120,6 +121,7 @@ impl SessionBuilder {
                 state: RwLock::new(engine_state),
                 prepared: Mutex::default(),
                 kept: Arc::default(),
+                identity: RwLock::default(),
                 environment: self.environment.into_iter().collect(),
             }
         });

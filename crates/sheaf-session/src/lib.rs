@@ -17,6 +17,7 @@ mod kept;
 mod names;
 mod persisted;
 mod planner;
+mod postgres;
 mod quarantine;
 mod result;
 mod session;

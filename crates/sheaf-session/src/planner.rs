@@ -14,6 +14,7 @@ use datafusion::optimizer::{ApplyOrder, Optimizer, OptimizerConfig, OptimizerRul
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use sheaf_base::Result;
+use sheaf_pgcatalog::CatalogPlanner;
 use sheaf_runtime::Query;
 
 /// Applies the analyzer's and the logical rules of `state` to `plan`.
@@ -76,14 +77,15 @@ impl OptimizerRule for Stoppable {
     }
 }
 
-/// The engine's planner with the extension planners of `sheaf-operators`.
+/// The engine's planner with the extension planners of `sheaf-operators` and the catalogue's.
 pub(crate) struct SheafQueryPlanner {
     planner: DefaultPhysicalPlanner,
 }
 
 impl SheafQueryPlanner {
     pub(crate) fn new() -> Self {
-        let extensions = sheaf_operators::extension_planners();
+        let mut extensions = sheaf_operators::extension_planners();
+        extensions.push(Arc::new(CatalogPlanner));
         Self {
             planner: DefaultPhysicalPlanner::with_extension_planners(extensions),
         }

@@ -18,6 +18,7 @@ use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::stores::{Location, ensure_store, locate};
 use sheaf_functions::bounded::CallMemory;
+use sheaf_pgcatalog::{Identity, Stop};
 use sheaf_runtime::{EngineRuntime, Outcome, Query, QueryLimits};
 use sheaf_sql::Statement;
 
@@ -63,6 +64,8 @@ pub(crate) struct SessionInner {
     pub(crate) prepared: Mutex<HashMap<String, Prepared>>,
     /// The places of those, and of what a front door keeps.
     pub(crate) kept: Arc<KeptStatements>,
+    /// Whose session it is, for PostgreSQL's catalogue.
+    pub(crate) identity: RwLock<Identity>,
     /// Variables with which object stores find their credentials.
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -98,6 +101,8 @@ impl Session {
         let settings = inner.settings.read().clone();
         let sibling = Arc::new_cyclic(|session| {
             state.register_catalog_list(catalog_list(&catalog, system::tables(session)));
+            // They were registered once, and are again for this session's facts.
+            let _ = crate::postgres::register(&mut state, session);
             SessionInner {
                 access,
                 engine: Arc::clone(&inner.engine),
@@ -106,10 +111,17 @@ impl Session {
                 state: RwLock::new(state),
                 prepared: Mutex::default(),
                 kept: Arc::default(),
+                identity: RwLock::default(),
                 environment: inner.environment.clone(),
             }
         });
         Session { inner: sibling }
+    }
+
+    /// Says whose session it is: what `current_user`, `pg_stat_activity` and the functions of
+    /// privileges tell. What the session may do is none of this.
+    pub fn identify(&self, identity: Identity) {
+        *self.inner.identity.write() = identity;
     }
 
     /// Splits a script into statements.
@@ -322,6 +334,8 @@ impl Session {
         state.config_mut().options_mut().extensions.insert(calls);
         let options = Arc::clone(state.config_options());
         state.execution_props_mut().config_options = Some(options);
+        let stop = Stop(query.stop_token().clone());
+        state.config_mut().set_extension(Arc::new(stop));
         state
     }
 
@@ -344,8 +358,7 @@ impl Session {
     pub(crate) fn binder<'a>(&'a self, state: &'a SessionState) -> Binder<'a> {
         let partition_size = self.inner.settings.read().bytes("partition_size");
         Binder::new(
-            self.inner.access,
-            &self.inner.catalog,
+            &self.inner,
             state,
             partition_size,
             &self.inner.environment,

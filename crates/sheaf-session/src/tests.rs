@@ -229,8 +229,10 @@ fn statements_are_described_without_running() {
     let statement = Arc::new(session.parse(script).unwrap().remove(0));
     let described = block_on(session.describe(&statement, &[None, None])).unwrap();
     use arrow::datatypes::DataType;
+    let types = described.parameters.iter();
+    let types: Vec<_> = types.map(|field| field.data_type().clone()).collect();
     assert_eq!(
-        described.parameters,
+        types,
         [
             DataType::Int32,
             DataType::Utf8,

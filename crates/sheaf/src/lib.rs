@@ -45,6 +45,7 @@ pub use sheaf_base::{
     ByteCount, Result, RowCount, SheafError, sql_field_type_name, sql_type_name, suggest, units,
 };
 pub use sheaf_files as files;
+pub use sheaf_pgcatalog as postgres;
 pub use sheaf_runtime::{EngineRuntime, MachineLimits, Progress, Query, QueryState};
 pub use sheaf_session::{
     Access, CollectedRows, Description, FunctionName, KeptPlace, Names, QueryResult, Session,

@@ -38,6 +38,7 @@ states! {
     INVALID_AUTHORIZATION = "28000", "A user that may not connect so.";
     INVALID_PASSWORD = "28P01", "A wrong password, or a user that does not exist.";
     INVALID_CATALOG_NAME = "3D000", "No such database.";
+    UNDEFINED_SCHEMA = "3F000", "No such schema.";
     INVALID_CURSOR_NAME = "34000", "No such portal or cursor.";
     INVALID_SAVEPOINT = "3B001", "No such savepoint.";
     INSUFFICIENT_PRIVILEGE = "42501", "Something that this session may not do.";
@@ -49,7 +50,9 @@ states! {
     GROUPING_ERROR = "42803", "An aggregate, or a column outside GROUP BY, where it may not stand.";
     WINDOWING_ERROR = "42P20", "A window function where it may not stand.";
     UNDEFINED_FUNCTION = "42883", "No such function, or not for these argument types.";
+    CANNOT_COERCE = "42846", "A type that cannot be cast to another one.";
     UNDEFINED_OBJECT = "42704", "No such setting or other object.";
+    AMBIGUOUS_FUNCTION = "42725", "A name that several functions have.";
     DUPLICATE_FUNCTION = "42723", "A function of this name exists.";
     WRONG_OBJECT_TYPE = "42809", "Something else than the statement is for.";
     INVALID_FUNCTION_DEFINITION = "42P13", "A function that cannot be as it is declared.";

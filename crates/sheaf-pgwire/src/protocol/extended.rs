@@ -239,10 +239,9 @@ impl Client {
                 self.key.running.end();
                 let description = outcome?;
                 let parameters = description.parameters.iter().enumerate();
-                let parameters = parameters.map(|(index, data_type)| {
+                let parameters = parameters.map(|(index, field)| {
                     let declared = kept.declared.get(index).copied().flatten();
-                    let field = sheaf::arrow::datatypes::Field::new("", data_type.clone(), true);
-                    declared.unwrap_or_else(|| wire_type(&field))
+                    declared.unwrap_or_else(|| wire_type(field))
                 });
                 Described {
                     parameters: parameters.collect(),

@@ -172,7 +172,7 @@ impl Query {
     }
 
     /// The token that is triggered when the query is told to stop.
-    pub(crate) fn stop_token(&self) -> &CancellationToken {
+    pub fn stop_token(&self) -> &CancellationToken {
         &self.stop
     }
 

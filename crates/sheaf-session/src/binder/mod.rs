@@ -8,6 +8,7 @@
 
 mod arguments;
 mod build;
+mod catalog;
 mod column_names;
 mod columns;
 mod context;
@@ -51,10 +52,11 @@ use self::references::{Reference, call_key, references};
 use self::virtual_columns::Wanted;
 use crate::access::Access;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA, Relation, View};
+use crate::session::SessionInner;
 
 pub(crate) use self::declared::without_partition_columns;
 pub(crate) use self::pivots::refuse_unlisted as refuse_unlisted_pivots;
-pub(crate) use self::references::is_path;
+pub(crate) use self::references::{is_path, names_files};
 
 /// Views within views: deeper ones are refused, which also ends a view that reads itself.
 const VIEW_DEPTH_MAX: usize = 32;
@@ -62,6 +64,7 @@ const VIEW_DEPTH_MAX: usize = 32;
 /// Binds the statements of one session against one state of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Binder<'a> {
+    session: &'a SessionInner,
     access: Access,
     catalog: &'a Catalog,
     state: &'a SessionState,
@@ -116,16 +119,16 @@ pub(crate) struct Bound {
 
 impl<'a> Binder<'a> {
     pub(crate) fn new(
-        access: Access,
-        catalog: &'a Catalog,
+        session: &'a SessionInner,
         state: &'a SessionState,
         partition_size: Option<ByteCount>,
         environment: &'a [(String, String)],
         io: &'a Handle,
     ) -> Self {
         Self {
-            access,
-            catalog,
+            session,
+            access: session.access,
+            catalog: &session.catalog,
             state,
             partition_size,
             environment,
@@ -143,8 +146,8 @@ impl<'a> Binder<'a> {
         }
     }
 
-    /// Plans any statement that the engine's planner knows.
-    pub(crate) fn plan(self, mut statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
+    /// Plans a statement by the engine's planner.
+    fn engine_plan(self, mut statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
         async move {
             pivots::list_values(&mut statement, self).await?;
             column_names::name_computed(&mut statement);
@@ -307,7 +310,7 @@ impl<'a> Binder<'a> {
             return Ok(self.open_system(reference).await?.map(Opened::other));
         }
         let provider: Arc<dyn TableProvider> = match self.catalog.get(reference.table()) {
-            None => return Ok(None),
+            None => return self.open_postgres(&reference),
             Some(Relation::Table(table)) => table,
             Some(Relation::Files(files)) => {
                 let mut request = files.request;

@@ -36,6 +36,17 @@ pub(crate) fn is_path(name: &ast::ObjectName) -> Option<&str> {
     }
 }
 
+/// Whether `query` names files: by their paths, or by a call that reads them.
+pub(crate) fn names_files(query: &ast::Query) -> bool {
+    let statement = ast::Statement::Query(Box::new(query.clone()));
+    references(&statement)
+        .iter()
+        .any(|reference| match reference {
+            Reference::Name(name) => is_path(name).is_some(),
+            Reference::Call { .. } => true,
+        })
+}
+
 /// The key of a call: its text without alias and sample.
 pub(super) fn call_key(name: &ast::ObjectName, arguments: &[ast::FunctionArg]) -> String {
     let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();

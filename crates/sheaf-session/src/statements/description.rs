@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::expr::Placeholder;
@@ -25,8 +25,8 @@ const PARAMETERS_MAX: usize = 65_535;
 /// What a statement takes and gives.
 #[derive(Debug, Clone)]
 pub struct Description {
-    /// The types of `$1`, `$2`, ….
-    pub parameters: Vec<DataType>,
+    /// `$1`, `$2`, …: their types, and PostgreSQL's where those say more.
+    pub parameters: Vec<FieldRef>,
     /// Its columns; none if it gives no rows.
     pub columns: Option<SchemaRef>,
 }
@@ -49,7 +49,8 @@ pub(crate) async fn describe(
             let state = session.state_for(query);
             let plan = running.binder(&state).plan_query((**ast).clone()).await?;
             let parameters = parameter_types(&plan, types)?;
-            let nulls = parameters.iter().map(ScalarValue::try_from);
+            let nulls = parameters.iter();
+            let nulls = nulls.map(|field| ScalarValue::try_from(field.data_type()));
             let nulls = nulls.collect::<Result<Vec<_>, _>>()?;
             let plan = plan_with_parameters(plan, nulls)?;
             let physical = physical_plan(plan, &state, query).await?;
@@ -82,7 +83,7 @@ pub(crate) async fn describe(
     Ok(Description {
         parameters: types
             .iter()
-            .map(|t| t.clone().unwrap_or(DataType::Utf8))
+            .map(|t| unnamed(t.clone().unwrap_or(DataType::Utf8)))
             .collect(),
         columns,
     })
@@ -92,11 +93,15 @@ fn text_column(name: &str) -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, false)]))
 }
 
+fn unnamed(data_type: DataType) -> FieldRef {
+    Arc::new(Field::new("", data_type, true))
+}
+
 /// Types that parameters are used as, by their numbers; `None` as long as no use says.
-type Uses = BTreeMap<usize, Option<DataType>>;
+type Uses = BTreeMap<usize, Option<FieldRef>>;
 
 /// The types of `$1` … `$n`: as declared, else as the plan first asks, else text.
-fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<DataType>> {
+fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<FieldRef>> {
     let mut uses = Uses::new();
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| expr.apply(|expr| note_use(expr, &mut uses)))
@@ -106,10 +111,10 @@ fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<
     let types = (1..=count).map(|number| {
         let declared = declared.get(number - 1).cloned().flatten();
         let used = || uses.get(&number).cloned().flatten();
-        let known = declared.or_else(used);
+        let known = declared.map(unnamed).or_else(used);
         known
-            .filter(|known| *known != DataType::Null)
-            .unwrap_or(DataType::Utf8)
+            .filter(|known| *known.data_type() != DataType::Null)
+            .unwrap_or_else(|| unnamed(DataType::Utf8))
     });
     Ok(types.collect())
 }
@@ -118,15 +123,14 @@ fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<
 fn note_use(expr: &Expr, uses: &mut Uses) -> EngineResult<TreeNodeRecursion> {
     let (expr, cast_type) = match expr {
         Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
-            (expr.as_ref(), Some(field.data_type()))
+            (expr.as_ref(), Some(field))
         }
         other => (other, None),
     };
     if let Expr::Placeholder(Placeholder { id, field }) = expr {
         let known = uses.entry(number_of(id)?).or_default();
         if known.is_none() {
-            let used = field.as_ref().map(|field| field.data_type());
-            *known = used.or(cast_type).cloned();
+            *known = field.as_ref().or(cast_type).cloned();
         }
     }
     Ok(TreeNodeRecursion::Continue)

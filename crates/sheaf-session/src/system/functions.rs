@@ -35,7 +35,8 @@ pub(crate) fn function_list(state: &SessionState) -> Vec<FunctionName> {
     };
     let is_mark = |name: &&String| name.as_str() == sheaf_sql::FRAME_EXCLUSION;
     for (name, function) in state.scalar_functions() {
-        if is_mark(&name) {
+        // Those of PostgreSQL's catalogue are in `pg_proc`.
+        if is_mark(&name) || sheaf_pgcatalog::is_ours(function) {
             continue;
         }
         add(name, "scalar", function.documentation());

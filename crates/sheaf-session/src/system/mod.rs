@@ -63,19 +63,28 @@ pub(crate) fn tables(
     SYSTEM_TABLES
         .iter()
         .map(|decl| {
-            let fields: Vec<Field> = decl
-                .columns
-                .iter()
-                .map(|(name, data_type)| Field::new(*name, data_type.clone(), true))
-                .collect();
             let table = SystemTable {
                 decl,
-                schema: Arc::new(Schema::new(fields)),
+                schema: decl.schema(),
                 session: Weak::clone(session),
             };
             (decl.name, Arc::new(table) as Arc<dyn TableProvider>)
         })
         .collect()
+}
+
+/// Their names and columns.
+pub(crate) fn schemas() -> Vec<(&'static str, SchemaRef)> {
+    let tables = SYSTEM_TABLES.iter();
+    tables.map(|decl| (decl.name, decl.schema())).collect()
+}
+
+impl SystemTableDecl {
+    fn schema(&self) -> SchemaRef {
+        let columns = self.columns.iter();
+        let fields = columns.map(|(name, data_type)| Field::new(*name, data_type.clone(), true));
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
 }
 
 struct SystemTable {

@@ -1,0 +1,207 @@
+//! Functions that give rows.
+
+use sheaf_base::error::SqlState;
+use sheaf_base::{Result, SheafError};
+
+use super::{ACL_ARRAY, ANY, ANYARRAY, Call, elements};
+use crate::types::{BOOL, INT4, INT8, NAME, OID, Oid, REGCLASS, TEXT};
+use crate::value::{Row, Value};
+
+/// Rows that one call may give.
+const ROWS_MAX: i64 = 1_000_000;
+
+/// A function that gives rows.
+#[derive(Debug)]
+pub(crate) struct SetFunction {
+    pub(crate) name: &'static str,
+    pub(crate) arguments: &'static [Oid],
+    /// The columns of its rows, one of type 0 being that of its argument's elements.
+    pub(crate) columns: &'static [(&'static str, Oid)],
+    pub(crate) call: fn(&Call<'_>) -> Result<Vec<Row>>,
+}
+
+const fn of(
+    name: &'static str,
+    arguments: &'static [Oid],
+    columns: &'static [(&'static str, Oid)],
+    call: fn(&Call<'_>) -> Result<Vec<Row>>,
+) -> SetFunction {
+    SetFunction {
+        name,
+        arguments,
+        columns,
+        call,
+    }
+}
+
+/// Every function that gives rows.
+pub(crate) static SET_FUNCTIONS: &[SetFunction] = &[
+    of("unnest", &[ANYARRAY], &[("unnest", 0)], unnest),
+    of(
+        "generate_series",
+        &[INT4, INT4],
+        &[("generate_series", INT4)],
+        series,
+    ),
+    of(
+        "generate_series",
+        &[INT8, INT8],
+        &[("generate_series", INT8)],
+        series,
+    ),
+    of(
+        "generate_series",
+        &[INT8, INT8, INT8],
+        &[("generate_series", INT8)],
+        series,
+    ),
+    of(
+        "generate_subscripts",
+        &[ANYARRAY, INT4],
+        &[("generate_subscripts", INT4)],
+        subscripts,
+    ),
+    of(
+        "generate_subscripts",
+        &[ANYARRAY, INT4, BOOL],
+        &[("generate_subscripts", INT4)],
+        subscripts,
+    ),
+    of(
+        "_pg_expandarray",
+        &[ANYARRAY],
+        &[("x", 0), ("n", INT4)],
+        expand,
+    ),
+    of(
+        "pg_partition_ancestors",
+        &[REGCLASS],
+        &[("relid", REGCLASS)],
+        nothing,
+    ),
+    of(
+        "pg_partition_tree",
+        &[REGCLASS],
+        &[
+            ("relid", REGCLASS),
+            ("parentrelid", REGCLASS),
+            ("isleaf", BOOL),
+            ("level", INT4),
+        ],
+        nothing,
+    ),
+    of(
+        "pg_options_to_table",
+        &[ANYARRAY],
+        &[("option_name", TEXT), ("option_value", TEXT)],
+        options,
+    ),
+    of(
+        "aclexplode",
+        &[ACL_ARRAY],
+        &[
+            ("grantor", OID),
+            ("grantee", OID),
+            ("privilege_type", TEXT),
+            ("is_grantable", BOOL),
+        ],
+        nothing,
+    ),
+    of(
+        "pg_available_extensions",
+        &[],
+        &[("name", NAME), ("default_version", TEXT), ("comment", TEXT)],
+        nothing,
+    ),
+    of(
+        "pg_get_keywords",
+        &[],
+        &[
+            ("word", TEXT),
+            ("catcode", 18),
+            ("barelabel", BOOL),
+            ("catdesc", TEXT),
+            ("baredesc", TEXT),
+        ],
+        nothing,
+    ),
+    of(
+        "pg_get_publication_tables",
+        &[ANY],
+        &[("relid", OID), ("attrs", 22), ("qual", TEXT)],
+        nothing,
+    ),
+    of(
+        "pg_tablespace_databases",
+        &[OID],
+        &[("pg_tablespace_databases", OID)],
+        nothing,
+    ),
+];
+
+fn nothing(_: &Call<'_>) -> Result<Vec<Row>> {
+    Ok(vec![])
+}
+
+fn unnest(call: &Call<'_>) -> Result<Vec<Row>> {
+    Ok(elements(call.value(0))
+        .iter()
+        .map(|value| vec![value.clone()])
+        .collect())
+}
+
+fn series(call: &Call<'_>) -> Result<Vec<Row>> {
+    let (first, last) = (call.int(0), call.int(1));
+    let step = call.value(2).as_int().unwrap_or(1);
+    if step == 0 {
+        return Err(SheafError::user("step size cannot equal zero")
+            .with_state(SqlState::INVALID_PARAMETER_VALUE));
+    }
+    let count = match (last.checked_sub(first), step > 0) {
+        (Some(span), true) if span >= 0 => span / step + 1,
+        (Some(span), false) if span <= 0 => span / step + 1,
+        (Some(_), _) => 0,
+        (None, _) => i64::MAX,
+    };
+    if count > ROWS_MAX {
+        return Err(SheafError::resource(format!(
+            "generate_series would give more than {ROWS_MAX} rows in a statement about the catalogue"
+        )));
+    }
+    Ok((0..count)
+        .map(|index| vec![Value::Int(first + index * step)])
+        .collect())
+}
+
+fn subscripts(call: &Call<'_>) -> Result<Vec<Row>> {
+    let Some(array) = call.value(0).as_array().filter(|_| call.int(1) == 1) else {
+        return Ok(vec![]);
+    };
+    let mut found: Vec<Row> = (array.lower..)
+        .zip(&array.elements)
+        .map(|(number, _)| vec![Value::Int(number)])
+        .collect();
+    if call.value(2).is_true() {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+/// Elements with their numbers from 1, whatever the array begins at.
+fn expand(call: &Call<'_>) -> Result<Vec<Row>> {
+    let numbered = (1..).zip(elements(call.value(0)));
+    Ok(numbered
+        .map(|(number, value)| vec![value.clone(), Value::Int(number)])
+        .collect())
+}
+
+/// Options as `name=value`.
+fn options(call: &Call<'_>) -> Result<Vec<Row>> {
+    let options = elements(call.value(0)).iter().filter_map(Value::as_str);
+    Ok(options
+        .map(|option| match option.split_once('=') {
+            Some((name, value)) => vec![name.into(), value.into()],
+            None => vec![option.into(), Value::Null],
+        })
+        .collect())
+}
