@@ -25,6 +25,8 @@ struct Keys {
 #[derive(Default)]
 pub(crate) struct Running {
     stop: Mutex<Option<CancellationToken>>,
+    /// The connection is to end.
+    pub(crate) ended: CancellationToken,
 }
 
 /// A connection's entry; it leaves with this.
@@ -84,6 +86,20 @@ impl Cancels {
         })
     }
 
+    /// Cancels what connection `process` runs, and ends it if that is wanted; says whether there is
+    /// one. Who may ask is decided before.
+    pub(crate) fn stop(&self, process: i32, ends: bool) -> bool {
+        let keys = self.keys.lock();
+        let Some((_, running)) = keys.by_process.get(&process) else {
+            return false;
+        };
+        if ends {
+            running.ended.cancel();
+        }
+        running.cancel();
+        true
+    }
+
     /// Cancels what connection `process` runs, if the secret is right. Nobody is told whether it was.
     pub(crate) fn cancel(&self, process: i32, secret: i32) {
         let running = match self.keys.lock().by_process.get(&process) {
@@ -91,6 +107,12 @@ impl Cancels {
             _ => return,
         };
         running.cancel();
+    }
+}
+
+impl std::fmt::Debug for Cancels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cancels")
     }
 }
 

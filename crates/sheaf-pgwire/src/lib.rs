@@ -12,6 +12,7 @@
 
 mod auth;
 mod cancel;
+mod clients;
 mod connection;
 mod decode;
 mod encode;

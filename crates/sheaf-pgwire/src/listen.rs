@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::backoff::Backoff;
 use crate::auth::{Role, Users, scram};
 use crate::cancel::Cancels;
+use crate::clients::Clients;
 use crate::errors::{Failure, Severity};
 use crate::half_open::{HalfOpen, HalfOpenPlace};
 use crate::message::backend;
@@ -127,6 +128,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) backoff: Backoff,
     pub(crate) cancels: Arc<Cancels>,
+    pub(crate) clients: Arc<Clients>,
     /// Of which the salts of users that do not exist are made.
     pub(crate) secret: [u8; 32],
     /// No new statement begins.
@@ -186,14 +188,16 @@ impl Server {
             }
             None => None,
         };
+        let cancels = Arc::<Cancels>::default();
         let shared = Shared {
+            clients: Clients::new(options.users.clone(), Arc::clone(&cancels)),
             session,
             users: options.users,
             tls,
             allows_plain_text: options.allows_plain_text,
             limits: options.limits,
             backoff: Backoff::default(),
-            cancels: Arc::default(),
+            cancels,
             secret: scram::random()?,
             stopping: CancellationToken::new(),
             stopped: CancellationToken::new(),

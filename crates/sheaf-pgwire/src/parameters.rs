@@ -4,8 +4,7 @@
 
 use sheaf::{Result, SheafError, SqlState};
 
-/// The version of PostgreSQL that clients are to take this for.
-pub(crate) const SERVER_VERSION: &str = "18.0";
+pub(crate) use sheaf::postgres::SERVER_VERSION;
 
 /// What values a parameter takes.
 #[derive(Debug, Clone, Copy)]

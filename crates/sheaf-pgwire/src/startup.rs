@@ -68,6 +68,8 @@ impl Accepted {
 pub(crate) struct Login {
     pub(crate) user: String,
     pub(crate) role: Role,
+    /// Where it comes from; nothing over a Unix socket.
+    pub(crate) address: Option<IpAddr>,
     /// Settings, in the order in which they were given.
     pub(crate) settings: Vec<(String, String)>,
 }
@@ -283,6 +285,7 @@ async fn greet(
     Ok(Some(Login {
         user: request.user,
         role,
+        address: way.address,
         settings: request.settings,
     }))
 }

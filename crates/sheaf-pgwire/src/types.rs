@@ -11,6 +11,7 @@
 //! | dictionaries, runs | the type of their values |
 
 use sheaf::arrow::datatypes::{DataType, Field, IntervalUnit, SchemaRef, TimeUnit};
+use sheaf::postgres::TYPE_KEY;
 
 /// A column of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,11 +35,17 @@ pub(crate) enum Scalar {
     Int2,
     Int4,
     Int8,
+    /// The number of an object of the catalogue.
+    Oid,
     Float4,
     Float8,
     /// With precision and scale, where they are known.
     Numeric(Option<(u8, i8)>),
     Text,
+    /// A text that names an object.
+    Name,
+    /// One byte: a kind of something in the catalogue.
+    Char,
     Bytea,
     Date,
     Time,
@@ -63,10 +70,13 @@ impl Scalar {
             Self::Int2 => (21, 1005),
             Self::Int4 => (23, 1007),
             Self::Int8 => (20, 1016),
+            Self::Oid => (26, 1028),
             Self::Float4 => (700, 1021),
             Self::Float8 => (701, 1022),
             Self::Numeric(_) => (1700, 1231),
             Self::Text => (25, 1009),
+            Self::Name => (19, 1003),
+            Self::Char => (18, 1002),
             Self::Bytea => (17, 1001),
             Self::Date => (1082, 1182),
             Self::Time => (1083, 1183),
@@ -85,11 +95,12 @@ impl Scalar {
 
     fn size(self) -> i16 {
         match self {
-            Self::Bool => 1,
+            Self::Bool | Self::Char => 1,
             Self::Int2 => 2,
-            Self::Int4 | Self::Float4 | Self::Date => 4,
+            Self::Int4 | Self::Oid | Self::Float4 | Self::Date => 4,
             Self::Int8 | Self::Float8 | Self::Time | Self::Timestamp | Self::TimestampTz => 8,
             Self::Interval | Self::Uuid => 16,
+            Self::Name => 64,
             Self::Numeric(_) | Self::Text | Self::Bytea | Self::Json => -1,
         }
     }
@@ -168,6 +179,12 @@ pub(crate) fn is_json_text(field: &Field) -> bool {
 }
 
 fn scalar_type(field: &Field) -> Scalar {
+    match field.metadata().get(TYPE_KEY).map(String::as_str) {
+        Some("oid") => return Scalar::Oid,
+        Some("name") => return Scalar::Name,
+        Some("char") => return Scalar::Char,
+        _ => {}
+    }
     let extension = field.metadata().get(EXTENSION_KEY).map(String::as_str);
     match field.data_type() {
         _ if is_json_text(field) => Scalar::Json,
@@ -208,6 +225,7 @@ pub(crate) fn parameter_type(oid: u32) -> Option<WireType> {
         Scalar::Int2,
         Scalar::Int4,
         Scalar::Int8,
+        Scalar::Oid,
         Scalar::Float4,
         Scalar::Float8,
         Scalar::Numeric(None),
@@ -221,11 +239,11 @@ pub(crate) fn parameter_type(oid: u32) -> Option<WireType> {
         Scalar::Uuid,
         Scalar::Json,
     ];
-    // varchar, bpchar, name and "char" are texts; oid is a number.
+    // varchar, bpchar, name and "char" are texts; xid and cid are numbers like oid.
     match oid {
         1043 | 1042 | 19 | 18 => return Some(WireType::Scalar(Scalar::Text)),
-        1015 | 1014 => return Some(WireType::Array(Scalar::Text)),
-        26 => return Some(WireType::Scalar(Scalar::Int8)),
+        1015 | 1014 | 1003 | 1002 => return Some(WireType::Array(Scalar::Text)),
+        28 | 29 => return Some(WireType::Scalar(Scalar::Oid)),
         _ => {}
     }
     SCALARS.iter().find_map(|scalar| match scalar.oids() {
@@ -241,11 +259,11 @@ pub(crate) fn arrow_type(wire_type: WireType) -> DataType {
         Scalar::Bool => DataType::Boolean,
         Scalar::Int2 => DataType::Int16,
         Scalar::Int4 => DataType::Int32,
-        Scalar::Int8 => DataType::Int64,
+        Scalar::Int8 | Scalar::Oid => DataType::Int64,
         Scalar::Float4 => DataType::Float32,
         Scalar::Float8 => DataType::Float64,
         Scalar::Numeric(_) => DataType::Decimal128(38, 10),
-        Scalar::Text | Scalar::Uuid | Scalar::Json => DataType::Utf8,
+        Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Uuid | Scalar::Json => DataType::Utf8,
         Scalar::Bytea => DataType::Binary,
         Scalar::Date => DataType::Date32,
         Scalar::Time => DataType::Time64(TimeUnit::Microsecond),
@@ -295,6 +313,46 @@ mod tests {
         let uuid = [(EXTENSION_KEY.to_owned(), UUID_EXTENSION.to_owned())];
         let uuid = Field::new("u", DataType::FixedSizeBinary(16), true).with_metadata(uuid.into());
         assert_eq!(wire_type(&uuid).oid(), 2950);
+    }
+
+    /// What the catalogue says of a column's type is what is sent of it.
+    #[test]
+    fn the_catalogue_says_the_same() {
+        let list = |t| DataType::List(Arc::new(Field::new("item", t, true)));
+        let types = [
+            DataType::Boolean,
+            DataType::Int8,
+            DataType::Int32,
+            DataType::UInt32,
+            DataType::UInt64,
+            DataType::Float16,
+            DataType::Float64,
+            DataType::Decimal128(12, 2),
+            DataType::Decimal256(40, 0),
+            DataType::Utf8View,
+            DataType::LargeBinary,
+            DataType::Date64,
+            DataType::Time64(TimeUnit::Nanosecond),
+            DataType::Timestamp(TimeUnit::Second, None),
+            DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            DataType::Interval(IntervalUnit::MonthDayNano),
+            DataType::Struct(vec![Field::new("a", DataType::Int32, true)].into()),
+            DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)),
+            list(DataType::Int64),
+            list(list(DataType::Utf8)),
+            list(DataType::Struct(
+                vec![Field::new("a", DataType::Int32, true)].into(),
+            )),
+        ];
+        for data_type in types {
+            let field = Field::new("c", data_type, true);
+            let sent = wire_type(&field);
+            assert_eq!(
+                sheaf::postgres::column_type(&field),
+                (sent.oid(), sent.modifier()),
+                "{field}"
+            );
+        }
     }
 
     #[test]

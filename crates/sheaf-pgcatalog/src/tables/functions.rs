@@ -41,8 +41,14 @@ static PROCS: LazyLock<Vec<Proc>> = LazyLock::new(|| {
     lines.filter_map(read).collect()
 });
 
-static PROC_NAMES: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| PROCS.iter().map(|proc| proc.name.as_str()).collect());
+/// The places of the functions of each name.
+static PROCS_BY_NAME: LazyLock<HashMap<&'static str, Vec<usize>>> = LazyLock::new(|| {
+    let mut names: HashMap<&'static str, Vec<usize>> = HashMap::new();
+    for (index, proc) in PROCS.iter().enumerate() {
+        names.entry(proc.name.as_str()).or_default().push(index);
+    }
+    names
+});
 
 static PROCS_BY_OID: LazyLock<HashMap<Oid, usize>> = LazyLock::new(|| {
     let numbered = PROCS.iter().enumerate();
@@ -112,7 +118,7 @@ fn own(function: &Function) -> Proc {
 
 fn owns(database: &Database) -> impl Iterator<Item = &Function> {
     let functions = database.facts.functions.iter();
-    functions.filter(|f| f.is_users || !PROC_NAMES.contains(f.name.as_str()))
+    functions.filter(|f| f.is_users || !PROCS_BY_NAME.contains_key(f.name.as_str()))
 }
 
 /// What Sheaf says of the function of that name.
@@ -158,7 +164,8 @@ pub(crate) fn find(database: &Database, oid: Oid) -> Option<Proc> {
 pub(crate) fn named(database: &Database, name: &str) -> Option<Oid> {
     let name = name.trim();
     let bare = name.strip_prefix("pg_catalog.").unwrap_or(name);
-    let found = PROCS.iter().find(|proc| proc.name == bare);
+    let first = PROCS_BY_NAME.get(bare).and_then(|places| places.first());
+    let found = first.and_then(|place| PROCS.get(*place));
     found.map(|proc| proc.oid).or_else(|| {
         let function = owns(database).find(|function| function.name == bare)?;
         Some(own(function).oid)
@@ -183,15 +190,21 @@ pub(crate) fn with_signature(database: &Database, text: &str) -> Option<Oid> {
 pub(crate) fn count_named(database: &Database, name: &str) -> usize {
     let name = name.trim();
     let bare = name.strip_prefix("pg_catalog.").unwrap_or(name);
-    match PROCS.iter().filter(|proc| proc.name == bare).count() {
-        0 => usize::from(named(database, bare).is_some()),
-        count => count,
+    match PROCS_BY_NAME.get(bare) {
+        None => usize::from(named(database, bare).is_some()),
+        Some(places) => places.len(),
     }
 }
 
 /// A function's name, as `regproc` shows it.
 pub(crate) fn name_of(database: &Database, oid: Oid) -> Option<String> {
-    find(database, oid).map(|proc| quote_name(&proc.name))
+    let proc = find(database, oid)?;
+    let name = quote_name(&proc.name);
+    // One that its name alone does not find has its schema before it.
+    Some(match count_named(database, &proc.name) {
+        1 => name,
+        _ => format!("{}.{name}", proc.schema),
+    })
 }
 
 /// A function's name with its arguments' types, as `regprocedure` shows it.

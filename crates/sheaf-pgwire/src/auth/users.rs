@@ -112,6 +112,13 @@ impl Users {
         Ok(users)
     }
 
+    /// Every user with its role.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = (&str, Role)> {
+        self.by_name
+            .iter()
+            .map(|(name, user)| (name.as_str(), user.role))
+    }
+
     /// Adds a user, or replaces one of the same name.
     ///
     /// # Errors

@@ -55,10 +55,13 @@ fn name(scalar: Scalar) -> &'static str {
         Scalar::Int2 => "smallint",
         Scalar::Int4 => "integer",
         Scalar::Int8 => "bigint",
+        Scalar::Oid => "oid",
         Scalar::Float4 => "real",
         Scalar::Float8 => "double precision",
         Scalar::Numeric(_) => "numeric",
         Scalar::Text => "text",
+        Scalar::Name => "name",
+        Scalar::Char => "\"char\"",
         Scalar::Bytea => "bytea",
         Scalar::Date => "date",
         Scalar::Time => "time",
@@ -89,7 +92,9 @@ fn text(text: &str, scalar: Scalar) -> Result<ScalarValue> {
     let invalid = || invalid(text, scalar);
     let trimmed = text.trim();
     Ok(match scalar {
-        Scalar::Text | Scalar::Json | Scalar::Uuid => ScalarValue::Utf8(Some(text.to_owned())),
+        Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Json | Scalar::Uuid => {
+            ScalarValue::Utf8(Some(text.to_owned()))
+        }
         Scalar::Bool => match trimmed.to_ascii_lowercase().as_str() {
             "t" | "true" | "y" | "yes" | "on" | "1" => ScalarValue::Boolean(Some(true)),
             "f" | "false" | "n" | "no" | "off" | "0" => ScalarValue::Boolean(Some(false)),
@@ -98,6 +103,10 @@ fn text(text: &str, scalar: Scalar) -> Result<ScalarValue> {
         Scalar::Int2 => ScalarValue::Int16(Some(trimmed.parse().map_err(|_| invalid())?)),
         Scalar::Int4 => ScalarValue::Int32(Some(trimmed.parse().map_err(|_| invalid())?)),
         Scalar::Int8 => ScalarValue::Int64(Some(trimmed.parse().map_err(|_| invalid())?)),
+        Scalar::Oid => {
+            let number: u32 = trimmed.parse().map_err(|_| invalid())?;
+            ScalarValue::Int64(Some(number.into()))
+        }
         Scalar::Float4 => ScalarValue::Float32(Some(trimmed.parse().map_err(|_| invalid())?)),
         Scalar::Float8 => ScalarValue::Float64(Some(trimmed.parse().map_err(|_| invalid())?)),
         Scalar::Numeric(_) => numeric(trimmed).ok_or_else(invalid)?,
@@ -220,12 +229,15 @@ fn read_binary(fields: &mut Fields, scalar: Scalar) -> Result<ScalarValue> {
         Scalar::Int2 => ScalarValue::Int16(Some(fields.u16()?.cast_signed())),
         Scalar::Int4 => ScalarValue::Int32(Some(fields.i32()?)),
         Scalar::Int8 => ScalarValue::Int64(Some(read_i64(fields)?)),
+        Scalar::Oid => ScalarValue::Int64(Some(fields.u32()?.into())),
         Scalar::Float4 => ScalarValue::Float32(Some(f32::from_bits(fields.u32()?))),
         Scalar::Float8 => {
             ScalarValue::Float64(Some(f64::from_bits(read_i64(fields)?.cast_unsigned())))
         }
         Scalar::Numeric(_) => read_numeric(fields)?,
-        Scalar::Text => ScalarValue::Utf8(Some(utf8(&fields.rest())?.to_owned())),
+        Scalar::Text | Scalar::Name | Scalar::Char => {
+            ScalarValue::Utf8(Some(utf8(&fields.rest())?.to_owned()))
+        }
         Scalar::Json => {
             let text = fields.rest();
             ScalarValue::Utf8(Some(utf8(&text)?.to_owned()))

@@ -110,6 +110,7 @@ pub(super) fn text(
             | Scalar::Int2
             | Scalar::Int4
             | Scalar::Int8
+            | Scalar::Oid
             | Scalar::Float4
             | Scalar::Float8
             | Scalar::Numeric(_)

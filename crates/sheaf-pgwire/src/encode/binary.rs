@@ -4,7 +4,7 @@
 use bytes::{BufMut, BytesMut};
 use sheaf::arrow::array::{ArrayRef, AsArray};
 use sheaf::arrow::compute::cast;
-use sheaf::arrow::datatypes::{DataType, Float64Type, Int16Type, Int32Type, Int64Type};
+use sheaf::arrow::datatypes::{DataType, Float64Type, Int16Type, Int32Type, Int64Type, UInt32Type};
 use sheaf::{Result, SheafError};
 
 use super::number::write_numeric;
@@ -41,6 +41,12 @@ pub(super) fn writer(array: &ArrayRef, scalar: Scalar) -> Result<Write> {
                 .clone();
             put(move |row, out| out.put_i64(values.value(row)))
         }
+        Scalar::Oid => {
+            let values = cast(array, &DataType::UInt32)?
+                .as_primitive::<UInt32Type>()
+                .clone();
+            put(move |row, out| out.put_u32(values.value(row)))
+        }
         Scalar::Float4 => {
             let values = floats(array)?;
             put(move |row, out| out.put_f32(values.value(row)))
@@ -58,7 +64,9 @@ pub(super) fn writer(array: &ArrayRef, scalar: Scalar) -> Result<Write> {
             put(move |row, out| bytes(row, &mut |bytes| out.put_slice(bytes)))
         }
         // A text is the same in both forms.
-        Scalar::Text | Scalar::Json => super::text::writer(array, scalar, Style::utc()?)?,
+        Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Json => {
+            super::text::writer(array, scalar, Style::utc()?)?
+        }
         Scalar::Date
         | Scalar::Time
         | Scalar::Timestamp

@@ -40,7 +40,9 @@ pub(super) fn writer(array: &ArrayRef, scalar: Scalar, style: Style) -> Result<W
                 Ok(())
             })
         }
-        Scalar::Int2 | Scalar::Int4 | Scalar::Int8 | Scalar::Numeric(_) => number(array)?,
+        Scalar::Int2 | Scalar::Int4 | Scalar::Int8 | Scalar::Oid | Scalar::Numeric(_) => {
+            number(array)?
+        }
         Scalar::Float4 => {
             let values = floats(array)?;
             Box::new(move |row, out| {
@@ -55,7 +57,7 @@ pub(super) fn writer(array: &ArrayRef, scalar: Scalar, style: Style) -> Result<W
                 Ok(())
             })
         }
-        Scalar::Text | Scalar::Json => text(array)?,
+        Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Json => text(array)?,
         Scalar::Bytea => hex(bytes_of(array)?),
         Scalar::Uuid => uuid(bytes_of(array)?),
         Scalar::Date

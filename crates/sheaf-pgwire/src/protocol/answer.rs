@@ -155,6 +155,7 @@ impl Client {
         parameters: Vec<sheaf::ScalarValue>,
         stop: &CancellationToken,
     ) -> Flow<Answer> {
+        self.entry.runs(&statement.text);
         if let Some(command) = self.command_of(statement) {
             return self.command(command).await;
         }

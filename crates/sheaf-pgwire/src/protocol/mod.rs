@@ -16,6 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sheaf::postgres::Identity;
 use sheaf::{Result, Session, SheafError, SqlState};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ use self::extended::Prepared;
 use self::transaction::Transaction;
 use crate::auth::Role;
 use crate::cancel::CancelKey;
+use crate::clients::ClientEntry;
 use crate::connection::Connection;
 use crate::encode::Style;
 use crate::errors::{Failure, Flow, Severity};
@@ -42,6 +44,7 @@ pub(crate) struct Client {
     transaction: Transaction,
     prepared: Prepared,
     key: CancelKey,
+    entry: ClientEntry,
     /// After an error in the extended protocol, everything up to Sync is skipped.
     skips_to_sync: bool,
 }
@@ -53,6 +56,7 @@ pub(crate) async fn serve(mut connection: Connection, login: Login, shared: Arc<
         Ok(parts) => parts,
         Err(error) => return tell(&mut connection, &Failure::Fatal(error)).await,
     };
+    let entry = shared.clients.enter(&login, key.process);
     let mut client = Client {
         shared,
         connection,
@@ -60,6 +64,7 @@ pub(crate) async fn serve(mut connection: Connection, login: Login, shared: Arc<
         parameters,
         transaction: Transaction::default(),
         prepared: Prepared::default(),
+        entry,
         key,
         skips_to_sync: false,
     };
@@ -73,6 +78,12 @@ fn parts_of(login: &Login, shared: &Shared) -> Result<(Session, Parameters, Canc
     let session = shared.session.sibling(login.role.access());
     let key = shared.cancels.register()?;
     functions::register(&session, &login.user, key.process)?;
+    session.identify(Identity {
+        user: login.user.clone(),
+        is_superuser: login.role == Role::Admin,
+        process: key.process,
+        server: Arc::clone(&shared.clients) as _,
+    });
     let parameters = Parameters::new(&login.user, login.role == Role::Admin);
     Ok((session, parameters, key))
 }
@@ -145,6 +156,7 @@ impl Client {
         tokio::select! {
             biased;
             () = self.shared.stopping.cancelled() => Err(Failure::Fatal(shutdown())),
+            () = self.key.running.ended.cancelled() => Err(Failure::Fatal(shutdown())),
             message = self.connection.read_message(frontend::is_known) => {
                 let message = message?;
                 Ok(message.map(|(tag, body)| (tag, frontend::decode(tag, body))))
@@ -180,6 +192,7 @@ impl Client {
     }
 
     async fn ready(&mut self) -> Flow<()> {
+        self.entry.rests(self.transaction.is_in_block());
         backend::ready(&mut self.connection.output, self.transaction.status());
         Ok(self.connection.flush().await?)
     }
