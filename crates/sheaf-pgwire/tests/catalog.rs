@@ -1,6 +1,12 @@
 //! PostgreSQL's catalogue over the wire: what psql sends for its backslash commands is answered, with
 //! the types and rows that PostgreSQL 18 gives on tables of the same columns.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
 mod support;
 
 use sheaf::Session;

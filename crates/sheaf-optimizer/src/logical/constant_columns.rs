@@ -11,7 +11,7 @@ use sheaf_functions::bounded::constant_column;
 
 /// The rule; see the module.
 #[derive(Debug, Default)]
-pub struct ConstantColumns;
+pub(super) struct ConstantColumns;
 
 impl OptimizerRule for ConstantColumns {
     fn name(&self) -> &'static str {
