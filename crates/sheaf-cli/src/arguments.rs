@@ -214,6 +214,7 @@ fn value_name(kind: SettingKind) -> &'static str {
         SettingKind::Count { .. } => "N",
         SettingKind::Bytes { .. } => "SIZE",
         SettingKind::Duration => "TIME",
+        SettingKind::Choice(_) => "WORD",
         SettingKind::Text => "TEXT",
     }
 }

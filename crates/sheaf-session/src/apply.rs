@@ -37,7 +37,10 @@ pub(crate) fn apply_to_engine(settings: &Settings, engine: &EngineRuntime) {
 pub(crate) fn apply_to_state(settings: &Settings, state: &mut SessionState) -> Result<()> {
     let limits = MachineLimits::detect();
     let options = state.config_mut().options_mut();
-    options.execution.target_partitions = settings.count("threads").unwrap_or(limits.threads);
+    options.execution.target_partitions = match settings.is("scheduler", "synchronous") {
+        true => 1,
+        false => settings.count("threads").unwrap_or(limits.threads),
+    };
     if let Some(rows) = settings.count("batch_size") {
         options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
     }

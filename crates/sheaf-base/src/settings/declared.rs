@@ -29,6 +29,14 @@ pub static SETTINGS: &[Setting] = &[
               It is fixed when the process starts; SET changes how many partitions run at once.",
     },
     Setting {
+        name: "scheduler",
+        kind: SettingKind::Choice(&["threads", "synchronous"]),
+        default: "threads",
+        is_personal: true,
+        doc: "How partitions run: threads runs several at once; synchronous one after another, in \
+              order, so that errors and rows come in sequence. The results are the same.",
+    },
+    Setting {
         name: "temp_directory",
         kind: SettingKind::Text,
         default: "",

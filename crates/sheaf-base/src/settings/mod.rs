@@ -49,6 +49,8 @@ pub enum SettingKind {
     },
     /// A length of time (`30s`); 0 means no limit.
     Duration,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// Any text.
     Text,
 }
@@ -193,6 +195,12 @@ impl Settings {
             .filter(|d| !d.is_zero())
     }
 
+    /// Whether a setting of kind [`SettingKind::Choice`] has the value `word`.
+    #[must_use]
+    pub fn is(&self, name: &str, word: &str) -> bool {
+        self.text(name).eq_ignore_ascii_case(word)
+    }
+
     /// A setting of kind [`SettingKind::Text`]; `None` if empty.
     #[must_use]
     pub fn string(&self, name: &str) -> Option<&str> {
@@ -221,6 +229,7 @@ impl Setting {
                 is_auto || ByteCount::from_str(text).is_ok_and(|bytes| bytes.0 >= min)
             }
             SettingKind::Duration => parse_duration(text).is_ok(),
+            SettingKind::Choice(words) => words.iter().any(|word| word.eq_ignore_ascii_case(text)),
             SettingKind::Text => true,
         };
         if fits {
@@ -248,6 +257,7 @@ impl SettingKind {
                 )
             }
             Self::Duration => "a time such as 500ms or 30s; 0 means no limit".to_owned(),
+            Self::Choice(words) => words.join(" or "),
             Self::Text => "any text".to_owned(),
         }
     }
