@@ -269,6 +269,22 @@ pub(crate) static SQL_TOPICS: &[SqlTopic] = &[
     [FINISH expression]             the result; without it, a state of one column",
     },
     SqlTopic {
+        name: "CREATE FUNCTION",
+        about: "give an expression or a query parameters and a name",
+        syntax:
+            "    CREATE [OR REPLACE] [TEMP] FUNCTION | MACRO [IF NOT EXISTS] name (parameter, …)
+        [RETURNS type | TABLE [(column type, …)]] [LANGUAGE sql] [STRICT]
+        AS expression | (query) | TABLE query | $$ query $$
+    parameter: name [type | TABLE] [:= constant]
+    calls: f(1, b := 2), FROM f(TABLE t, (SELECT …)), FROM t, f(t.x)",
+    },
+    SqlTopic {
+        name: "DROP FUNCTION",
+        about: "forget a function; CASCADE also what uses it",
+        syntax: "    DROP FUNCTION | MACRO [IF EXISTS] name [(type, …)], … [CASCADE]
+    SHOW CREATE FUNCTION name",
+    },
+    SqlTopic {
         name: "DROP",
         about: "forget a table, a view, a bag or an aggregate",
         syntax: "    DROP TABLE | VIEW | BAG | AGGREGATE [IF EXISTS] name, …",

@@ -46,10 +46,16 @@ impl Access {
     /// Checks that a statement of this kind may run.
     ///
     /// # Errors
-    /// `UserInput` (25006) if it may not.
+    /// `UserInput` (25006) if it may not; (42501) for functions.
     pub(crate) fn check_statement(self, statement: &Statement) -> Result<()> {
         if !self.is_limited() || is_reading(&statement.kind) {
             return Ok(());
+        }
+        if let StatementKind::CreateFunction(function) = &statement.kind {
+            let name = &function.name;
+            return Err(denied(format!(
+                "permission denied to create function \"{name}\""
+            )));
         }
         let word = statement.text.split_whitespace().next().unwrap_or_default();
         Err(SheafError::user(format!(
@@ -204,6 +210,10 @@ fn is_reading(kind: &StatementKind) -> bool {
         | StatementKind::Persist { .. }
         | StatementKind::Unpersist { .. }
         | StatementKind::CreateAggregate(_)
+        | StatementKind::CreateFunction(_)
+        // Its text may name paths.
+        | StatementKind::ShowCreateFunction { .. }
+        | StatementKind::DropFunction { .. }
         | StatementKind::Drop { .. }
         | StatementKind::ShowPartitions { .. }
         | StatementKind::CancelQuery { .. } => false,

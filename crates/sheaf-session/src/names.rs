@@ -40,6 +40,10 @@ pub struct FunctionName {
     pub description: Option<String>,
     /// A statement that uses it, with its result.
     pub example: Option<String>,
+    /// The parameters of one of the user's own in SQL.
+    pub parameters: Option<String>,
+    /// The body of one of the user's own in SQL.
+    pub body: Option<String>,
 }
 
 impl Names {
@@ -62,7 +66,7 @@ impl Names {
         let state: SessionState = session.state.read().clone();
         Self {
             tables,
-            functions: function_list(&state),
+            functions: function_list(&state, &session.catalog.functions.all(), session.access),
             settings: sheaf_base::settings::SETTINGS
                 .iter()
                 .map(|s| s.name)

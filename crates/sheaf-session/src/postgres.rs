@@ -40,7 +40,7 @@ pub(crate) fn facts(session: &SessionInner) -> Facts {
             env!("CARGO_PKG_VERSION")
         ),
         relations: relations(session),
-        functions: functions(&state),
+        functions: functions(session, &state),
         settings: settings(session, &state),
     }
 }
@@ -88,13 +88,15 @@ fn own_relation(access: Access, name: String, relation: &catalog::Relation) -> R
     }
 }
 
-fn functions(state: &SessionState) -> Vec<Function> {
+fn functions(session: &SessionInner, state: &SessionState) -> Vec<Function> {
     let is_users = |name: &str| {
         let found = state.aggregate_functions().get(name);
         found.is_some_and(|function| Fold::of(function).is_some())
     };
-    let all = function_list(state).into_iter().map(|function| Function {
-        is_users: is_users(&function.name),
+    let own = session.catalog.functions.all();
+    let all = function_list(state, &own, session.access);
+    let all = all.into_iter().map(|function| Function {
+        is_users: function.parameters.is_some() || is_users(&function.name),
         name: function.name,
         kind: function.kind,
         description: function.description,

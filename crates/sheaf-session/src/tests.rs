@@ -10,6 +10,7 @@ use sheaf_base::ErrorKind;
 
 use crate::Session;
 
+mod functions;
 mod planning;
 #[cfg(target_os = "linux")]
 mod spill;

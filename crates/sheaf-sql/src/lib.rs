@@ -34,5 +34,6 @@ pub use rewrite::{
 };
 pub use statement::{
     AggregateDefinition, ClauseExpr, CopySource, Described, DropKind, ExplainFormat, ExternalTable,
-    PartitionColumn, Statement, StatementKind,
+    FunctionBody, FunctionDefinition, FunctionOverload, FunctionParameter, FunctionReturns,
+    FunctionSignature, ParameterKind, PartitionColumn, Statement, StatementKind,
 };

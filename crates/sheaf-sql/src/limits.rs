@@ -51,11 +51,27 @@ pub const REPEATED_TOKENS_MAX: usize = 64;
 /// The most arguments, and the most columns of state, of an aggregate of the user's own.
 pub const AGGREGATE_COLUMNS_MAX: usize = 100;
 
+/// The most parameters of a function of the user's own.
+pub const FUNCTION_PARAMETERS_MAX: usize = 100;
+
+/// The most calls within calls of functions of the user's own, a body counting for one.
+pub const FUNCTION_DEPTH_MAX: usize = 32;
+
+/// How deep an expression may get by what stands in the place of calls; a query in it counts for
+/// [`QUERY_LEVELS`].
+pub const EXPANDED_DEPTH_MAX: usize = 200;
+
+/// The most expressions a statement may have with what stands in the place of calls.
+pub const EXPANDED_EXPRESSIONS_MAX: usize = 100_000;
+
+/// The most tables and queries a statement may have with what stands in the place of calls.
+pub const EXPANDED_RELATIONS_MAX: usize = RELATIONS_MAX;
+
 /// The depth of calls the engine's parser may reach; a bracket costs it up to three.
 pub(crate) const PARSER_DEPTH_MAX: usize = 3 * NESTING_MAX;
 
 /// How many levels of an expression one query's part of the tree is worth on the stack.
-const QUERY_LEVELS: usize = 8;
+pub const QUERY_LEVELS: usize = 8;
 
 /// What has been seen between one bracket and its partner.
 #[derive(Default)]

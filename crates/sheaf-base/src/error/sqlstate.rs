@@ -51,6 +51,7 @@ states! {
     WINDOWING_ERROR = "42P20", "A window function where it may not stand.";
     UNDEFINED_FUNCTION = "42883", "No such function, or not for these argument types.";
     CANNOT_COERCE = "42846", "A type that cannot be cast to another one.";
+    DEPENDENT_OBJECTS = "2BP01", "Something that others depend on.";
     UNDEFINED_OBJECT = "42704", "No such setting or other object.";
     AMBIGUOUS_FUNCTION = "42725", "A name that several functions have.";
     DUPLICATE_FUNCTION = "42723", "A function of this name exists.";

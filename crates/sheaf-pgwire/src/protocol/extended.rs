@@ -410,6 +410,7 @@ fn gives_rows(kind: &StatementKind) -> bool {
             | StatementKind::ShowAll
             | StatementKind::ShowTables { .. }
             | StatementKind::ShowFunctions { .. }
+            | StatementKind::ShowCreateFunction { .. }
             | StatementKind::ShowColumns { .. }
             | StatementKind::ShowPartitions { .. }
             | StatementKind::Describe(_)

@@ -202,7 +202,9 @@ impl ContextProvider for BoundContext<'_> {
     }
 
     fn udf_names(&self) -> Vec<String> {
-        self.state.scalar_functions().keys().cloned().collect()
+        let own = self.catalog.functions.all();
+        let functions = self.state.scalar_functions().keys();
+        functions.chain(own.keys()).cloned().collect()
     }
 
     fn higher_order_function_names(&self) -> Vec<String> {

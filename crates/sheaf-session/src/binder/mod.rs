@@ -14,6 +14,7 @@ mod columns;
 mod context;
 mod declared;
 mod fold;
+mod functions;
 mod gapfill;
 mod literals;
 mod merged_columns;
@@ -22,6 +23,7 @@ mod outer_aggregates;
 mod pivots;
 mod plan_size;
 mod references;
+mod renaming;
 mod scope;
 mod system_tables;
 mod virtual_columns;
@@ -34,7 +36,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{DFSchemaRef, TableReference};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableSource};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableSource};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::planner::{ParserOptions, SqlToRel};
 use datafusion::sql::sqlparser::ast;
@@ -49,12 +51,14 @@ use tokio::runtime::Handle;
 use self::build::select_all;
 use self::context::BoundContext;
 use self::references::{Reference, call_key, references};
+use self::renaming::rename_columns;
 use self::virtual_columns::Wanted;
 use crate::access::Access;
-use crate::catalog::{Catalog, PUBLIC_SCHEMA, Relation, View};
+use crate::catalog::{Catalog, FunctionMap, PUBLIC_SCHEMA, Relation, View};
 use crate::session::SessionInner;
 
 pub(crate) use self::declared::without_partition_columns;
+pub(crate) use self::functions::{Used, body_names_files, function_name, recursion, used, used_by};
 pub(crate) use self::pivots::refuse_unlisted as refuse_unlisted_pivots;
 pub(crate) use self::references::{is_path, names_files};
 
@@ -73,6 +77,10 @@ pub(crate) struct Binder<'a> {
     io: &'a Handle,
     reader: Option<&'a dyn ReadRows>,
     view_depth: usize,
+    /// Functions that are being created, and those that there are.
+    new_functions: Option<&'a Arc<FunctionMap>>,
+    /// Whether bodies are planned by themselves, too, and errors tell from which they come.
+    looks_into_functions: bool,
 }
 
 /// Runs plans while a statement is bound: a PIVOT has to know its values.
@@ -135,6 +143,8 @@ impl<'a> Binder<'a> {
             io,
             reader: None,
             view_depth: 0,
+            new_functions: None,
+            looks_into_functions: true,
         }
     }
 
@@ -147,7 +157,12 @@ impl<'a> Binder<'a> {
     }
 
     /// Plans a statement by the engine's planner.
-    fn engine_plan(self, mut statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
+    fn engine_plan(self, statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
+        functions::plan(statement, self).boxed()
+    }
+
+    /// Plans a statement without calls of functions whose bodies are SQL.
+    fn plan_expanded(self, mut statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
         async move {
             pivots::list_values(&mut statement, self).await?;
             column_names::name_computed(&mut statement);
@@ -233,6 +248,7 @@ impl<'a> Binder<'a> {
 
     /// Turns a bare expression (a parameter of EXECUTE, an option) into an engine expression.
     pub(crate) fn plan_expression(self, mut expression: ast::Expr) -> Result<Expr> {
+        functions::expand_expression(&mut expression, self)?;
         literals::mark_approximate(&mut expression);
         let nothing = Bound::default();
         let context = BoundContext::new(self.access, self.state, self.catalog, &nothing);
@@ -459,34 +475,4 @@ pub(crate) fn normalize(ident: &ast::Ident) -> String {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
     }
-}
-
-/// Gives the first columns of `plan` the names `columns`.
-///
-/// # Errors
-/// `UserInput` if there are more names than columns.
-pub(crate) fn rename_columns(plan: LogicalPlan, columns: &[String]) -> Result<LogicalPlan> {
-    if columns.is_empty() {
-        return Ok(plan);
-    }
-    let schema = Arc::clone(plan.schema());
-    let (name_count, column_count) = (columns.len(), schema.fields().len());
-    if name_count > column_count {
-        return Err(SheafError::user(format!(
-            "{name_count} column names for {column_count} columns"
-        )));
-    }
-    let renamed = schema
-        .iter()
-        .enumerate()
-        .map(|(index, (qualifier, field))| {
-            let column = Expr::Column((qualifier, field).into());
-            match columns.get(index) {
-                Some(name) => column.alias(name),
-                None => column,
-            }
-        });
-    Ok(LogicalPlanBuilder::from(plan)
-        .project(renamed.collect::<Vec<_>>())?
-        .build()?)
 }

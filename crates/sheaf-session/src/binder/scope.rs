@@ -40,6 +40,18 @@ impl Scope {
         }
     }
 
+    /// Whether `name` is one of a query of WITH at this place.
+    pub(super) fn sees(&self, name: &str) -> bool {
+        self.queries.iter().any(|around| {
+            let ctes = around.with.iter().flat_map(|with| {
+                let itself = usize::from(with.recursive);
+                with.cte_tables.iter().take(around.seen + itself)
+            });
+            ctes.into_iter()
+                .any(|cte| normalize(&cte.alias.name) == name)
+        })
+    }
+
     /// The query `body`, as it would be at this place.
     pub(super) fn query(&self, body: SetExpr) -> Query {
         let mut visible: Vec<Cte> = Vec::new();

@@ -1,11 +1,12 @@
 //! The catalogue of a session: what the user has named.
 //!
-//! Paths need no catalogue; it holds views, external tables and registered tables, each under one
-//! name in the schema `public`, and shows them to the engine's `information_schema`. System tables
+//! Paths need no catalogue; it holds functions, and views, external tables and registered tables, each
+//! under one name in the schema `public`, and shows them to the engine's `information_schema`. System tables
 //! live in the schema `sheaf` ([`crate::system`]). Knows nothing of statements or planning: a view
 //! is kept as a syntax tree and planned by the binder whenever it is read, so it sees new files,
 //! unless it is persisted.
 
+mod functions;
 mod provider;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,9 @@ use sheaf_files::ReadRequest;
 
 use crate::persisted::PersistedRows;
 
+pub(crate) use functions::{
+    FunctionMap, Functions, Parameter, SqlFunction, kind_identity, scope_name,
+};
 pub(crate) use provider::{CATALOG_NAME, PUBLIC_SCHEMA, catalog_list};
 
 /// Names one session may hold; beyond it `CREATE` is refused.
@@ -101,6 +105,8 @@ pub(crate) enum IfExists {
 #[derive(Default)]
 pub(crate) struct Catalog {
     relations: RwLock<BTreeMap<String, Relation>>,
+    /// Functions whose bodies are SQL.
+    pub(crate) functions: Functions,
 }
 
 impl Catalog {
@@ -108,6 +114,7 @@ impl Catalog {
     pub(crate) fn snapshot(&self) -> Self {
         Self {
             relations: RwLock::new(self.relations.read().clone()),
+            functions: self.functions.snapshot(),
         }
     }
 

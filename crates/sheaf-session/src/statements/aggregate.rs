@@ -29,6 +29,14 @@ pub(super) fn create(
     let state = running.session.state_for(running.query);
     let fold = running.binder(&state).plan_fold(&name, definition)?;
     let place = |error: SheafError| error.with_position(definition.position);
+    let functions = running.session.inner.catalog.functions.all();
+    if functions.contains_key(&name) {
+        return Err(place(
+            SheafError::user(format!("\"{name}\" is a function already"))
+                .with_state(SqlState::DUPLICATE_FUNCTION)
+                .with_hint("give the aggregate another name"),
+        ));
+    }
     let mut state = running.session.inner.state.write();
     match what_is(&name, &state) {
         Some(Named::Other(kind)) => {

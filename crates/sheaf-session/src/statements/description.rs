@@ -64,6 +64,7 @@ pub(crate) async fn describe(
         | StatementKind::ShowAll
         | StatementKind::ShowTables { .. }
         | StatementKind::ShowFunctions { .. }
+        | StatementKind::ShowCreateFunction { .. }
         | StatementKind::ShowColumns { .. }
         | StatementKind::ShowPartitions { .. }
         | StatementKind::Describe(_) => Some(

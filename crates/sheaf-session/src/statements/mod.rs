@@ -6,6 +6,7 @@ mod create;
 mod describe;
 mod description;
 mod explain;
+mod function;
 mod native;
 mod persist;
 mod prepare;
@@ -101,6 +102,14 @@ async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryRe
         }
         StatementKind::Unpersist { name } => persist::unpersist(&running, name),
         StatementKind::CreateAggregate(definition) => aggregate::create(&running, definition),
+        StatementKind::CreateFunction(definition) => function::create(&running, definition).await,
+        StatementKind::DropFunction {
+            functions,
+            if_exists,
+            cascade,
+            is_macro,
+        } => function::drop(&running, functions, *if_exists, *cascade, *is_macro),
+        StatementKind::ShowCreateFunction { function } => function::show_create(&running, function),
         StatementKind::Drop {
             what: DropKind::Aggregate,
             names,

@@ -1,4 +1,5 @@
-//! `sheaf.functions`: every function with its kind, its forms and what it does.
+//! `sheaf.functions`: every function with its kind, its forms and what it does; of those of the user's own
+//! in SQL, parameters and body.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +10,9 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::Documentation;
 use sheaf_base::Result;
 
+use crate::access::Access;
+use crate::binder::body_names_files;
+use crate::catalog::FunctionMap;
 use crate::names::FunctionName;
 use crate::session::SessionInner;
 
@@ -18,10 +22,17 @@ pub(super) const COLUMNS: &[(&str, DataType)] = &[
     ("syntax", DataType::Utf8),
     ("description", DataType::Utf8),
     ("example", DataType::Utf8),
+    ("parameters", DataType::Utf8),
+    ("body", DataType::Utf8),
 ];
 
-/// Every function of the session, sorted by name; aliases have rows of their own.
-pub(crate) fn function_list(state: &SessionState) -> Vec<FunctionName> {
+/// Every function of the session, `own` being those in SQL, sorted by name; aliases have rows of
+/// their own.
+pub(crate) fn function_list(
+    state: &SessionState,
+    own: &FunctionMap,
+    access: Access,
+) -> Vec<FunctionName> {
     let mut found = BTreeMap::new();
     let mut add = |name: &str, kind: &'static str, docs: Option<&Documentation>| {
         let function = FunctionName {
@@ -30,8 +41,10 @@ pub(crate) fn function_list(state: &SessionState) -> Vec<FunctionName> {
             syntax: docs.map(|d| d.syntax_example.clone()),
             description: docs.map(|d| d.description.trim().to_owned()),
             example: docs.and_then(|d| d.sql_example.clone()),
+            parameters: None,
+            body: None,
         };
-        found.insert((name.to_owned(), kind), function);
+        found.insert((name.to_owned(), kind, 0), function);
     };
     let is_mark = |name: &&String| name.as_str() == sheaf_sql::FRAME_EXCLUSION;
     for (name, function) in state.scalar_functions() {
@@ -60,14 +73,39 @@ pub(crate) fn function_list(state: &SessionState) -> Vec<FunctionName> {
             syntax: Some(format!("{}('path', option => value, …)", format.function)),
             description: Some(format.doc.to_owned()),
             example: None,
+            parameters: None,
+            body: None,
         };
-        found.insert((format.function.to_owned(), "table"), function);
+        found.insert((format.function.to_owned(), "table", 0), function);
+    }
+    for (at, own) in own
+        .values()
+        .flat_map(|functions| functions.iter().enumerate())
+    {
+        // Who may name no paths is told of none.
+        let is_told = access == Access::Process || !body_names_files(own);
+        let function = FunctionName {
+            name: own.name.clone(),
+            kind: own.kind(),
+            syntax: Some(own.signature()),
+            description: is_told.then(|| format!("is {}", words(&own.body_text))),
+            example: None,
+            parameters: Some(own.parameter_text()),
+            body: is_told.then(|| own.body_text.clone()),
+        };
+        found.insert((own.name.clone(), own.kind(), at), function);
     }
     found.into_values().collect()
 }
 
+/// A text on one line.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBatch> {
-    let functions = function_list(&session.state.read());
+    let own = session.catalog.functions.all();
+    let functions = function_list(&session.state.read(), &own, session.access);
     let column = |value: fn(&FunctionName) -> Option<&str>| -> ArrayRef {
         Arc::new(functions.iter().map(value).collect::<StringArray>())
     };
@@ -77,6 +115,8 @@ pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBa
         column(|f| f.syntax.as_deref()),
         column(|f| f.description.as_deref()),
         column(|f| f.example.as_deref()),
+        column(|f| f.parameters.as_deref()),
+        column(|f| f.body.as_deref()),
     ];
     Ok(RecordBatch::try_new(schema, columns)?)
 }

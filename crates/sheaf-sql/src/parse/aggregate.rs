@@ -90,7 +90,7 @@ fn clause(reader: &mut Reader<'_>, aggregate: &mut AggregateDefinition) -> Parse
 }
 
 /// `(name type, …)`.
-fn columns(reader: &mut Reader<'_>) -> Parse<Vec<ColumnDef>> {
+pub(super) fn columns(reader: &mut Reader<'_>) -> Parse<Vec<ColumnDef>> {
     reader.expect(&Token::LParen)?;
     let mut columns = Vec::new();
     loop {
@@ -110,7 +110,7 @@ fn columns(reader: &mut Reader<'_>) -> Parse<Vec<ColumnDef>> {
 }
 
 /// A type; also `STRUCT(name type, …)` and lists of it, which the engine's parser does not know here.
-fn data_type(reader: &mut Reader<'_>) -> Parse<DataType> {
+pub(super) fn data_type(reader: &mut Reader<'_>) -> Parse<DataType> {
     let is_struct =
         reader.at_word("STRUCT") && reader.parser.peek_nth_token_ref(1).token == Token::LParen;
     if !is_struct {
@@ -153,7 +153,7 @@ fn expression(reader: &mut Reader<'_>) -> Parse<ClauseExpr> {
     Ok(ClauseExpr { expr, position })
 }
 
-fn place(reader: &Reader<'_>) -> sheaf_base::error::Position {
+pub(super) fn place(reader: &Reader<'_>) -> sheaf_base::error::Position {
     source::position(reader.parser.peek_token_ref().span.start)
 }
 

@@ -1,5 +1,5 @@
-//! `CREATE` and `DROP`: views, bags, external tables, tables from queries and aggregates are Sheaf's; the
-//! rest goes to the engine.
+//! `CREATE` and `DROP`: views, bags, external tables, tables from queries, aggregates and functions are
+//! Sheaf's; the rest goes to the engine.
 
 use datafusion::sql::sqlparser::ast::{self, ColumnDef};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -10,13 +10,16 @@ use sheaf_base::error::SqlState;
 
 use super::copy::{format_name, options};
 use super::failure::Parse;
-use super::{Reader, aggregate, bag};
+use super::{Reader, aggregate, bag, function};
 use crate::rewrite;
 use crate::statement::{DropKind, ExternalTable, PartitionColumn, StatementKind};
 
 pub(super) fn read_create(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     if let Some(or_replace) = aggregate::starts(reader) {
         return aggregate::read(reader, or_replace);
+    }
+    if let Some(words) = function::starts(reader) {
+        return function::read(reader, words);
     }
     if let Some(words) = external(reader) {
         return read_external(reader, words);
@@ -222,12 +225,18 @@ fn partition_columns(reader: &mut Reader<'_>) -> Parse<Vec<PartitionColumn>> {
     Ok(columns)
 }
 
-/// `DROP TABLE|VIEW|AGGREGATE [IF EXISTS] name, … [CASCADE|RESTRICT]`; nothing depends on them, so the
-/// last word says nothing.
+/// `DROP FUNCTION …`, or `DROP TABLE|VIEW|AGGREGATE [IF EXISTS] name, … [CASCADE|RESTRICT]`; nothing
+/// depends on these, so the last word says nothing.
 pub(super) fn read_drop(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     let is_word = |reader: &Reader<'_>, at: usize, word: &str| {
         super::is_word(&reader.parser.peek_nth_token_ref(at).token, word)
     };
+    let is_macro = is_word(reader, 1, "MACRO");
+    if is_macro || is_word(reader, 1, "FUNCTION") {
+        reader.parser.next_token();
+        reader.parser.next_token();
+        return function::read_drop(reader, is_macro);
+    }
     let is_external = is_word(reader, 1, "EXTERNAL") && is_word(reader, 2, "TABLE");
     let what = match () {
         () if is_external || is_word(reader, 1, "TABLE") => DropKind::Table,

@@ -10,6 +10,7 @@ mod copy;
 mod create;
 mod explain;
 mod failure;
+mod function;
 mod persist;
 mod prepare;
 mod relations;

@@ -4,9 +4,9 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 
-use super::Reader;
 use super::failure::Parse;
 use super::relations::relation;
+use super::{Reader, function};
 use crate::statement::StatementKind;
 
 /// `SET [SESSION|LOCAL|GLOBAL] name =|TO value`; `SET TIME ZONE value`.
@@ -72,9 +72,20 @@ pub(super) fn read_reset(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     })
 }
 
-/// `SHOW ALL`, `SHOW TABLES`, `SHOW COLUMNS FROM x`, `SHOW PARTITIONS FROM x`, `SHOW name`.
+/// `SHOW CREATE FUNCTION f`, `SHOW ALL`, `SHOW TABLES`, `SHOW COLUMNS FROM x`, `SHOW PARTITIONS FROM x`, `SHOW name`.
 pub(super) fn read_show(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     let second = reader.parser.peek_nth_token_ref(1).token.clone();
+    let third = reader.parser.peek_nth_token_ref(2).token.clone();
+    let is_function = ["FUNCTION", "MACRO"]
+        .iter()
+        .any(|word| super::is_word(&third, word));
+    if super::is_word(&second, "CREATE") && is_function {
+        for _ in 0..3 {
+            reader.parser.next_token();
+        }
+        let function = function::signature(reader)?;
+        return Ok(StatementKind::ShowCreateFunction { function });
+    }
     let natives = ["CREATE", "DATABASES", "SCHEMAS", "VIEWS"];
     if natives.iter().any(|word| super::is_word(&second, word)) {
         return reader.native();

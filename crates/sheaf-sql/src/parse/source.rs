@@ -45,6 +45,11 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// A text within a script, which starts at `start`.
+    pub(crate) fn at(text: &'a str, start: Position) -> Self {
+        Self::new(text, start)
+    }
+
     fn new(text: &'a str, start: Position) -> Self {
         let after_newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {

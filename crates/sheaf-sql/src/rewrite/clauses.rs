@@ -1,5 +1,5 @@
 //! One walk over a statement's tokens that knows which SELECT it stands in: `FROM` first,
-//! `TABLE t`, `USING SAMPLE` and the units of samples.
+//! `TABLE t` (as a query and as an argument), `USING SAMPLE` and the units of samples.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -45,6 +45,37 @@ const CLAUSES: &[Keyword] = &[
     Keyword::FROM,
 ];
 
+/// Words before a parenthesis in which a query may stand, and no arguments.
+const NO_FUNCTIONS: &[Keyword] = &[
+    Keyword::ALL,
+    Keyword::AND,
+    Keyword::ANY,
+    Keyword::ARRAY,
+    Keyword::AS,
+    Keyword::BY,
+    Keyword::DISTINCT,
+    Keyword::ELSE,
+    Keyword::EXCEPT,
+    Keyword::EXISTS,
+    Keyword::EXPLAIN,
+    Keyword::FROM,
+    Keyword::IN,
+    Keyword::INTERSECT,
+    Keyword::JOIN,
+    Keyword::LATERAL,
+    Keyword::MATERIALIZED,
+    Keyword::NAME,
+    Keyword::NOT,
+    Keyword::ON,
+    Keyword::OR,
+    Keyword::SELECT,
+    Keyword::SOME,
+    Keyword::THEN,
+    Keyword::UNION,
+    Keyword::WHEN,
+    Keyword::WHERE,
+];
+
 pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Vec<TokenWithSpan>> {
     let mut walk = Walk {
         tokens: &tokens,
@@ -69,26 +100,20 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn step(&mut self, index: usize) -> Result<()> {
-        match self.tokens[index].token {
-            Token::LParen | Token::LBracket | Token::LBrace => {
-                self.levels.push(Level {
-                    start: index + 1,
-                    ..Level::default()
-                });
-                return Ok(());
-            }
-            Token::RParen | Token::RBracket | Token::RBrace => {
-                if self.levels.len() > 1 {
-                    self.close(index);
-                }
-                return Ok(());
-            }
-            _ => {}
+        if self.bracket(index) {
+            return Ok(());
         }
         let keyword = keyword(self.tokens, index);
         self.check_relation(index, keyword)?;
         let is_first_from = keyword == Keyword::FROM && self.is_from_first(index);
-        let is_table_query = keyword == Keyword::TABLE && self.is_query_start(index);
+        if keyword == Keyword::TABLE && self.is_argument(index) {
+            self.relation_argument(index);
+            return Ok(());
+        }
+        let is_table_query = keyword == Keyword::TABLE
+            && self.is_query_start(index)
+            // `CREATE FUNCTION f() AS TABLE query`
+            && !self.is_query_word(index + 1);
         let Some(level) = self.levels.last_mut() else {
             return Ok(());
         };
@@ -137,6 +162,22 @@ impl Walk<'_> {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Enters or leaves a level, if the token is a bracket.
+    fn bracket(&mut self, index: usize) -> bool {
+        match self.tokens[index].token {
+            Token::LParen | Token::LBracket | Token::LBrace => self.levels.push(Level {
+                start: index + 1,
+                ..Level::default()
+            }),
+            Token::RParen | Token::RBracket | Token::RBrace if self.levels.len() > 1 => {
+                self.close(index);
+            }
+            Token::RParen | Token::RBracket | Token::RBrace => {}
+            _ => return false,
+        }
+        true
     }
 
     /// Refuses what the engine would take for a relation's name: a clause's word, and `@stage`.
@@ -212,6 +253,54 @@ impl Walk<'_> {
         keyword(self.tokens, index) == wanted
     }
 
+    /// Whether an argument of a call may start at `index`.
+    fn is_argument(&self, index: usize) -> bool {
+        let is_within_call = self.levels.last().is_some_and(|level| {
+            let open = level.start.checked_sub(1);
+            let before = open.and_then(|open| open.checked_sub(1));
+            before.is_some_and(|before| {
+                let is_parenthesis = self.tokens[before + 1].token == Token::LParen;
+                let is_name = matches!(self.tokens[before].token, Token::Word(_));
+                is_parenthesis && is_name && !NO_FUNCTIONS.contains(&keyword(self.tokens, before))
+            })
+        });
+        is_within_call
+            && matches!(
+                self.tokens[index - 1].token,
+                Token::LParen | Token::Comma | Token::RArrow | Token::Assignment
+            )
+    }
+
+    /// `f(TABLE t)` → `f((SELECT * FROM t))`.
+    fn relation_argument(&mut self, index: usize) {
+        let mut end = index + 1;
+        while let Some(token) = self.tokens.get(end).map(|token| &token.token)
+            && matches!(
+                token,
+                Token::Word(_) | Token::Period | Token::SingleQuotedString(_)
+            )
+        {
+            end += 1;
+        }
+        if end == index + 1 {
+            return;
+        }
+        self.edits.remove(index..index + 1);
+        let opening = [Token::LParen, word("SELECT"), Token::Mul, word("FROM")];
+        self.edits.insert(index, opening);
+        self.edits.insert(end, [Token::RParen]);
+    }
+
+    fn is_query_word(&self, index: usize) -> bool {
+        matches!(
+            keyword(self.tokens, index),
+            Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::FROM | Keyword::TABLE
+        ) || matches!(
+            self.tokens.get(index).map(|token| &token.token),
+            Some(Token::LParen)
+        )
+    }
+
     /// Whether a query may start at `index`: at the start of a statement or of parentheses, after
     /// a set operator, AS, EXPLAIN and the like.
     fn is_query_start(&self, index: usize) -> bool {
@@ -227,6 +316,7 @@ impl Walk<'_> {
         }
         match keyword(self.tokens, index - 1) {
             Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::AS => true,
+            Keyword::TABLE => index > 1 && self.is_word(index - 2, Keyword::AS),
             Keyword::DISTINCT if is_distinct_from(self.tokens, index) => false,
             Keyword::ALL | Keyword::DISTINCT | Keyword::NAME => level.start < index - 1,
             Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE => self.levels.len() == 1,

@@ -23,7 +23,7 @@ use sheaf_sql::{AggregateDefinition, ClauseExpr};
 
 use super::Constants;
 use crate::binder::context::BoundContext;
-use crate::binder::{Binder, Bound, literals, normalize};
+use crate::binder::{Binder, Bound, functions, literals, normalize};
 
 /// What MERGE calls the second state.
 pub(super) const OTHER: &str = "other";
@@ -148,6 +148,7 @@ impl Definition<'_> {
         if clause == Clause::Merge {
             name_other(&mut written);
         }
+        functions::expand_expression(&mut written, self.binder)?;
         literals::mark_approximate(&mut written);
         sheaf_operators::rewrite(&mut written)?;
         let schema = Arc::new(DFSchema::try_from(self.scope(clause))?);

@@ -2,6 +2,7 @@
 //! DuckDB's manuals.
 
 mod errors;
+mod functions;
 mod limits;
 mod queries;
 mod statements;

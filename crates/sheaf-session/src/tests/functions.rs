@@ -1,0 +1,132 @@
+//! Functions in SQL: places of errors, what siblings may do, and plans.
+
+use arrow::util::display::array_value_to_string;
+
+use super::{block_on, number, session};
+use crate::{Access, Session};
+
+/// An error in a body stands at the call, one in a definition where it is written.
+#[test]
+fn what_is_wrong_with_a_function_has_a_place() {
+    let session = session();
+    let setup = "CREATE TABLE t AS SELECT 1 AS x, 'a' AS s; CREATE FUNCTION up(a) AS upper(a) + 1;
+        CREATE FUNCTION gone(a) AS (SELECT max(x) FROM t WHERE x < a);
+        CREATE FUNCTION outer_up(a) AS up(a)";
+    block_on(session.sql(setup)).unwrap();
+    let cases = [
+        ("CREATE FUNCTION f(a) AS\n  a + nosuch", (2, 7), "nosuch"),
+        (
+            "CREATE FUNCTION f(a) RETURNS int AS $$\n SELECT a + nosuch $$ LANGUAGE sql",
+            (2, 13),
+            "nosuch",
+        ),
+        ("CREATE FUNCTION f(a, b, a) AS a", (1, 25), "twice"),
+        ("CREATE FUNCTION f(n) AS f(n - 1)", (1, 17), "f → f"),
+        ("SELECT 1,\n up(s) FROM t", (2, 2), "function \"up\""),
+        (
+            "SELECT 1,\n outer_up(s) FROM t",
+            (2, 2),
+            "function \"outer_up\"",
+        ),
+        ("SELECT up()", (1, 8), "needs the argument"),
+        ("SELECT * FROM up(1, 2)", (1, 15), "takes at most 1"),
+        (
+            "CREATE OR REPLACE TABLE t AS SELECT 1 AS y; SELECT\n gone(y) FROM t",
+            (2, 2),
+            "function \"gone\": column \"x\"",
+        ),
+    ];
+    for (sql, place, words) in cases {
+        let error = block_on(session.sql(sql)).unwrap_err();
+        let found = error.position().map(|found| (found.line, found.column));
+        assert_eq!(found, Some(place), "{sql}: {error}");
+        assert!(error.message().contains(words), "{sql}: {error}");
+    }
+}
+
+/// A reader calls the functions that there were when it began, creates none, and gains nothing by
+/// their bodies.
+#[test]
+fn siblings_call_functions_and_may_not_create_them() {
+    let first = session();
+    let setup =
+        "CREATE TABLE t AS SELECT 20 AS x; CREATE FUNCTION f(a) AS a * 2 + (SELECT sum(x) FROM t);
+        CREATE FUNCTION file(p) RETURNS TABLE AS SELECT * FROM read_csv(p);
+        CREATE FUNCTION running() AS (SELECT count(*) FROM sheaf.queries)";
+    block_on(first.sql(setup)).unwrap();
+    let reader = first.sibling(Access::NamedTables);
+    block_on(first.sql("CREATE FUNCTION late(a) AS a")).unwrap();
+    block_on(async {
+        assert_eq!(number(&reader, "SELECT f(11)::bigint").await, 42);
+        let told = "SELECT count(body) FROM sheaf.functions WHERE name IN ('f', 'file')";
+        assert_eq!(number(&reader, told).await, 1);
+        assert_eq!(number(&first, told).await, 2);
+        for (sql, code) in [
+            ("CREATE FUNCTION g(a) AS a", "42501"),
+            ("CREATE OR REPLACE MACRO f(a) AS a", "42501"),
+            ("PREPARE p AS CREATE FUNCTION g(a) AS a", "25006"),
+            ("DROP FUNCTION f", "25006"),
+            ("SHOW CREATE FUNCTION file", "25006"),
+            ("SELECT * FROM file('/etc/passwd')", "42501"),
+            ("SELECT running()", "42501"),
+            ("SELECT late(1)", "42883"),
+        ] {
+            let error = reader.sql(sql).await.unwrap_err();
+            assert_eq!(error.state().code(), code, "{sql}: {error}");
+        }
+    });
+}
+
+async fn explained(session: &Session, query: &str) -> Vec<String> {
+    let sql = format!("EXPLAIN (FORMAT text) {query}");
+    let batches = session.sql(&sql).await.unwrap().collect().await.unwrap();
+    let lines = batches.iter().flat_map(|batch| {
+        (0..batch.num_rows()).map(|row| array_value_to_string(batch.column(0), row).unwrap())
+    });
+    lines.collect()
+}
+
+/// A call has the plan of what it stands for: predicates reach the scan, and constants are folded.
+#[test]
+fn calls_have_the_plans_of_what_they_stand_for() {
+    let session = session();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("n.parquet");
+    let path = path.to_str().unwrap();
+    let setup = format!(
+        "COPY (SELECT g AS id, g % 10 AS k FROM generate_series(1, 100) AS s(g)) TO '{path}';
+         CREATE VIEW n AS FROM '{path}';
+         CREATE TABLE t AS SELECT 5 AS x;
+         CREATE FUNCTION late(a BIGINT, least := 10 * 9) AS a > least;
+         CREATE FUNCTION some(lo, hi) RETURNS TABLE AS SELECT id, k FROM n WHERE id BETWEEN lo AND hi;
+         CREATE FUNCTION of_k(r TABLE, v BIGINT) RETURNS TABLE AS SELECT * FROM r WHERE k = v;
+         CREATE FUNCTION beside(v) RETURNS TABLE AS SELECT id FROM n WHERE k = v"
+    );
+    let pairs = [
+        (
+            "SELECT count(*) FROM n WHERE late(id)",
+            "SELECT count(*) FROM n WHERE id > 90",
+        ),
+        (
+            "SELECT k FROM some(3, 2 + 5) WHERE k = 4",
+            "SELECT k FROM n WHERE id BETWEEN 3 AND 7 AND k = 4",
+        ),
+        (
+            "SELECT id FROM of_k(TABLE n, 3) WHERE id < 50",
+            "SELECT id FROM n WHERE k = 3 AND id < 50",
+        ),
+        (
+            "SELECT t.x, b.id FROM t, beside(t.x) AS b",
+            "SELECT t.x, n.id FROM t JOIN n ON n.k = t.x",
+        ),
+    ];
+    block_on(async {
+        session.sql(&setup).await.unwrap();
+        for (call, written) in pairs {
+            let plan = explained(&session, call).await;
+            assert_eq!(plan, explained(&session, written).await, "{call}");
+        }
+        let plan = explained(&session, pairs[0].0).await.join("\n");
+        assert!(plan.contains("id > 90"), "{plan}");
+    });
+}

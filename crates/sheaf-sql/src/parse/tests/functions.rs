@@ -1,0 +1,141 @@
+//! CREATE FUNCTION in all its forms, and relations as arguments.
+
+use super::{check, one};
+use crate::parse;
+use crate::statement::{FunctionBody, FunctionReturns, ParameterKind, StatementKind};
+
+/// A function in one line: parameters, what it returns, body.
+fn shape(sql: &str) -> String {
+    let StatementKind::CreateFunction(function) = one(sql).kind else {
+        panic!("{sql}");
+    };
+    let overloads = function.overloads.iter().map(|overload| {
+        let parameters = overload.parameters.iter().map(|parameter| {
+            let kind = match &parameter.kind {
+                ParameterKind::Generic => String::new(),
+                ParameterKind::Typed(data_type) => format!(" {data_type}"),
+                ParameterKind::Relation => " TABLE".to_owned(),
+            };
+            let default = parameter.default.as_ref();
+            let default = default.map_or(String::new(), |default| format!(" = {default}"));
+            format!("{}{kind}{default}", parameter.name)
+        });
+        let parameters: Vec<String> = parameters.collect();
+        let returns = match &overload.returns {
+            FunctionReturns::Any => String::new(),
+            FunctionReturns::Scalar(data_type) => format!(" {data_type}"),
+            FunctionReturns::Table(columns) => format!(" table of {}", columns.len()),
+        };
+        let body = match &overload.body {
+            FunctionBody::Expr(expr) => format!("value {expr}"),
+            FunctionBody::Table(query) => format!("rows {query}"),
+        };
+        format!("({}){returns}: {body}", parameters.join(", "))
+    });
+    let overloads: Vec<String> = overloads.collect();
+    format!("{} {}", function.name, overloads.join(" and "))
+}
+
+#[test]
+fn functions_of_all_forms() {
+    for (sql, expected) in [
+        (
+            "CREATE FUNCTION f(a, b INTEGER, c := 3) AS a + b",
+            "f (a, b INTEGER, c = 3): value a + b",
+        ),
+        (
+            "CREATE MACRO f(a, b := 1) AS a + b",
+            "f (a, b = 1): value a + b",
+        ),
+        (
+            "CREATE MACRO f(a) AS a, (a, b) AS a + b",
+            "f (a): value a and (a, b): value a + b",
+        ),
+        (
+            "CREATE OR REPLACE TEMP MACRO f() AS TABLE FROM t",
+            "f (): rows SELECT * FROM t",
+        ),
+        (
+            "CREATE MACRO f(a) AS TABLE (SELECT a)",
+            "f (a): rows (SELECT a)",
+        ),
+        (
+            "CREATE FUNCTION f(a int DEFAULT 2) RETURNS int LANGUAGE sql IMMUTABLE RETURN a",
+            "f (a INT = 2) INT: value a",
+        ),
+        (
+            "CREATE FUNCTION f(a int) RETURNS int AS $$ SELECT $1 + a; $$ LANGUAGE SQL",
+            "f (a INT) INT: value $1 + a",
+        ),
+        (
+            "CREATE FUNCTION f(a int) RETURNS int AS $b$ SELECT max(x) FROM t $b$ LANGUAGE 'sql'",
+            "f (a INT) INT: value (SELECT max(x) FROM t)",
+        ),
+        (
+            "CREATE FUNCTION f(r TABLE, n) RETURNS TABLE AS SELECT * FROM r LIMIT n",
+            "f (r TABLE, n) table of 0: rows SELECT * FROM r LIMIT n",
+        ),
+        (
+            "CREATE FUNCTION f() RETURNS TABLE (x int, y text) LANGUAGE sql AS 'SELECT 1, 2'",
+            "f () table of 2: rows SELECT 1, 2",
+        ),
+        (
+            "CREATE FUNCTION f(a int, b int) RETURNS int STRICT RETURN a",
+            "f (a INT, b INT) INT: value CASE WHEN $1 IS NULL OR $2 IS NULL THEN NULL ELSE a END",
+        ),
+        ("CREATE MACRO f() AS 'text'", "f (): value 'text'"),
+        (
+            "CREATE FUNCTION f(x) AS (SELECT max(y) FROM t WHERE y < x)",
+            "f (x): value (SELECT max(y) FROM t WHERE y < x)",
+        ),
+    ] {
+        assert_eq!(shape(sql), expected, "{sql}");
+    }
+}
+
+#[test]
+fn bodies_have_their_text_and_places() {
+    let sql = "CREATE FUNCTION f(a) AS  a  +  1";
+    let StatementKind::CreateFunction(function) = one(sql).kind else {
+        panic!();
+    };
+    assert_eq!(function.overloads[0].body_text, "a  +  1");
+    for (sql, place) in [
+        ("CREATE FUNCTION f(a) AS", (1, 24)),
+        (
+            "CREATE FUNCTION f(a) RETURNS int AS $$\nSELECT a +\n$$",
+            (2, 11),
+        ),
+        ("CREATE FUNCTION f(a) AS SELECT a", (1, 25)),
+        ("CREATE FUNCTION f(a) LANGUAGE c AS a", (1, 31)),
+    ] {
+        let error = parse(sql).unwrap_err();
+        let found = error.position().map(|found| (found.line, found.column));
+        assert_eq!(found, Some(place), "{sql}: {error}");
+    }
+}
+
+#[test]
+fn relations_are_arguments() {
+    check(&[
+        (
+            "SELECT * FROM f(TABLE t)",
+            "SELECT * FROM f((SELECT * FROM t))",
+        ),
+        (
+            "SELECT * FROM f(1, TABLE s.t, 2)",
+            "SELECT * FROM f(1, (SELECT * FROM s.t), 2)",
+        ),
+        (
+            "SELECT f(r => TABLE 'a.csv')",
+            "SELECT f(r => (SELECT * FROM 'a.csv'))",
+        ),
+        ("SELECT * FROM (TABLE t)", "SELECT * FROM (SELECT * FROM t)"),
+        ("SELECT 1 IN (TABLE t)", "SELECT 1 IN (SELECT * FROM t)"),
+        ("SELECT EXISTS (TABLE t)", "SELECT EXISTS (SELECT * FROM t)"),
+        (
+            "WITH c AS (TABLE t) TABLE c",
+            "WITH c AS (SELECT * FROM t) SELECT * FROM c",
+        ),
+    ]);
+}
