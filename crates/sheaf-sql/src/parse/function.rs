@@ -183,14 +183,18 @@ fn ignored(reader: &mut Reader<'_>) -> bool {
     true
 }
 
+/// Whether a token is the name of the language `sql`, also in quotes.
+fn is_sql(token: &Token) -> bool {
+    source::literal_text(token).is_some_and(|name| name.eq_ignore_ascii_case("sql"))
+}
+
 fn language(reader: &mut Reader<'_>) -> Parse<()> {
     reader.expect_word("LANGUAGE")?;
-    let name = match &reader.parser.peek_token_ref().token {
-        Token::Word(word) => word.value.clone(),
-        Token::SingleQuotedString(text) => text.clone(),
-        _ => return reader.expected("sql"),
+    let token = &reader.parser.peek_token_ref().token;
+    let Some(name) = source::literal_text(token) else {
+        return reader.expected("sql");
     };
-    if !name.eq_ignore_ascii_case("sql") {
+    if !is_sql(token) {
         let error = SheafError::unsupported(format!("there are no functions in LANGUAGE {name}"));
         return reader.refuse(error.with_hint("LANGUAGE sql is the only one"));
     }
@@ -274,6 +278,12 @@ fn parameter(reader: &mut Reader<'_>) -> Parse<FunctionParameter> {
 
 fn body(reader: &mut Reader<'_>, clauses: &Clauses, is_return: bool) -> Parse<FunctionBody> {
     let is_table = matches!(clauses.returns, Some(FunctionReturns::Table(_)));
+    // A body in another language is not read as if it were SQL.
+    let is_quoted = source::literal_text(next(reader, 0)).is_some();
+    if is_quoted && super::is_word(next(reader, 1), "LANGUAGE") && !is_sql(next(reader, 2)) {
+        reader.parser.next_token();
+        language(reader)?;
+    }
     match next(reader, 0).clone() {
         Token::DollarQuotedString(quoted) if !is_return => {
             let tag = quoted.tag.as_ref().map_or(0, |tag| tag.chars().count());
