@@ -7,8 +7,8 @@ use datafusion::common::{Column, Result};
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::{WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::{
-    Expr, Limit, LogicalPlan, Projection, Sort, SortExpr, Window, WindowFrame,
-    WindowFunctionDefinition, lit,
+    Expr, FetchType, Limit, LogicalPlan, Projection, SkipType, Sort, SortExpr, SubqueryAlias,
+    Window, WindowFrame, WindowFunctionDefinition, lit,
 };
 
 use super::super::domain::Pushed;
@@ -32,10 +32,14 @@ impl Push<'_, '_> {
                 let input = Arc::unwrap_or_clone(sort.input);
                 self.passed(input, Passage { order, skip, fetch })
             }
+            // What keeps the sort of a relation from being dropped.
+            LogicalPlan::Limit(all) if is_unlimited(&all) => self.limit(Limit {
+                skip: skip.map(Box::new),
+                fetch: fetch.map(Box::new),
+                input: all.input,
+            }),
             // Columns computed for the rows that pass are the same before.
-            LogicalPlan::Projection(projection)
-                if matches!(projection.input.as_ref(), LogicalPlan::Sort(_)) =>
-            {
+            LogicalPlan::Projection(projection) if is_over_sort(&projection.input) => {
                 let Projection {
                     expr,
                     input,
@@ -48,6 +52,16 @@ impl Push<'_, '_> {
                     input,
                 })?;
                 self.projected(pushed, expr, &schema)
+            }
+            // `ORDER BY ALL` over a star stands in such a relation.
+            LogicalPlan::SubqueryAlias(alias) if is_over_sort(&alias.input) => {
+                let limit = LogicalPlan::Limit(Limit {
+                    skip: skip.map(Box::new),
+                    fetch: fetch.map(Box::new),
+                    input: alias.input,
+                });
+                let alias = SubqueryAlias::try_new(Arc::new(limit), alias.alias)?;
+                self.push(LogicalPlan::SubqueryAlias(alias))
             }
             input => {
                 let order = Vec::new();
@@ -197,6 +211,23 @@ impl Push<'_, '_> {
             keys,
         })
     }
+}
+
+/// Whether the rows of `plan` come from a sort, with other columns or under another name.
+fn is_over_sort(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(sort) => sort.fetch.is_none(),
+        LogicalPlan::Projection(projection) => is_over_sort(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_over_sort(&alias.input),
+        LogicalPlan::Limit(limit) => is_unlimited(limit) && is_over_sort(&limit.input),
+        _ => false,
+    }
+}
+
+/// Whether `limit` passes all rows.
+fn is_unlimited(limit: &Limit) -> bool {
+    matches!(limit.get_skip_type(), Ok(SkipType::Literal(0)))
+        && matches!(limit.get_fetch_type(), Ok(FetchType::Literal(None)))
 }
 
 /// Adds the keys to what every window in `expr` is partitioned by.
