@@ -203,7 +203,13 @@ fn is_reading(kind: &StatementKind) -> bool {
                 | ast::Statement::Commit { .. }
                 | ast::Statement::Rollback { .. }
         ),
+        // Their rows come of queries, which pass the gates by themselves.
+        StatementKind::CopyOut { .. }
+        | StatementKind::DeclareCursor { .. }
+        | StatementKind::FetchCursor { .. }
+        | StatementKind::CloseCursor { .. } => true,
         StatementKind::Copy { .. }
+        | StatementKind::CopyIn { .. }
         | StatementKind::CreateView { .. }
         | StatementKind::CreateExternalTable(_)
         | StatementKind::CreateTableAs { .. }

@@ -42,7 +42,9 @@ pub(crate) const NATIVE_STATEMENTS: &[&str] = &[
     "FROM",
     "GRANT",
     "INSERT",
+    "LISTEN",
     "MERGE",
+    "NOTIFY",
     "RELEASE",
     "REVOKE",
     "ROLLBACK",
@@ -53,6 +55,7 @@ pub(crate) const NATIVE_STATEMENTS: &[&str] = &[
     "START",
     "TABLE",
     "TRUNCATE",
+    "UNLISTEN",
     "UPDATE",
     "USE",
     "VACUUM",
@@ -207,6 +210,7 @@ impl Dialect for SheafDialect {
         supports_alter_column_type_using
         supports_comment_on
         supports_set_names
+        supports_listen_notify
         supports_start_transaction_modifier
     }
 }

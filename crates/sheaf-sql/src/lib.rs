@@ -33,7 +33,8 @@ pub use rewrite::{
     ASOF_INNER, ASOF_LEFT, FRAME_EXCLUSION, PIVOT_KEYS, POSITIONAL, WITH_REPLACEMENT,
 };
 pub use statement::{
-    AggregateDefinition, ClauseExpr, CopySource, Described, DropKind, ExplainFormat, ExternalTable,
-    FunctionBody, FunctionDefinition, FunctionOverload, FunctionParameter, FunctionReturns,
-    FunctionSignature, ParameterKind, PartitionColumn, Statement, StatementKind,
+    AggregateDefinition, ClauseExpr, CopyOption, CopySource, Described, DropKind, ExplainFormat,
+    ExternalTable, FetchRows, FunctionBody, FunctionDefinition, FunctionOverload,
+    FunctionParameter, FunctionReturns, FunctionSignature, ParameterKind, PartitionColumn,
+    Statement, StatementKind,
 };

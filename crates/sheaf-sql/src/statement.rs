@@ -46,6 +46,53 @@ pub enum StatementKind {
         /// its quotes; `true` for a name alone; a list's items joined by commas.
         options: Vec<(String, String)>,
     },
+    /// `COPY table|(query) TO STDOUT …`: rows for the client, in a format of PostgreSQL's.
+    CopyOut {
+        /// The rows to send.
+        query: Box<Query>,
+        /// The format's name in lower case, if said.
+        format: Option<String>,
+        /// Other options in the order written.
+        options: Vec<CopyOption>,
+    },
+    /// `COPY table [(column, …)] FROM STDIN …`: rows that the client sends.
+    CopyIn {
+        /// The table to add them to.
+        table: ObjectName,
+        /// The columns that they have; all of them if none is named.
+        columns: Vec<Ident>,
+        /// The format's name in lower case, if said.
+        format: Option<String>,
+        /// Other options in the order written.
+        options: Vec<CopyOption>,
+    },
+    /// `DECLARE name … CURSOR … FOR query`.
+    DeclareCursor {
+        /// The cursor's name.
+        name: Ident,
+        /// Its rows.
+        query: Box<Query>,
+        /// `BINARY`: rows are sent in binary form.
+        is_binary: bool,
+        /// `WITH HOLD`: it stays when its transaction has been committed.
+        is_held: bool,
+        /// `SCROLL`: it is to go backwards, too.
+        is_scrolled: bool,
+    },
+    /// `FETCH …` and `MOVE …`.
+    FetchCursor {
+        /// The cursor's name.
+        name: Ident,
+        /// Which rows.
+        rows: FetchRows,
+        /// `MOVE`: they are not shown.
+        is_move: bool,
+    },
+    /// `CLOSE name|ALL`.
+    CloseCursor {
+        /// The cursor's name; all of them if absent.
+        name: Option<Ident>,
+    },
     /// `CREATE [OR REPLACE] [TEMP] VIEW|BAG …`: a bag is a view of records.
     CreateView {
         /// The view's name.
@@ -123,6 +170,8 @@ pub enum StatementKind {
         name: String,
         /// Its new value, as text.
         value: String,
+        /// `SET LOCAL`: until the transaction ends.
+        is_local: bool,
     },
     /// `RESET name` or `RESET ALL` (no name); also `SET name = DEFAULT`.
     Reset {
@@ -187,7 +236,7 @@ pub enum StatementKind {
         name: Option<Ident>,
     },
     /// Everything else that the grammar knows, for the engine's planner: it runs it or says that
-    /// it cannot. (`BEGIN`, `COMMIT`, `ROLLBACK`, `INSERT`, `CREATE TABLE t (…)`, …)
+    /// it cannot. (`BEGIN`, `COMMIT`, `ROLLBACK`, `INSERT`, `CREATE TABLE t (…)`, `LISTEN`, …)
     Native(Box<ast::Statement>),
 }
 
@@ -222,6 +271,32 @@ pub enum CopySource {
     Query(Box<Query>),
     /// All of a table; its name may be a path.
     Table(ObjectName),
+}
+
+/// An option of `COPY`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CopyOption {
+    /// In lower case, with its dots.
+    pub name: String,
+    /// A literal's text, or the source text of anything else; `true` if there is none.
+    pub value: String,
+    /// What a parenthesized list holds.
+    pub items: Vec<String>,
+}
+
+/// Which rows of a cursor `FETCH` and `MOVE` are about, counted from where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FetchRows {
+    /// So many onwards (`NEXT` is 1), backwards if negative; 0 is the row it stands on.
+    Count(i64),
+    /// All that follow.
+    All,
+    /// `BACKWARD ALL`.
+    BackwardAll,
+    /// The row of this number (`FIRST` is 1); from the end if negative (`LAST` is -1).
+    Absolute(i64),
+    /// One row, so many onwards.
+    Relative(i64),
 }
 
 /// What `DESCRIBE` and `SUMMARIZE` look at.

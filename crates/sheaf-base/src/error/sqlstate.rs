@@ -20,8 +20,10 @@ states! {
     DATA_EXCEPTION = "22000", "A value or a file is not what it should be.";
     DIVISION_BY_ZERO = "22012", "Division by zero.";
     NUMERIC_VALUE_OUT_OF_RANGE = "22003", "An arithmetic result does not fit its type.";
+    INTERVAL_FIELD_OVERFLOW = "22015", "An interval outside its range.";
     INVALID_FRAME_OFFSET = "22013", "A window frame whose offset is NULL or less than 0.";
     INVALID_ARGUMENT_FOR_NTH_VALUE = "22016", "There is no row 0 in a window frame.";
+    INVALID_DATETIME_FORMAT = "22007", "A text that is no date, time or interval.";
     DATETIME_OVERFLOW = "22008", "A date, time or interval outside its range.";
     INVALID_ESCAPE_SEQUENCE = "22025", "A pattern whose escape character escapes nothing.";
     INVALID_TEXT_REPRESENTATION = "22P02", "A text is no value of the type it is cast to.";
@@ -70,6 +72,7 @@ states! {
     TOO_MANY_CONNECTIONS = "53300", "The server has as many connections as it may.";
     PROGRAM_LIMIT = "54000", "More of something than may be had.";
     STATEMENT_TOO_COMPLEX = "54001", "A statement whose plan would be too large.";
+    OBJECT_NOT_IN_PREREQUISITE_STATE = "55000", "Something that is not in the state it would have to be in.";
     ADMIN_SHUTDOWN = "57P01", "The server stops.";
     IDLE_SESSION_TIMEOUT = "57P05", "A session that was left alone too long.";
     QUERY_CANCELED = "57014", "Cancelled, or out of time.";

@@ -1,16 +1,18 @@
 //! Rows as messages: one writer for each column, made once a batch, appends values straight from
 //! Arrow's arrays to the output.
 //!
-//! [`text`] and [`binary`] write scalars in the two formats, [`array`] lists, [`json`] records;
+//! [`text`] and [`binary`] write scalars in the two formats, [`array`] lists, [`json`] records, [`copy`]
+//! rows of COPY;
 //! [`temporal`] and [`number`] hold what both formats need. Values that PostgreSQL cannot have (a
 //! date in the year 6,000,000) are errors, never other values.
 
 mod array;
 mod binary;
+mod copy;
 mod digits;
 mod json;
 mod number;
-mod temporal;
+pub(crate) mod temporal;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -23,6 +25,7 @@ use sheaf::arrow::compute::cast;
 use sheaf::arrow::datatypes::{DataType, Field};
 use sheaf::{Result, SheafError};
 
+pub(crate) use self::copy::{CopyFormat, CopyRows, CopyStyle};
 use crate::message::backend;
 use crate::message::frontend::Format;
 use crate::types::{Scalar, WireType, wire_type};
@@ -75,15 +78,21 @@ impl Rows {
     pub(crate) fn write(&self, row: usize, out: &mut BytesMut) -> Result<()> {
         let before = out.len();
         let start = backend::begin(out, b'D');
-        out.put_i16(self.count);
-        for column in &self.columns {
-            if let Err(error) = column.write_sized(row, out) {
+        match self.write_values(row, out) {
+            Ok(()) => backend::finish(out, start),
+            Err(error) => {
                 out.truncate(before);
                 return Err(error);
             }
         }
-        backend::finish(out, start);
         Ok(())
+    }
+
+    /// Appends the number of values and each behind its length.
+    fn write_values(&self, row: usize, out: &mut BytesMut) -> Result<()> {
+        out.put_i16(self.count);
+        let mut columns = self.columns.iter();
+        columns.try_for_each(|column| column.write_sized(row, out))
     }
 }
 

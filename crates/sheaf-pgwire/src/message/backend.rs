@@ -24,6 +24,8 @@ pub(crate) enum Plain {
     EmptyQuery,
     NoData,
     PortalSuspended,
+    /// All data of a COPY was sent.
+    CopyDone,
 }
 
 /// Appends a message of type `tag`, whose length is known when `content` has written it.
@@ -68,6 +70,7 @@ pub(crate) fn plain(out: &mut BytesMut, kind: Plain) {
         Plain::EmptyQuery => b'I',
         Plain::NoData => b'n',
         Plain::PortalSuspended => b's',
+        Plain::CopyDone => b'c',
     };
     message(out, tag, |_| ());
 }
@@ -130,6 +133,19 @@ pub(crate) fn error(out: &mut BytesMut, error: &SheafError, severity: Severity, 
 
 pub(crate) fn command_complete(out: &mut BytesMut, tag: &str) {
     message(out, b'C', |out| put_string(out, tag));
+}
+
+/// COPY from the server begins: `columns` of this format follow.
+pub(crate) fn copy_out(out: &mut BytesMut, format: Format, columns: usize) {
+    copy_begin(out, b'H', format, columns);
+}
+
+fn copy_begin(out: &mut BytesMut, tag: u8, format: Format, columns: usize) {
+    message(out, tag, |out| {
+        out.put_u8(u8::from(format == Format::Binary));
+        out.put_i16(count(columns));
+        (0..columns).for_each(|_| out.put_i16(format.code()));
+    });
 }
 
 pub(crate) fn parameter_description(out: &mut BytesMut, types: &[u32]) {

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use sheaf::arrow::array::RecordBatch;
-use sheaf::{QueryResult, Result, SheafError, SqlState, Statement, StatementKind};
+use sheaf::{QueryResult, Result, SheafError, SqlState, StatementKind};
 use tokio_util::sync::CancellationToken;
 
+use super::rows::{RowSource, SharedSource};
 use super::{Client, SharedStatement, cancelled, guard, shutdown};
-use crate::encode::{Rows, Style};
+use crate::encode::{CopyStyle, Rows, Style};
 use crate::errors::{Failure, Flow, protocol_error};
 use crate::message::backend;
 use crate::message::frontend::Format;
@@ -20,22 +21,22 @@ use crate::types::{WireColumn, columns_of};
 pub(super) struct Answer {
     /// What it gives; none if it gives no rows.
     pub(super) columns: Option<Vec<WireColumn>>,
-    source: Source,
+    /// Its rows are sent in binary form where nobody says otherwise.
+    pub(super) is_binary: bool,
+    /// Its rows are sent as the data of a COPY.
+    pub(super) copy: Option<CopyStyle>,
+    source: Option<SharedSource>,
+    /// What runs for it.
+    query: Option<Arc<sheaf::Query>>,
+    /// Rows that it may still send.
+    left: u64,
     verb: Verb,
-    /// A batch that was begun, and the row it goes on with.
-    pending: Option<(RecordBatch, usize)>,
-}
-
-enum Source {
-    Engine(QueryResult),
-    Rows(Option<RecordBatch>),
-    Ended,
 }
 
 /// What is said when it has ended.
 enum Verb {
-    /// `SELECT n`.
-    Select,
+    /// `SELECT n`, with the rows sent last.
+    Counted(&'static str),
     Other(String),
 }
 
@@ -49,23 +50,25 @@ pub(super) enum Sent {
 }
 
 impl Answer {
-    /// The answer of the engine to `statement`.
-    pub(super) fn of_engine(result: QueryResult, statement: &Statement) -> Self {
+    /// The answer of the engine to a statement of this kind.
+    pub(super) fn of_engine(result: QueryResult, kind: &StatementKind) -> Self {
         let columns = result.is_rows().then(|| columns_of(&result.schema()));
-        let verb = match (&statement.kind, &columns) {
+        let verb = match (kind, &columns) {
             (StatementKind::Explain { .. }, _) => Verb::Other("EXPLAIN".to_owned()),
             (StatementKind::Show { .. } | StatementKind::ShowAll, _) => {
                 Verb::Other("SHOW".to_owned())
             }
-            (_, Some(_)) => Verb::Select,
+            (_, Some(_)) => Verb::Counted("SELECT"),
             (_, None) => Verb::Other(result.tag()),
         };
-        let source = Source::Engine(result);
+        let query = Arc::clone(result.query());
+        let source = RowSource::of_engine(result).shared();
         Self {
+            source: columns.is_some().then_some(source),
+            query: Some(query),
             columns,
-            source,
             verb,
-            pending: None,
+            ..Self::done("")
         }
     }
 
@@ -73,9 +76,12 @@ impl Answer {
     pub(super) fn done(tag: impl Into<String>) -> Self {
         Self {
             columns: None,
-            source: Source::Ended,
+            is_binary: false,
+            copy: None,
+            source: None,
+            query: None,
+            left: u64::MAX,
             verb: Verb::Other(tag.into()),
-            pending: None,
         }
     }
 
@@ -83,9 +89,44 @@ impl Answer {
     pub(super) fn rows(tag: impl Into<String>, batch: RecordBatch) -> Self {
         Self {
             columns: Some(columns_of(&batch.schema())),
-            source: Source::Rows(Some(batch)),
-            verb: Verb::Other(tag.into()),
-            pending: None,
+            source: Some(RowSource::of_batch(batch).shared()),
+            ..Self::done(tag)
+        }
+    }
+
+    /// At most `rows_max` of the rows that this one has yet to give: it goes on behind them.
+    pub(super) fn fetch(&self, rows_max: u64) -> Self {
+        Self {
+            columns: self.columns.clone(),
+            is_binary: self.is_binary,
+            source: self.source.clone(),
+            query: self.query.clone(),
+            left: rows_max,
+            verb: Verb::Counted("FETCH"),
+            ..Self::done("")
+        }
+    }
+
+    /// The same rows, as the data of a COPY.
+    pub(super) fn into_copy(self, style: CopyStyle) -> Self {
+        Self {
+            columns: None,
+            copy: Some(style),
+            verb: Verb::Counted("COPY"),
+            ..self
+        }
+    }
+
+    /// Its rows, if it gives any.
+    pub(super) fn source(&self) -> Option<&SharedSource> {
+        self.source.as_ref()
+    }
+
+    /// The formats of its rows for a client that has named none.
+    pub(super) fn own_formats(&self) -> &'static [Format] {
+        match self.is_binary {
+            true => &[Format::Binary],
+            false => &[],
         }
     }
 
@@ -124,24 +165,26 @@ impl Answer {
         }
     }
 
-    async fn next_batch(&mut self) -> Option<Result<RecordBatch>> {
-        match &mut self.source {
-            Source::Engine(result) => result.next_batch().await,
-            Source::Rows(batch) => batch.take().map(Ok),
-            Source::Ended => None,
+    /// The next rows, at most `rows_max`; `None` at the end.
+    pub(super) async fn next_batch(&mut self, rows_max: u64) -> Result<Option<RecordBatch>> {
+        let Some(source) = self.source.as_ref().filter(|_| self.left > 0) else {
+            return Ok(None);
+        };
+        let rows_max = rows_max.min(self.left);
+        let batch = source.lock().await.next(rows_max).await.transpose()?;
+        if let Some(batch) = &batch {
+            self.left -= batch.num_rows() as u64;
         }
+        Ok(batch)
     }
 
-    fn query(&self) -> Option<Arc<sheaf::Query>> {
-        match &self.source {
-            Source::Engine(result) => Some(Arc::clone(result.query())),
-            Source::Rows(_) | Source::Ended => None,
-        }
+    fn end(&mut self) {
+        self.source = None;
     }
 
     fn tag(&self, rows: u64) -> String {
         match &self.verb {
-            Verb::Select => format!("SELECT {rows}"),
+            Verb::Counted(verb) => format!("{verb} {rows}"),
             Verb::Other(tag) => tag.clone(),
         }
     }
@@ -160,10 +203,30 @@ impl Client {
             return self.command(command).await;
         }
         self.transaction.check()?;
+        match &statement.kind {
+            StatementKind::CopyOut { .. } => self.copy_out(statement, stop).await,
+            StatementKind::DeclareCursor { .. } => self.declare(statement, parameters, stop).await,
+            StatementKind::FetchCursor {
+                name,
+                rows,
+                is_move,
+            } => self.fetch(name, *rows, *is_move, stop).await,
+            StatementKind::CloseCursor { name } => Ok(self.close_cursor(name.as_ref())?),
+            _ => self.start_engine(statement, parameters, stop).await,
+        }
+    }
+
+    /// Starts a statement of the engine's.
+    pub(super) async fn start_engine(
+        &mut self,
+        statement: &SharedStatement,
+        parameters: Vec<sheaf::ScalarValue>,
+        stop: &CancellationToken,
+    ) -> Flow<Answer> {
         let session = self.session.clone();
         let run = session.run_shared(Arc::clone(statement), parameters);
         let result = self.guard(stop, run).await?;
-        Ok(Answer::of_engine(result, statement))
+        Ok(Answer::of_engine(result, &statement.kind))
     }
 
     /// Sends rows, at most `rows_max`, and at the end what has happened.
@@ -175,12 +238,16 @@ impl Client {
         stop: &CancellationToken,
     ) -> Flow<()> {
         let style = self.style()?;
-        match self
-            .send_rows(answer, formats, style, rows_max, stop)
-            .await?
-        {
+        let sent = match answer.copy.take() {
+            Some(copy) => self.send_copy(answer, &copy, style, stop).await?,
+            None => {
+                self.send_rows(answer, formats, style, rows_max, stop)
+                    .await?
+            }
+        };
+        match sent {
             Sent::All(rows) => {
-                answer.source = Source::Ended;
+                answer.end();
                 backend::command_complete(&mut self.connection.output, &answer.tag(rows));
             }
             Sent::Suspended => self.plain(backend::Plain::PortalSuspended),
@@ -189,13 +256,13 @@ impl Client {
     }
 
     /// Sends what was written, unless the statement is stopped first: its client may not read.
-    async fn flush_rows(
+    pub(super) async fn flush_rows(
         &mut self,
-        query: Option<Arc<sheaf::Query>>,
+        answer: &Answer,
         stop: &CancellationToken,
     ) -> Flow<()> {
         let stopped = async {
-            match query {
+            match &answer.query {
                 Some(query) => {
                     query.cancelled().await;
                     query.cancel_error()
@@ -220,38 +287,33 @@ impl Client {
         rows_max: Option<u64>,
         stop: &CancellationToken,
     ) -> Flow<Sent> {
+        let most = rows_max.unwrap_or(u64::MAX);
         let mut sent = 0;
-        if answer.columns.is_none() {
-            return Ok(Sent::All(sent));
-        }
-        loop {
-            let (batch, mut row) = match answer.pending.take() {
-                Some(pending) => pending,
-                None => {
-                    let next = async { answer.next_batch().await.transpose() };
-                    match guard(&mut self.connection, &self.shared, stop, next).await? {
-                        Some(batch) => (batch, 0),
-                        None => return Ok(Sent::All(sent)),
-                    }
-                }
+        while sent < most {
+            let Some(batch) = self.next_batch(answer, most - sent, stop).await? else {
+                return Ok(Sent::All(sent));
             };
             let rows = Rows::new(&batch, formats, style)?;
-            while row < batch.num_rows() {
-                if rows_max.is_some_and(|most| sent >= most) {
-                    answer.pending = Some((batch, row));
-                    return Ok(Sent::Suspended);
-                }
+            for row in 0..batch.num_rows() {
                 rows.write(row, &mut self.connection.output)?;
                 if self.connection.is_full() {
-                    self.flush_rows(answer.query(), stop).await?;
+                    self.flush_rows(answer, stop).await?;
                 }
-                row += 1;
-                sent += 1;
             }
-            // Whether more would come is not known, and not waited for.
-            if rows_max.is_some_and(|most| sent >= most) {
-                return Ok(Sent::Suspended);
-            }
+            sent += batch.num_rows() as u64;
         }
+        // Whether more would come is not known, and not waited for.
+        Ok(Sent::Suspended)
+    }
+
+    /// The next rows of an answer, unless somebody cancels it.
+    pub(super) async fn next_batch(
+        &mut self,
+        answer: &mut Answer,
+        rows_max: u64,
+        stop: &CancellationToken,
+    ) -> Flow<Option<RecordBatch>> {
+        let next = answer.next_batch(rows_max);
+        guard(&mut self.connection, &self.shared, stop, next).await
     }
 }

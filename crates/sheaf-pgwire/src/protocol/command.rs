@@ -11,10 +11,14 @@ use sheaf::{Result, SheafError, SqlState, Statement, StatementKind};
 use super::answer::Answer;
 use super::{Client, engine_name, time_zone};
 use crate::errors::Flow;
+use crate::types::{WireColumn, columns_of};
 
 /// A statement that is answered without the engine.
 pub(super) enum Command {
-    Begin,
+    /// BEGIN, or START TRANSACTION.
+    Begin {
+        is_start: bool,
+    },
     End {
         commits: bool,
         chains: bool,
@@ -57,7 +61,7 @@ fn text_column(name: &str) -> SchemaRef {
 }
 
 /// A name as PostgreSQL reads it.
-fn normal(ident: &ast::Ident) -> String {
+pub(super) fn normal(ident: &ast::Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_lowercase(),
@@ -66,7 +70,7 @@ fn normal(ident: &ast::Ident) -> String {
 
 fn native_command(statement: &ast::Statement) -> Option<Command> {
     Some(match statement {
-        ast::Statement::StartTransaction { .. } => Command::Begin,
+        ast::Statement::StartTransaction { begin, .. } => Command::Begin { is_start: !begin },
         ast::Statement::Commit { chain, .. } => Command::End {
             commits: true,
             chains: *chain,
@@ -100,7 +104,7 @@ impl Client {
         let is_renamed = |name: &str| engine_name(name) != name;
         Some(match &statement.kind {
             StatementKind::Native(native) => return native_command(native),
-            StatementKind::Set { name, value } => Command::Set {
+            StatementKind::Set { name, value, .. } => Command::Set {
                 name: name.clone(),
                 value: value.clone(),
             },
@@ -119,9 +123,20 @@ impl Client {
         })
     }
 
-    /// The columns of what a command shows; `None` inside if it shows nothing.
-    pub(super) fn command_columns(&self, statement: &Statement) -> Option<Option<SchemaRef>> {
-        self.command_of(statement).map(|command| command.columns())
+    /// The columns of a statement that is answered without the engine; `None` inside if it shows
+    /// nothing.
+    pub(super) fn own_columns(&self, statement: &Statement) -> Option<Option<Vec<WireColumn>>> {
+        match &statement.kind {
+            StatementKind::FetchCursor { name, is_move, .. } => Some(match is_move {
+                true => None,
+                false => self.fetched_columns(name),
+            }),
+            StatementKind::CloseCursor { .. } => Some(None),
+            _ => {
+                let command = self.command_of(statement)?;
+                Some(command.columns().as_ref().map(columns_of))
+            }
+        }
     }
 
     /// Whether a statement may be prepared or run in a transaction block that has failed.
@@ -136,18 +151,24 @@ impl Client {
             self.transaction.check()?;
         }
         let tag = match command {
-            Command::Begin => {
+            Command::Begin { is_start } => {
                 if let Some(warning) = self.transaction.begin() {
                     self.warn(&warning);
                 }
-                "BEGIN"
+                match is_start {
+                    true => "START TRANSACTION",
+                    false => "BEGIN",
+                }
             }
             Command::End { commits, chains } => {
+                if chains {
+                    self.transaction.check_chain(commits)?;
+                }
                 let (tag, warning) = self.transaction.end(commits, chains);
                 if let Some(warning) = warning {
                     self.warn(&warning);
                 }
-                self.prepared.close_portals();
+                self.prepared.end_transaction(tag == "COMMIT");
                 tag
             }
             Command::Savepoint(name) => {
@@ -155,11 +176,13 @@ impl Client {
                 "SAVEPOINT"
             }
             Command::Release(name) => {
-                self.transaction.release(&name)?;
+                let depth = self.transaction.release(&name)?;
+                self.prepared.release_to(depth);
                 "RELEASE"
             }
             Command::RollbackTo(name) => {
-                self.transaction.rollback_to(&name)?;
+                let depth = self.transaction.rollback_to(&name)?;
+                self.prepared.roll_back_to(depth);
                 "ROLLBACK"
             }
             Command::Transaction => "SET",
@@ -183,7 +206,7 @@ impl Client {
                 "DEALLOCATE"
             }
             Command::Deallocate(None) => {
-                self.prepared.forget_all();
+                self.prepared.forget_statements();
                 self.engine("DEALLOCATE ALL").await?;
                 "DEALLOCATE ALL"
             }
@@ -249,7 +272,8 @@ impl Client {
                     .into(),
             );
         }
-        self.prepared.forget_all();
+        self.prepared.forget_statements();
+        self.prepared.close_portals();
         self.engine("DEALLOCATE ALL").await?;
         self.reset(None).await?;
         Ok(Answer::done("DISCARD ALL"))

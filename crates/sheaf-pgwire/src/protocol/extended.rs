@@ -1,132 +1,28 @@
 //! The extended protocol: statements that are kept (Parse), portals that are one of them with its
 //! parameters (Bind), and rows in portions (Execute).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sheaf::{KeptPlace, Result, ScalarValue, SheafError, SqlState, StatementKind};
+use sheaf::{Result, ScalarValue, SheafError, SqlState, StatementKind};
 
 use super::answer::Answer;
+use super::prepared::{Described, Kept, Life, Portal};
 use super::{Client, SharedStatement, time_zone};
 use crate::decode;
 use crate::errors::{Failure, Flow, protocol_error};
 use crate::message::backend::{self, Plain};
 use crate::message::frontend::{Bind, Format, Frontend, Target};
-use crate::types::{WireColumn, WireType, arrow_type, columns_of, parameter_type, wire_type};
+use crate::types::{WireType, arrow_type, columns_of, parameter_type, wire_type};
 
-/// Bytes of the parameters of portals.
-const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Portals that one connection may have; each may be a query that waits.
-const PORTALS_MAX: usize = 100;
-
-/// What a connection keeps.
-#[derive(Default)]
-pub(super) struct Prepared {
-    statements: HashMap<String, Kept>,
-    portals: HashMap<String, Portal>,
-}
-
-/// A statement that is kept.
-#[derive(Clone)]
-struct Kept {
-    sql: Arc<str>,
-    /// `None` is the empty statement.
-    statement: Option<SharedStatement>,
-    /// The types of its parameters, as far as the client has said.
-    declared: Vec<Option<WireType>>,
-    /// What it takes and gives, once somebody has asked.
-    described: Option<Arc<Described>>,
-    /// Whether the client was told of its columns.
-    is_told: bool,
-    _place: KeptPlace,
-}
-
-struct Described {
-    parameters: Vec<WireType>,
-    columns: Option<Vec<WireColumn>>,
-}
-
-/// A statement with its parameters.
-struct Portal {
-    /// The name of its statement.
-    statement: String,
-    kept: Kept,
-    parameters: Vec<ScalarValue>,
-    parameter_bytes: usize,
-    formats: Vec<Format>,
-    answer: Option<Answer>,
-}
+/// What a portal is called in messages.
+const PORTAL: &str = "portal";
 
 /// What is done with a portal.
 enum Step {
     Describe,
     /// With the most rows, if that is over 0.
     Execute(i32),
-}
-
-impl Prepared {
-    pub(super) fn close_portals(&mut self) {
-        self.portals.clear();
-    }
-
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.statements.contains_key(name)
-    }
-
-    pub(super) fn forget(&mut self, name: &str) {
-        self.statements.remove(name);
-    }
-
-    /// Forgets a statement and the portals that were made of it.
-    pub(super) fn close(&mut self, name: &str) {
-        self.forget(name);
-        self.portals.retain(|_, portal| portal.statement != name);
-    }
-
-    pub(super) fn forget_unnamed(&mut self) {
-        self.forget("");
-        self.portals.remove("");
-    }
-
-    pub(super) fn forget_all(&mut self) {
-        *self = Self::default();
-    }
-
-    fn keep(&mut self, name: String, kept: Kept) -> Result<()> {
-        if !name.is_empty() && self.has(&name) {
-            return Err(
-                SheafError::user(format!("prepared statement \"{name}\" already exists"))
-                    .with_state(SqlState::DUPLICATE_PREPARED_STATEMENT),
-            );
-        }
-        self.statements.insert(name, kept);
-        Ok(())
-    }
-
-    /// Whether a further portal, or another one without a name, may be kept.
-    fn has_place(&self, name: &str, parameter_bytes: usize) -> bool {
-        let others = || self.portals.iter().filter(|(known, _)| *known != name);
-        let kept: usize = others().map(|(_, portal)| portal.parameter_bytes).sum();
-        others().count() < PORTALS_MAX && kept + parameter_bytes <= KEPT_BYTES_MAX
-    }
-
-    fn get(&self, name: &str) -> Result<&Kept> {
-        self.statements.get(name).ok_or_else(|| {
-            SheafError::user(match name {
-                "" => "unnamed prepared statement does not exist".to_owned(),
-                name => format!("prepared statement \"{name}\" does not exist"),
-            })
-            .with_state(SqlState::UNDEFINED_PREPARED_STATEMENT)
-        })
-    }
-
-    fn take_portal(&mut self, name: &str) -> Result<Portal> {
-        self.portals.remove(name).ok_or_else(|| {
-            SheafError::user(format!("portal \"{name}\" does not exist"))
-                .with_state(SqlState::INVALID_CURSOR_NAME)
-        })
-    }
 }
 
 impl Client {
@@ -152,7 +48,7 @@ impl Client {
                 Ok(())
             }
             Frontend::Close(Target::Portal(name)) => {
-                self.prepared.portals.remove(&name);
+                drop(self.prepared.take_portal(&name, PORTAL));
                 self.plain(Plain::CloseComplete);
                 Ok(())
             }
@@ -184,7 +80,7 @@ impl Client {
             _place: self.session.keep(sql)?,
             sql: sql.into(),
             statement,
-            declared: types.iter().map(|oid| parameter_type(*oid)).collect(),
+            declared: types.to_vec(),
             described: None,
             is_told: false,
         };
@@ -216,41 +112,42 @@ impl Client {
         if let Some(described) = kept.described {
             return Ok(described);
         }
-        let known = kept
-            .statement
-            .as_ref()
-            .map(|s| (Arc::clone(s), self.command_columns(s)));
-        let described = match known {
-            None => Described {
+        let Some(statement) = kept.statement else {
+            return Ok(Arc::new(Described {
                 parameters: vec![],
                 columns: None,
-            },
-            Some((_, Some(columns))) => Described {
-                parameters: vec![],
-                columns: columns.as_ref().map(columns_of),
-            },
-            Some((statement, None)) => {
-                let types: Vec<_> = kept.declared.iter().map(|t| t.map(arrow_type)).collect();
-                let session = self.session.clone();
-                let stop = self.key.running.begin();
-                let outcome = self
-                    .guard(&stop, session.describe(&statement, &types))
-                    .await;
-                self.key.running.end();
-                let description = outcome?;
-                let parameters = description.parameters.iter().enumerate();
-                let parameters = parameters.map(|(index, field)| {
-                    let declared = kept.declared.get(index).copied().flatten();
-                    declared.unwrap_or_else(|| wire_type(field))
-                });
-                Described {
-                    parameters: parameters.collect(),
-                    columns: description.columns.as_ref().map(columns_of),
-                }
-            }
+            }));
         };
-        let described = Arc::new(described);
-        if let Some(kept) = self.prepared.statements.get_mut(name) {
+        if let Some(columns) = self.own_columns(&statement) {
+            // Not kept: those of FETCH are another cursor's the next time.
+            return Ok(Arc::new(Described {
+                parameters: vec![],
+                columns,
+            }));
+        }
+        let declared: Vec<_> = kept
+            .declared
+            .iter()
+            .map(|oid| parameter_type(*oid))
+            .collect();
+        let types: Vec<_> = declared.iter().map(|t| t.map(arrow_type)).collect();
+        let session = self.session.clone();
+        let stop = self.key.running.begin();
+        let outcome = self
+            .guard(&stop, session.describe(&statement, &types))
+            .await;
+        self.key.running.end();
+        let description = outcome?;
+        let parameters = description.parameters.iter().enumerate();
+        let parameters = parameters.map(|(index, field)| {
+            let declared = declared.get(index).copied().flatten();
+            declared.unwrap_or_else(|| wire_type(field))
+        });
+        let described = Arc::new(Described {
+            parameters: parameters.collect(),
+            columns: description.columns.as_ref().map(columns_of),
+        });
+        if let Some(kept) = self.prepared.get_mut(name) {
             kept.described = Some(Arc::clone(&described));
         }
         Ok(described)
@@ -266,12 +163,20 @@ impl Client {
         let Some(described) = self.explain(described, &sql)? else {
             return Ok(());
         };
-        let types: Vec<u32> = described.parameters.iter().map(|t| t.oid()).collect();
+        // A type is called what the client calls it: varchar, not text.
+        let declared = &self.prepared.get(name)?.declared;
+        let types = described.parameters.iter().enumerate();
+        let types: Vec<u32> = types
+            .map(|(index, known)| match declared.get(index) {
+                Some(oid) if parameter_type(*oid).is_some() => *oid,
+                _ => known.oid(),
+            })
+            .collect();
         backend::parameter_description(&mut self.connection.output, &types);
         match &described.columns {
             Some(columns) => {
                 backend::row_description(&mut self.connection.output, columns, &[]);
-                if let Some(kept) = self.prepared.statements.get_mut(name) {
+                if let Some(kept) = self.prepared.get_mut(name) {
                     kept.is_told = true;
                 }
             }
@@ -302,35 +207,27 @@ impl Client {
         let bytes =
             values.map(|value| size_of::<ScalarValue>() + value.as_ref().map_or(0, Bytes::len));
         let parameter_bytes = bytes.sum();
-        if !self.prepared.has_place(&bind.portal, parameter_bytes) {
-            return Err(SheafError::resource("too many open portals")
-                .with_state(SqlState::PROGRAM_LIMIT)
-                .with_hint("close those that are not needed")
-                .into());
-        }
-        if !bind.portal.is_empty() && self.prepared.portals.contains_key(&bind.portal) {
-            let message = format!("portal \"{}\" already exists", bind.portal);
-            return Err(SheafError::user(message)
-                .with_state(SqlState::DUPLICATE_CURSOR)
-                .into());
-        }
+        self.prepared
+            .check_place(&bind.portal, parameter_bytes, PORTAL)?;
         let kept = self.prepared.get(&bind.statement)?.clone();
         let portal = Portal {
-            statement: bind.statement,
+            statement: Some(bind.statement),
             kept,
             parameters,
             parameter_bytes,
             formats: bind.result_formats,
             answer: None,
+            life: Life::Transaction,
+            depth: self.transaction.depth(),
         };
-        self.prepared.portals.insert(bind.portal, portal);
+        self.prepared.insert_portal(bind.portal, portal);
         self.plain(Plain::BindComplete);
         Ok(())
     }
 
     /// Does something with a portal, which is there again afterwards unless that has failed.
     async fn with_portal(&mut self, name: String, step: Step) -> Flow<()> {
-        let mut portal = self.prepared.take_portal(&name)?;
+        let mut portal = self.prepared.take_portal(&name, PORTAL)?;
         let sql = Arc::clone(&portal.kept.sql);
         let outcome = match step {
             Step::Describe => self.describe_portal(&mut portal).await,
@@ -338,7 +235,7 @@ impl Client {
         };
         self.key.running.end();
         if self.explain(outcome, &sql)?.is_some() {
-            self.prepared.portals.insert(name, portal);
+            self.prepared.insert_portal(name, portal);
         }
         Ok(())
     }
@@ -369,8 +266,8 @@ impl Client {
     async fn describe_portal(&mut self, portal: &mut Portal) -> Flow<()> {
         let columns = match portal.kept.statement.clone() {
             None => None,
-            Some(statement) => match self.command_columns(&statement) {
-                Some(columns) => columns.as_ref().map(columns_of),
+            Some(statement) => match self.own_columns(&statement) {
+                Some(columns) => columns,
                 None if gives_rows(&statement.kind) => {
                     let answer = self.started(portal).await?;
                     answer.and_then(|answer| answer.columns.clone())

@@ -1,14 +1,19 @@
 //! Serving the statements of one client.
 //!
 //! [`simple`] runs scripts, [`extended`] the steps of a prepared statement; both come to [`answer`],
-//! which sends the rows of a running statement while they come. What clients say to PostgreSQL
-//! itself (transactions, parameters) is answered in [`command`], with the states of
-//! [`transaction`]; all other statements are the session's.
+//! which sends the [`rows`] of a running statement while they come, or their [`copy`]; [`prepared`]
+//! keeps statements, portals and what [`cursor`] declares. What clients say to PostgreSQL itself
+//! (transactions, parameters) is answered in [`command`], with the states of [`transaction`]; all
+//! other statements are the session's.
 
 mod answer;
 mod command;
+mod copy;
+mod cursor;
 mod extended;
 mod functions;
+mod prepared;
+mod rows;
 mod simple;
 mod transaction;
 
@@ -21,7 +26,7 @@ use sheaf::{Result, Session, SheafError, SqlState};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use self::extended::Prepared;
+use self::prepared::Prepared;
 use self::transaction::Transaction;
 use crate::auth::Role;
 use crate::cancel::CancelKey;
@@ -185,8 +190,8 @@ impl Client {
 
     /// A transaction that nobody has begun ends, and the client may send the next script.
     async fn end_of_script(&mut self) -> Flow<()> {
-        if !self.transaction.is_in_block() {
-            self.prepared.close_portals();
+        if let Some(is_committed) = self.transaction.end_script() {
+            self.prepared.end_transaction(is_committed);
         }
         self.ready().await
     }

@@ -39,6 +39,7 @@ impl Client {
             Err(failure) => return Err(failure),
             Ok(statements) if statements.is_empty() => self.plain(Plain::EmptyQuery),
             Ok(statements) => {
+                self.transaction.begin_script(statements.len());
                 for statement in statements {
                     let statement = Arc::new(statement);
                     match Box::pin(self.run_simple(&statement)).await {
@@ -64,10 +65,11 @@ impl Client {
         let stop = self.key.running.begin();
         let outcome = async {
             let mut answer = self.start(statement, vec![], &stop).await?;
+            let formats = answer.own_formats();
             if let Some(columns) = &answer.columns {
-                backend::row_description(&mut self.connection.output, columns, &[]);
+                backend::row_description(&mut self.connection.output, columns, formats);
             }
-            self.send(&mut answer, &[], None, &stop).await
+            self.send(&mut answer, formats, None, &stop).await
         };
         let outcome = outcome.await;
         self.key.running.end();

@@ -14,6 +14,10 @@ const SAVEPOINTS_MAX: usize = 10_000;
 pub(super) struct Transaction {
     state: State,
     savepoints: Vec<String>,
+    /// A script of several statements runs, which are one transaction unless they say otherwise.
+    is_script: bool,
+    /// A statement has failed outside of a block.
+    has_failed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,10 +44,30 @@ impl Transaction {
         self.state != State::Idle
     }
 
+    /// A script of so many statements begins.
+    pub(super) fn begin_script(&mut self, statements: usize) {
+        self.is_script = statements > 1;
+    }
+
+    /// A script has ended, or a sequence of messages. Outside of a block that ends a transaction;
+    /// whether it is committed.
+    pub(super) fn end_script(&mut self) -> Option<bool> {
+        self.is_script = false;
+        let has_failed = std::mem::take(&mut self.has_failed);
+        (!self.is_in_block()).then_some(!has_failed)
+    }
+
+    /// How many savepoints there are.
+    pub(super) fn depth(&self) -> usize {
+        self.savepoints.len()
+    }
+
     /// A statement has failed.
     pub(super) fn fail(&mut self) {
-        if self.state == State::Block {
-            self.state = State::Failed;
+        match self.state {
+            State::Block => self.state = State::Failed,
+            State::Idle => self.has_failed = true,
+            State::Failed => {}
         }
     }
 
@@ -71,6 +95,18 @@ impl Transaction {
             SheafError::user("there is already a transaction in progress")
                 .with_state(SqlState::ACTIVE_TRANSACTION)
         })
+    }
+
+    /// Checks that there is a block after which COMMIT or ROLLBACK AND CHAIN can begin another.
+    ///
+    /// # Errors
+    /// `UserInput` (25P01) if there is none.
+    pub(super) fn check_chain(&self, commits: bool) -> Result<()> {
+        match (self.is_in_block(), commits) {
+            (true, _) => Ok(()),
+            (false, true) => Err(outside_of_block("COMMIT AND CHAIN")),
+            (false, false) => Err(outside_of_block("ROLLBACK AND CHAIN")),
+        }
     }
 
     /// COMMIT or ROLLBACK: what has happened, and a warning if there was no block.
@@ -101,7 +137,7 @@ impl Transaction {
     /// `UserInput` (25P01) outside of a block, (25P02) in a failed one.
     pub(super) fn savepoint(&mut self, name: String) -> Result<()> {
         self.check()?;
-        self.check_block("SAVEPOINT")?;
+        self.check_savepoints("SAVEPOINT")?;
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             return Err(
                 SheafError::resource("too many savepoints").with_state(SqlState::PROGRAM_LIMIT)
@@ -115,28 +151,28 @@ impl Transaction {
         Ok(())
     }
 
-    /// RELEASE SAVEPOINT.
+    /// RELEASE SAVEPOINT; how many savepoints are left.
     ///
     /// # Errors
     /// As [`Transaction::savepoint`]; (3B001) if there is none of that name.
-    pub(super) fn release(&mut self, name: &str) -> Result<()> {
+    pub(super) fn release(&mut self, name: &str) -> Result<usize> {
         self.check()?;
-        self.check_block("RELEASE SAVEPOINT")?;
+        self.check_savepoints("RELEASE SAVEPOINT")?;
         let index = self.find(name)?;
         self.savepoints.truncate(index);
-        Ok(())
+        Ok(index)
     }
 
-    /// ROLLBACK TO SAVEPOINT: a failed block goes on from there.
+    /// ROLLBACK TO SAVEPOINT: a failed block goes on from there; how many savepoints there were then.
     ///
     /// # Errors
     /// (25P01) outside of a block; (3B001) if there is none of that name.
-    pub(super) fn rollback_to(&mut self, name: &str) -> Result<()> {
-        self.check_block("ROLLBACK TO SAVEPOINT")?;
+    pub(super) fn rollback_to(&mut self, name: &str) -> Result<usize> {
+        self.check_savepoints("ROLLBACK TO SAVEPOINT")?;
         let index = self.find(name)?;
         self.savepoints.truncate(index + 1);
         self.state = State::Block;
-        Ok(())
+        Ok(index)
     }
 
     fn find(&self, name: &str) -> Result<usize> {
@@ -147,15 +183,30 @@ impl Transaction {
         })
     }
 
-    fn check_block(&self, statement: &str) -> Result<()> {
+    fn check_savepoints(&self, statement: &str) -> Result<()> {
         match self.is_in_block() {
             true => Ok(()),
-            false => Err(SheafError::user(format!(
-                "{statement} can only be used in transaction blocks"
-            ))
-            .with_state(SqlState::NO_ACTIVE_TRANSACTION)),
+            false => Err(outside_of_block(statement)),
         }
     }
+
+    /// Checks that there is a block, or a script of several statements.
+    ///
+    /// # Errors
+    /// `UserInput` (25P01) if there is none.
+    pub(super) fn check_block(&self, statement: &str) -> Result<()> {
+        match self.is_in_block() || self.is_script {
+            true => Ok(()),
+            false => Err(outside_of_block(statement)),
+        }
+    }
+}
+
+fn outside_of_block(statement: &str) -> SheafError {
+    SheafError::user(format!(
+        "{statement} can only be used in transaction blocks"
+    ))
+    .with_state(SqlState::NO_ACTIVE_TRANSACTION)
 }
 
 #[cfg(test)]

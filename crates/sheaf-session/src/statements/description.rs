@@ -45,7 +45,7 @@ pub(crate) async fn describe(
         query,
     };
     let columns = match &statement.kind {
-        StatementKind::Query(ast) => {
+        StatementKind::Query(ast) | StatementKind::DeclareCursor { query: ast, .. } => {
             let state = session.state_for(query);
             let plan = running.binder(&state).plan_query((**ast).clone()).await?;
             let parameters = parameter_types(&plan, types)?;
@@ -56,7 +56,8 @@ pub(crate) async fn describe(
             let physical = physical_plan(plan, &state, query).await?;
             return Ok(Description {
                 parameters,
-                columns: Some(physical.schema()),
+                columns: matches!(statement.kind, StatementKind::Query(_))
+                    .then(|| physical.schema()),
             });
         }
         // These run nothing but a look at the catalogue.

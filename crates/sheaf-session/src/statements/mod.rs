@@ -94,6 +94,14 @@ async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryRe
         StatementKind::Query(ast) => query::run(running, (**ast).clone()).await,
         StatementKind::Explain { .. } => explain::run(running, &statement.kind).await,
         StatementKind::Copy { .. } => copy::run(running, &statement.kind).await,
+        StatementKind::CopyOut { .. } => Err(of_clients(statement).with_hint(
+            "COPY … TO 'file' writes a file; sheaf -c 'SELECT …' --format csv writes to standard output",
+        )),
+        StatementKind::CopyIn { .. } => Err(of_clients(statement)
+            .with_hint("CREATE TABLE t AS FROM 'file', or INSERT INTO t SELECT * FROM 'file'")),
+        StatementKind::DeclareCursor { .. }
+        | StatementKind::FetchCursor { .. }
+        | StatementKind::CloseCursor { .. } => Err(of_clients(statement)),
         StatementKind::CreateView { .. } => create::view(running, &statement.kind).await,
         StatementKind::CreateExternalTable(table) => create::external(running, table).await,
         StatementKind::CreateTableAs { .. } => create::table_as(running, &statement.kind).await,
@@ -120,7 +128,7 @@ async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryRe
             names,
             if_exists,
         } => create::drop(&running, *what, names, *if_exists),
-        StatementKind::Set { name, value } => settings::set(&running, name, value),
+        StatementKind::Set { name, value, .. } => settings::set(&running, name, value),
         StatementKind::Reset { name } => settings::reset(&running, name.as_deref()),
         StatementKind::Show { name } => settings::show(&running, name),
         StatementKind::ShowAll => settings::show_all(&running),
@@ -136,6 +144,13 @@ async fn dispatch(running: Running<'_>, statement: &Statement) -> Result<QueryRe
         StatementKind::Deallocate { name } => prepare::deallocate(&running, name.as_ref()),
         StatementKind::Native(ast) => native::run(running, (**ast).clone()).await,
     }
+}
+
+/// The error of a statement that moves rows between a client and its server, where there are none.
+fn of_clients(statement: &Statement) -> SheafError {
+    let words: Vec<&str> = statement.text.split_whitespace().take(4).collect();
+    SheafError::unsupported(format!("not supported here: {}", words.join(" ")))
+        .with_detail("clients of sheaf serve can run it")
 }
 
 fn cancel(running: &Running<'_>, id: u64) -> Result<QueryResult> {

@@ -1,10 +1,15 @@
-//! `COPY table|(query) TO 'path' …`, and the lists of options that it and
-//! `CREATE EXTERNAL TABLE` take.
+//! `COPY table|(query) TO 'path'|STDOUT …`, `COPY table FROM STDIN …`, and the lists of options that
+//! they and `CREATE EXTERNAL TABLE` take.
 //!
 //! PostgreSQL's, DuckDB's and DataFusion's clauses are taken in any order:
-//! `[WITH] (FORMAT csv, HEADER false)`, `WITH CSV HEADER`, `STORED AS parquet`,
+//! `[WITH] (FORMAT csv, HEADER false)`, `WITH CSV HEADER FORCE QUOTE a`, `STORED AS parquet`,
 //! `PARTITIONED BY (a, b)`, `OPTIONS (compression 'zstd')`.
 
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, ObjectName, Query, SelectItem, SetExpr, TableFactor, VisitorMut,
+};
 use datafusion::sql::sqlparser::tokenizer::{Span, Token, TokenWithSpan, Word};
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
@@ -12,67 +17,132 @@ use sheaf_base::error::SqlState;
 use super::Reader;
 use super::failure::Parse;
 use super::source::literal_text;
-use crate::statement::{CopySource, StatementKind};
+use crate::statement::{CopyOption, CopySource, StatementKind};
+use crate::walk::WalkMut;
 
 /// What the clauses behind the target say.
 #[derive(Default)]
 struct Clauses {
     format: Option<String>,
     partitioned_by: Vec<String>,
-    options: Vec<(String, String)>,
+    options: Vec<CopyOption>,
+}
+
+/// What stands before TO or FROM.
+enum Subject {
+    Query(Box<Query>),
+    Table {
+        name: ObjectName,
+        columns: Vec<Ident>,
+    },
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     reader.expect_word("COPY")?;
-    let source = source(reader)?;
+    let subject = subject(reader)?;
     if reader.at_word("FROM") {
-        return reader.refuse(
-            SheafError::unsupported("COPY … FROM is not supported")
-                .with_hint("CREATE TABLE t AS FROM 'file', or INSERT INTO t SELECT * FROM 'file'"),
-        );
+        return read_from(reader, subject);
     }
     reader.expect_word("TO")?;
-    if reader.at_word("STDOUT") {
-        return reader.refuse(
-            SheafError::unsupported("COPY … TO STDOUT is not supported")
-                .with_hint("sheaf -c 'SELECT …' --format csv writes to standard output"),
-        );
+    if reader.word("STDOUT") {
+        let Clauses {
+            format, options, ..
+        } = clauses(reader)?;
+        let query = match subject {
+            Subject::Query(query) => query,
+            Subject::Table { name, columns } => rows_of(name, columns)?,
+        };
+        return Ok(StatementKind::CopyOut {
+            query,
+            format,
+            options,
+        });
     }
-    let target = reader.string("a path in quotes")?;
+    let target = reader.string("a path in quotes or STDOUT")?;
     let Clauses {
         format,
         partitioned_by,
         options,
     } = clauses(reader)?;
+    let source = match subject {
+        Subject::Query(query) => CopySource::Query(query),
+        Subject::Table { name, columns } if columns.is_empty() => CopySource::Table(name),
+        Subject::Table { name, columns } => CopySource::Query(rows_of(name, columns)?),
+    };
+    let options = options.into_iter();
     Ok(StatementKind::Copy {
         source,
         target,
         format,
         partitioned_by,
+        options: options.map(|option| (option.name, option.value)).collect(),
+    })
+}
+
+fn read_from(reader: &mut Reader<'_>, subject: Subject) -> Parse<StatementKind> {
+    let is_stdin = super::is_word(&reader.parser.peek_nth_token_ref(1).token, "STDIN");
+    let Subject::Table { name, columns } = subject else {
+        return reader.expected("TO");
+    };
+    if !is_stdin {
+        return reader.refuse(
+            SheafError::unsupported("COPY … FROM is not supported")
+                .with_hint("CREATE TABLE t AS FROM 'file', or INSERT INTO t SELECT * FROM 'file'"),
+        );
+    }
+    reader.expect_word("FROM")?;
+    reader.expect_word("STDIN")?;
+    let Clauses {
+        format, options, ..
+    } = clauses(reader)?;
+    Ok(StatementKind::CopyIn {
+        table: name,
+        columns,
+        format,
         options,
     })
 }
 
-fn source(reader: &mut Reader<'_>) -> Parse<CopySource> {
+fn subject(reader: &mut Reader<'_>) -> Parse<Subject> {
     if reader.parser.consume_token(&Token::LParen) {
         let query = reader.query()?;
         reader.expect(&Token::RParen)?;
-        return Ok(CopySource::Query(query));
+        return Ok(Subject::Query(query));
     }
     let name = reader.parser.parse_object_name(true)?;
-    if !reader.parser.consume_token(&Token::LParen) {
-        return Ok(CopySource::Table(name));
+    let mut columns = vec![];
+    if reader.parser.consume_token(&Token::LParen) {
+        columns = reader
+            .parser
+            .parse_comma_separated(|parser| parser.parse_identifier())?;
+        reader.expect(&Token::RParen)?;
     }
-    // `COPY t (a, b)` is `COPY (SELECT a, b FROM t)`.
-    let columns = reader
-        .parser
-        .parse_comma_separated(|parser| parser.parse_identifier())?;
-    reader.expect(&Token::RParen)?;
-    let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
-    let text = format!("SELECT {} FROM {name}", columns.join(", "));
-    let source = super::Source::whole(&text);
-    let query = Reader::new(&source, source.tokens()?).query()?;
-    Ok(CopySource::Query(query))
+    Ok(Subject::Table { name, columns })
+}
+
+/// `COPY t (a, b)` is `COPY (SELECT a, b FROM t)`; without columns, all of them.
+fn rows_of(name: ObjectName, columns: Vec<Ident>) -> Parse<Box<Query>> {
+    struct Rename(ObjectName);
+    impl VisitorMut for Rename {
+        type Break = ();
+
+        fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+            if let TableFactor::Table { name, .. } = factor {
+                *name = self.0.clone();
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let source = super::Source::whole("SELECT * FROM t");
+    let mut query = Reader::new(&source, source.tokens()?).query()?;
+    let _ = query.walk_mut(&mut Rename(name));
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && !columns.is_empty()
+    {
+        let columns = columns.into_iter().map(Expr::Identifier);
+        select.projection = columns.map(SelectItem::UnnamedExpr).collect();
+    }
+    Ok(query)
 }
 
 fn clauses(reader: &mut Reader<'_>) -> Parse<Clauses> {
@@ -101,18 +171,25 @@ fn clauses(reader: &mut Reader<'_>) -> Parse<Clauses> {
             clauses.partitioned_by = column_list(reader)?;
         } else if reader.word("CSV") {
             clauses.set_format(reader, "csv".to_owned())?;
-        } else if reader.word("HEADER") {
-            clauses
-                .options
-                .push(("header".to_owned(), "true".to_owned()));
-        } else if let Some(name) = ["DELIMITER", "NULL", "QUOTE", "ESCAPE"]
+        } else if reader.word("BINARY") {
+            clauses.set_format(reader, "binary".to_owned())?;
+        } else if let Some(name) = ["HEADER", "FREEZE"]
+            .iter()
+            .find(|name| reader.at_word(name))
+        {
+            reader.word(name);
+            clauses.take(reader, CopyOption::new(name, "true"))?;
+        } else if reader.word("FORCE") {
+            let option = force(reader)?;
+            clauses.take(reader, option)?;
+        } else if let Some(name) = ["DELIMITER", "NULL", "QUOTE", "ESCAPE", "ENCODING"]
             .iter()
             .find(|name| reader.at_word(name))
         {
             reader.word(name);
             reader.word("AS");
             let value = reader.string("a character in quotes")?;
-            clauses.options.push((name.to_lowercase(), value));
+            clauses.take(reader, CopyOption::new(name, value))?;
         } else {
             return reader.expected("options in parentheses, STORED AS or PARTITIONED BY");
         }
@@ -120,20 +197,57 @@ fn clauses(reader: &mut Reader<'_>) -> Parse<Clauses> {
     Ok(clauses)
 }
 
+/// `FORCE QUOTE a, b`, `FORCE QUOTE *`, `FORCE NOT NULL a`, `FORCE NULL a`.
+fn force(reader: &mut Reader<'_>) -> Parse<CopyOption> {
+    let name = if reader.word("QUOTE") {
+        "force_quote"
+    } else if reader.word("NOT") {
+        reader.expect_word("NULL")?;
+        "force_not_null"
+    } else if reader.word("NULL") {
+        "force_null"
+    } else {
+        return reader.expected("QUOTE, NOT NULL or NULL");
+    };
+    if reader.parser.consume_token(&Token::Mul) {
+        return Ok(CopyOption::new(name, "*"));
+    }
+    let items = reader
+        .parser
+        .parse_comma_separated(|parser| parser.parse_identifier())?;
+    let items: Vec<String> = items.into_iter().map(|item| item.value).collect();
+    Ok(CopyOption {
+        items: items.clone(),
+        ..CopyOption::new(name, items.join(","))
+    })
+}
+
+impl CopyOption {
+    fn new(name: &str, value: impl Into<String>) -> Self {
+        Self {
+            name: name.to_lowercase(),
+            value: value.into(),
+            items: vec![],
+        }
+    }
+}
+
 impl Clauses {
     fn take(&mut self, reader: &Reader<'_>, option: CopyOption) -> Parse<()> {
-        let CopyOption { name, value, items } = option;
-        match name.as_str() {
-            "format" => self.set_format(reader, value.to_lowercase())?,
+        match option.name.as_str() {
+            "format" => self.set_format(reader, option.value.to_lowercase())?,
             "partition_by" | "partitioned_by" => {
-                self.partitioned_by = if items.is_empty() { vec![value] } else { items };
+                self.partitioned_by = match option.items.is_empty() {
+                    true => vec![option.value],
+                    false => option.items,
+                };
             }
-            _ if self.options.iter().any(|(known, _)| *known == name) => {
-                let error = SheafError::user(format!("option \"{name}\" is given twice"))
+            _ if self.options.iter().any(|known| known.name == option.name) => {
+                let error = SheafError::user(format!("option \"{}\" is given twice", option.name))
                     .with_state(SqlState::SYNTAX_ERROR);
                 return reader.refuse(error);
             }
-            _ => self.options.push((name, value)),
+            _ => self.options.push(option),
         }
         Ok(())
     }
@@ -147,16 +261,6 @@ impl Clauses {
         self.format = Some(format);
         Ok(())
     }
-}
-
-/// One `name value` of a list.
-pub(super) struct CopyOption {
-    /// In lower case, with its dots.
-    pub(super) name: String,
-    /// A literal's text, `true` for a name alone, the items of a list joined by commas.
-    pub(super) value: String,
-    /// The items, if the value is a list.
-    items: Vec<String>,
 }
 
 /// `(name [=] value, name, name (item, …), …)`.

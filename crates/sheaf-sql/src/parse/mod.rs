@@ -8,6 +8,7 @@ mod bag;
 pub(crate) mod budget;
 mod copy;
 mod create;
+mod cursor;
 mod explain;
 mod failure;
 mod function;
@@ -59,6 +60,11 @@ const STATEMENTS: &[(&str, ReadStatement)] = &[
     ("PREPARE", prepare::read_prepare),
     ("EXECUTE", prepare::read_execute),
     ("DEALLOCATE", prepare::read_deallocate),
+    ("DECLARE", cursor::read_declare),
+    ("FETCH", cursor::read_fetch),
+    ("MOVE", cursor::read_fetch),
+    ("CLOSE", cursor::read_close),
+    ("ABORT", read_abort),
 ];
 
 /// Parses a whole script; empty statements are skipped.
@@ -284,4 +290,16 @@ impl<'a> Reader<'a> {
 
 fn read_query(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     Ok(StatementKind::Query(reader.query()?))
+}
+
+/// `ABORT [WORK|TRANSACTION] [AND [NO] CHAIN]` is ROLLBACK.
+fn read_abort(reader: &mut Reader<'_>) -> Parse<StatementKind> {
+    reader.expect_word("ABORT")?;
+    let chain = reader.parser.parse_commit_rollback_chain()?;
+    Ok(StatementKind::Native(Box::new(
+        crate::ast::Statement::Rollback {
+            chain,
+            savepoint: None,
+        },
+    )))
 }

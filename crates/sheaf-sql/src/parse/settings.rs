@@ -14,22 +14,31 @@ pub(super) fn read_set(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     let after = |reader: &Reader<'_>, word| {
         super::is_word(&reader.parser.peek_nth_token_ref(1).token, word)
     };
-    if after(reader, "TRANSACTION") || after(reader, "NAMES") || after(reader, "ROLE") {
+    let second = |reader: &Reader<'_>, word| {
+        super::is_word(&reader.parser.peek_nth_token_ref(2).token, word)
+    };
+    let is_scoped = ["SESSION", "LOCAL"].iter().any(|word| after(reader, word));
+    let is_native = |word| after(reader, word) || (is_scoped && second(reader, word));
+    if [
+        "TRANSACTION",
+        "NAMES",
+        "ROLE",
+        "CHARACTERISTICS",
+        "AUTHORIZATION",
+    ]
+    .into_iter()
+    .any(is_native)
+    {
         return reader.native();
     }
     reader.expect_word("SET")?;
-    if reader.at_word("SESSION") && after(reader, "CHARACTERISTICS") {
-        return Ok(StatementKind::Set {
-            name: "default_transaction_isolation".to_owned(),
-            value: rest_of_statement(reader)?,
-        });
-    }
     // A setting may be called `session.x`, and `SET local = 1` names one too.
     let is_scope = ["SESSION", "LOCAL", "GLOBAL"]
         .iter()
         .any(|word| reader.at_word(word))
         && matches!(reader.parser.peek_nth_token_ref(1).token, Token::Word(_))
         && !after(reader, "TO");
+    let is_local = is_scope && reader.at_word("LOCAL");
     if is_scope {
         reader.parser.next_token();
     }
@@ -51,12 +60,13 @@ pub(super) fn read_set(reader: &mut Reader<'_>) -> Parse<StatementKind> {
         return reader.expected("a value");
     }
     let is_last = matches!(reader.parser.peek_nth_token_ref(1).token, Token::EOF);
-    if is_last && reader.word("DEFAULT") {
+    if is_last && (reader.word("DEFAULT") || (name == "timezone" && reader.word("LOCAL"))) {
         return Ok(StatementKind::Reset { name: Some(name) });
     }
     Ok(StatementKind::Set {
         name,
         value: rest_of_statement(reader)?,
+        is_local,
     })
 }
 
@@ -170,6 +180,11 @@ fn setting_or_time_zone(reader: &mut Reader<'_>) -> Parse<String> {
         reader.parser.next_token();
         reader.parser.next_token();
         return Ok("timezone".to_owned());
+    }
+    if reader.at_word("SESSION") && super::is_word(next, "AUTHORIZATION") {
+        reader.parser.next_token();
+        reader.parser.next_token();
+        return Ok("session_authorization".to_owned());
     }
     setting_name(reader)
 }
