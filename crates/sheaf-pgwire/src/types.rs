@@ -54,6 +54,8 @@ pub(crate) enum Scalar {
     Interval,
     Uuid,
     Json,
+    /// Parameters alone: what is sent is `json`.
+    Jsonb,
 }
 
 /// The extension type of Arrow whose 16 bytes are a UUID.
@@ -85,6 +87,7 @@ impl Scalar {
             Self::Interval => (1186, 1187),
             Self::Uuid => (2950, 2951),
             Self::Json => (114, 199),
+            Self::Jsonb => (3802, 3807),
         }
     }
 
@@ -101,7 +104,7 @@ impl Scalar {
             Self::Int8 | Self::Float8 | Self::Time | Self::Timestamp | Self::TimestampTz => 8,
             Self::Interval | Self::Uuid => 16,
             Self::Name => 64,
-            Self::Numeric(_) | Self::Text | Self::Bytea | Self::Json => -1,
+            Self::Numeric(_) | Self::Text | Self::Bytea | Self::Json | Self::Jsonb => -1,
         }
     }
 }
@@ -238,6 +241,7 @@ pub(crate) fn parameter_type(oid: u32) -> Option<WireType> {
         Scalar::Interval,
         Scalar::Uuid,
         Scalar::Json,
+        Scalar::Jsonb,
     ];
     // varchar, bpchar, name and "char" are texts; xid and cid are numbers like oid.
     match oid {
@@ -263,7 +267,12 @@ pub(crate) fn arrow_type(wire_type: WireType) -> DataType {
         Scalar::Float4 => DataType::Float32,
         Scalar::Float8 => DataType::Float64,
         Scalar::Numeric(_) => DataType::Decimal128(38, 10),
-        Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Uuid | Scalar::Json => DataType::Utf8,
+        Scalar::Text
+        | Scalar::Name
+        | Scalar::Char
+        | Scalar::Uuid
+        | Scalar::Json
+        | Scalar::Jsonb => DataType::Utf8,
         Scalar::Bytea => DataType::Binary,
         Scalar::Date => DataType::Date32,
         Scalar::Time => DataType::Time64(TimeUnit::Microsecond),

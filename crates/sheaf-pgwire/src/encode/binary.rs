@@ -13,6 +13,9 @@ use super::text::{bytes_of, days, decimal_text, floats, intervals, numbers};
 use super::{Style, Write};
 use crate::types::Scalar;
 
+/// What stands before a `jsonb`.
+const JSONB_VERSION: u8 = 1;
+
 /// A writer of the binary form of `array`'s values, which are sent as `scalar`.
 ///
 /// # Errors
@@ -66,6 +69,13 @@ pub(super) fn writer(array: &ArrayRef, scalar: Scalar) -> Result<Write> {
         // A text is the same in both forms.
         Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Json => {
             super::text::writer(array, scalar, Style::utc()?)?
+        }
+        Scalar::Jsonb => {
+            let write = super::text::writer(array, scalar, Style::utc()?)?;
+            Box::new(move |row, out| {
+                out.put_u8(JSONB_VERSION);
+                write(row, out)
+            })
         }
         Scalar::Date
         | Scalar::Time

@@ -44,7 +44,7 @@ fn micros(value: i64, unit: TimeUnit) -> i128 {
 ///
 /// # Errors
 /// `Data` (22008) if it has not.
-pub(super) fn check_date(days: i64) -> Result<i64> {
+pub(crate) fn check_date(days: i64) -> Result<i64> {
     match (FIRST_DAY..DATE_END).contains(&days) {
         true => Ok(days),
         false => Err(out_of_range("date")),
@@ -55,7 +55,7 @@ pub(super) fn check_date(days: i64) -> Result<i64> {
 ///
 /// # Errors
 /// `Data` (22008) if it has not.
-pub(super) fn check_timestamp(value: i64, unit: TimeUnit) -> Result<i64> {
+pub(crate) fn check_timestamp(value: i64, unit: TimeUnit) -> Result<i64> {
     // The usual unit, without numbers of 128 bits.
     if unit == TimeUnit::Microsecond && value >= FIRST_MICROS {
         return Ok(value - EPOCH_MICROS);
@@ -73,7 +73,7 @@ pub(super) fn check_timestamp(value: i64, unit: TimeUnit) -> Result<i64> {
 ///
 /// # Errors
 /// `Data` (22008) if it is none.
-pub(super) fn check_time(value: i64, unit: TimeUnit) -> Result<i64> {
+pub(crate) fn check_time(value: i64, unit: TimeUnit) -> Result<i64> {
     i64::try_from(micros(value, unit))
         .ok()
         .filter(|micros| (0..=MICROS_PER_DAY).contains(micros))

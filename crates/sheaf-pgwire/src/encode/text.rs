@@ -1,7 +1,6 @@
 //! Scalars as text.
 
 use bytes::{BufMut, BytesMut};
-use sheaf::Result;
 use sheaf::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
 use sheaf::arrow::compute::cast;
 use sheaf::arrow::datatypes::{
@@ -16,6 +15,7 @@ use sheaf::arrow::datatypes::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
+use sheaf::{Result, SheafError, SqlState};
 
 use super::digits::{write_integer, write_padded};
 use super::number::{FLOAT4_DIGITS, FLOAT8_DIGITS, write_float};
@@ -57,7 +57,7 @@ pub(super) fn writer(array: &ArrayRef, scalar: Scalar, style: Style) -> Result<W
                 Ok(())
             })
         }
-        Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Json => text(array)?,
+        Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Json | Scalar::Jsonb => text(array)?,
         Scalar::Bytea => hex(bytes_of(array)?),
         Scalar::Uuid => uuid(bytes_of(array)?),
         Scalar::Date
@@ -191,7 +191,15 @@ fn text(array: &ArrayRef) -> Result<Write> {
     })
 }
 
+/// PostgreSQL's texts have no zero byte, and clients take one for the end.
 fn put_text(text: &str, out: &mut BytesMut) -> Result<()> {
+    if text.as_bytes().contains(&0) {
+        return Err(
+            SheafError::data("invalid byte sequence for encoding \"UTF8\": 0x00")
+                .with_state(SqlState::UNTRANSLATABLE_CHARACTER)
+                .with_hint("replace(…, chr(0), '') leaves zero bytes out"),
+        );
+    }
     out.put_slice(text.as_bytes());
     Ok(())
 }
