@@ -23,6 +23,7 @@ states! {
     INTERVAL_FIELD_OVERFLOW = "22015", "An interval outside its range.";
     INVALID_FRAME_OFFSET = "22013", "A window frame whose offset is NULL or less than 0.";
     INVALID_ARGUMENT_FOR_NTH_VALUE = "22016", "There is no row 0 in a window frame.";
+    NULL_VALUE_NOT_ALLOWED = "22004", "NULL where a value has to be.";
     INVALID_DATETIME_FORMAT = "22007", "A text that is no date, time or interval.";
     DATETIME_OVERFLOW = "22008", "A date, time or interval outside its range.";
     INVALID_ESCAPE_SEQUENCE = "22025", "A pattern whose escape character escapes nothing.";
@@ -73,6 +74,7 @@ states! {
     PROGRAM_LIMIT = "54000", "More of something than may be had.";
     STATEMENT_TOO_COMPLEX = "54001", "A statement whose plan would be too large.";
     OBJECT_NOT_IN_PREREQUISITE_STATE = "55000", "Something that is not in the state it would have to be in.";
+    CANNOT_CHANGE_RUNTIME_PARAMETER = "55P02", "A setting that cannot be changed.";
     ADMIN_SHUTDOWN = "57P01", "The server stops.";
     IDLE_SESSION_TIMEOUT = "57P05", "A session that was left alone too long.";
     QUERY_CANCELED = "57014", "Cancelled, or out of time.";

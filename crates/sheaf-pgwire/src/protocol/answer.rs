@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use sheaf::arrow::array::RecordBatch;
 use sheaf::{QueryResult, Result, SheafError, SqlState, StatementKind};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::rows::{RowSource, SharedSource};
-use super::{Client, SharedStatement, cancelled, guard, shutdown};
+use super::{Client, SharedStatement, cancelled, guard, shutdown, timed_out, within};
 use crate::encode::{CopyStyle, Rows, Style};
 use crate::errors::{Failure, Flow, protocol_error};
 use crate::message::backend;
@@ -31,6 +32,10 @@ pub(super) struct Answer {
     /// Rows that it may still send.
     left: u64,
     verb: Verb,
+    /// Its rows are asked for in portions, each of which has the time of a statement.
+    is_paced: bool,
+    /// When the time of this portion is over.
+    deadline: Option<Instant>,
 }
 
 /// What is said when it has ended.
@@ -82,6 +87,8 @@ impl Answer {
             query: None,
             left: u64::MAX,
             verb: Verb::Other(tag.into()),
+            is_paced: false,
+            deadline: None,
         }
     }
 
@@ -102,8 +109,17 @@ impl Answer {
             source: self.source.clone(),
             query: self.query.clone(),
             left: rows_max,
+            is_paced: self.is_paced,
             verb: Verb::Counted("FETCH"),
             ..Self::done("")
+        }
+    }
+
+    /// From now on each portion of its rows has the time of a statement for itself.
+    pub(super) async fn pace(&mut self) {
+        if let Some(source) = self.source.as_ref().filter(|_| !self.is_paced) {
+            source.lock().await.lift_time_limit();
+            self.is_paced = true;
         }
     }
 
@@ -238,6 +254,7 @@ impl Client {
         stop: &CancellationToken,
     ) -> Flow<()> {
         let style = self.style()?;
+        answer.deadline = self.deadline().filter(|_| answer.is_paced);
         let sent = match answer.copy.take() {
             Some(copy) => self.send_copy(answer, &copy, style, stop).await?,
             None => {
@@ -245,12 +262,16 @@ impl Client {
                     .await?
             }
         };
+        self.do_asked().await?;
         match sent {
             Sent::All(rows) => {
                 answer.end();
                 backend::command_complete(&mut self.connection.output, &answer.tag(rows));
             }
-            Sent::Suspended => self.plain(backend::Plain::PortalSuspended),
+            Sent::Suspended => {
+                answer.pace().await;
+                self.plain(backend::Plain::PortalSuspended);
+            }
         }
         Ok(())
     }
@@ -270,11 +291,18 @@ impl Client {
                 None => std::future::pending().await,
             }
         };
+        let late = async {
+            match answer.deadline {
+                Some(deadline) => sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = stop.cancelled() => Err(cancelled().into()),
             () = self.shared.stopped.cancelled() => Err(Failure::Fatal(shutdown())),
             error = stopped => Err(error.into()),
+            () = late => Err(timed_out().into()),
             sent = self.connection.flush() => Ok(sent?),
         }
     }
@@ -313,7 +341,8 @@ impl Client {
         rows_max: u64,
         stop: &CancellationToken,
     ) -> Flow<Option<RecordBatch>> {
-        let next = answer.next_batch(rows_max);
+        let deadline = answer.deadline;
+        let next = within(deadline, answer.next_batch(rows_max));
         guard(&mut self.connection, &self.shared, stop, next).await
     }
 }

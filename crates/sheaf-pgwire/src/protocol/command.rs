@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use sheaf::arrow::array::{RecordBatch, StringArray};
 use sheaf::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use sheaf::sql::ast::{self, DiscardObject};
-use sheaf::{Result, SheafError, SqlState, Statement, StatementKind};
+use sheaf::{SheafError, Statement, StatementKind};
 
 use super::answer::Answer;
-use super::{Client, engine_name, time_zone};
+use super::{Client, engine_name};
 use crate::errors::Flow;
+use crate::parameters::TRANSACTION_ISOLATION;
 use crate::types::{WireColumn, columns_of};
 
 /// A statement that is answered without the engine.
@@ -18,6 +18,7 @@ pub(super) enum Command {
     /// BEGIN, or START TRANSACTION.
     Begin {
         is_start: bool,
+        level: Option<String>,
     },
     End {
         commits: bool,
@@ -26,17 +27,22 @@ pub(super) enum Command {
     Savepoint(String),
     Release(String),
     RollbackTo(String),
-    /// SET TRANSACTION: all of them are read committed and read only.
-    Transaction,
+    /// SET TRANSACTION, or SET SESSION CHARACTERISTICS: the level, if it is said.
+    Isolation {
+        level: Option<String>,
+        is_session: bool,
+    },
     Set {
         name: String,
         value: String,
+        is_local: bool,
     },
     Reset(Option<String>),
     Show(String),
-    Discard {
-        is_all: bool,
-    },
+    Discard(DiscardObject),
+    /// LISTEN and UNLISTEN: nobody notifies.
+    Listen(&'static str),
+    Notify,
     /// All prepared statements if there is no name.
     Deallocate(Option<String>),
 }
@@ -56,7 +62,7 @@ impl Command {
     }
 }
 
-fn text_column(name: &str) -> SchemaRef {
+pub(super) fn text_column(name: &str) -> SchemaRef {
     Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, false)]))
 }
 
@@ -70,7 +76,10 @@ pub(super) fn normal(ident: &ast::Ident) -> String {
 
 fn native_command(statement: &ast::Statement) -> Option<Command> {
     Some(match statement {
-        ast::Statement::StartTransaction { begin, .. } => Command::Begin { is_start: !begin },
+        ast::Statement::StartTransaction { begin, modes, .. } => Command::Begin {
+            is_start: !begin,
+            level: level_of(modes),
+        },
         ast::Statement::Commit { chain, .. } => Command::End {
             commits: true,
             chains: *chain,
@@ -85,15 +94,61 @@ fn native_command(statement: &ast::Statement) -> Option<Command> {
         },
         ast::Statement::Savepoint { name } => Command::Savepoint(normal(name)),
         ast::Statement::ReleaseSavepoint { name } => Command::Release(normal(name)),
-        ast::Statement::Discard { object_type } => Command::Discard {
-            is_all: matches!(object_type, DiscardObject::ALL),
+        ast::Statement::Discard { object_type } => Command::Discard(*object_type),
+        ast::Statement::LISTEN { .. } => Command::Listen("LISTEN"),
+        ast::Statement::UNLISTEN { .. } => Command::Listen("UNLISTEN"),
+        ast::Statement::NOTIFY { .. } => Command::Notify,
+        ast::Statement::Set(set) => return set_command(set),
+        _ => return None,
+    })
+}
+
+/// The forms of SET that the grammar has words for.
+fn set_command(set: &ast::Set) -> Option<Command> {
+    let is_local =
+        |scope: Option<&ast::ContextModifier>| matches!(scope, Some(ast::ContextModifier::Local));
+    Some(match set {
+        ast::Set::SetTransaction {
+            modes,
+            session,
+            snapshot: None,
+        } => Command::Isolation {
+            level: level_of(modes),
+            is_session: *session,
         },
-        ast::Statement::Set(ast::Set::SetTransaction { .. }) => Command::Transaction,
-        ast::Statement::Set(ast::Set::SetNames { charset_name, .. }) => Command::Set {
+        ast::Set::SetNames { charset_name, .. } => Command::Set {
             name: "client_encoding".to_owned(),
             value: charset_name.value.clone(),
+            is_local: false,
+        },
+        ast::Set::SetNamesDefault {} => Command::Reset(Some("client_encoding".to_owned())),
+        ast::Set::SetRole {
+            context_modifier,
+            role_name,
+        } => Command::Set {
+            name: "role".to_owned(),
+            value: role_name.as_ref().map_or("none".to_owned(), normal),
+            is_local: is_local(context_modifier.as_ref()),
+        },
+        ast::Set::SetSessionAuthorization(authorization) => match &authorization.kind {
+            ast::SetSessionAuthorizationParamKind::Default => {
+                Command::Reset(Some("session_authorization".to_owned()))
+            }
+            ast::SetSessionAuthorizationParamKind::User(user) => Command::Set {
+                name: "session_authorization".to_owned(),
+                value: normal(user),
+                is_local: is_local(Some(&authorization.scope)),
+            },
         },
         _ => return None,
+    })
+}
+
+/// The isolation level that a transaction is to have, as parameters have it.
+fn level_of(modes: &[ast::TransactionMode]) -> Option<String> {
+    modes.iter().rev().find_map(|mode| match mode {
+        ast::TransactionMode::IsolationLevel(level) => Some(level.to_string().to_lowercase()),
+        ast::TransactionMode::AccessMode(_) => None,
     })
 }
 
@@ -104,9 +159,14 @@ impl Client {
         let is_renamed = |name: &str| engine_name(name) != name;
         Some(match &statement.kind {
             StatementKind::Native(native) => return native_command(native),
-            StatementKind::Set { name, value, .. } => Command::Set {
+            StatementKind::Set {
+                name,
+                value,
+                is_local,
+            } => Command::Set {
                 name: name.clone(),
                 value: value.clone(),
+                is_local: *is_local,
             },
             StatementKind::Reset { name } => Command::Reset(name.clone()),
             StatementKind::Show { name } if is_ours(name) || is_renamed(name) => {
@@ -151,9 +211,13 @@ impl Client {
             self.transaction.check()?;
         }
         let tag = match command {
-            Command::Begin { is_start } => {
+            Command::Begin { is_start, level } => {
                 if let Some(warning) = self.transaction.begin() {
                     self.warn(&warning);
+                }
+                if let Some(level) = level {
+                    self.change(TRANSACTION_ISOLATION, Some(&level), true)
+                        .await?;
                 }
                 match is_start {
                     true => "START TRANSACTION",
@@ -168,7 +232,7 @@ impl Client {
                 if let Some(warning) = warning {
                     self.warn(&warning);
                 }
-                self.prepared.end_transaction(tag == "COMMIT");
+                self.end_transaction(tag == "COMMIT").await;
                 tag
             }
             Command::Savepoint(name) => {
@@ -178,28 +242,48 @@ impl Client {
             Command::Release(name) => {
                 let depth = self.transaction.release(&name)?;
                 self.prepared.release_to(depth);
+                self.undo.release_to(depth);
                 "RELEASE"
             }
             Command::RollbackTo(name) => {
                 let depth = self.transaction.rollback_to(&name)?;
                 self.prepared.roll_back_to(depth);
+                let undone = self.undo.roll_back_to(depth);
+                self.give_back(undone).await;
                 "ROLLBACK"
             }
-            Command::Transaction => "SET",
-            Command::Set { name, value } => {
-                self.set(&name, &value).await?;
+            Command::Isolation { level, is_session } => {
+                self.set_isolation(level, is_session).await?;
                 "SET"
             }
-            Command::Reset(name) => {
-                self.reset(name.as_deref()).await?;
+            Command::Set {
+                name,
+                value,
+                is_local,
+            } => {
+                if is_local && !self.transaction.is_any() {
+                    self.warn_outside("SET LOCAL");
+                } else {
+                    self.change(&name, Some(&value), is_local).await?;
+                }
+                "SET"
+            }
+            Command::Reset(Some(name)) => {
+                self.change(&name, None, false).await?;
+                "RESET"
+            }
+            Command::Reset(None) => {
+                self.reset_all().await?;
                 "RESET"
             }
             Command::Show(name) => return Ok(self.show(&name)?),
-            Command::Discard { is_all } => {
-                if is_all {
-                    return self.discard_all().await;
-                }
-                "DISCARD"
+            Command::Discard(DiscardObject::ALL) => return self.discard_all().await,
+            Command::Discard(DiscardObject::PLANS) => "DISCARD PLANS",
+            Command::Discard(DiscardObject::SEQUENCES) => "DISCARD SEQUENCES",
+            Command::Discard(DiscardObject::TEMP) => "DISCARD TEMP",
+            Command::Listen(tag) => tag,
+            Command::Notify => {
+                return Err(SheafError::unsupported("NOTIFY is not supported").into());
             }
             Command::Deallocate(Some(name)) => {
                 self.prepared.close(&name);
@@ -212,89 +296,5 @@ impl Client {
             }
         };
         Ok(Answer::done(tag))
-    }
-
-    /// Gives a parameter of PostgreSQL's or a setting of the engine a value.
-    pub(super) async fn set(&mut self, name: &str, value: &str) -> Flow<()> {
-        if let Some(change) = self.parameters.set(name, value)? {
-            self.tell_change(&change);
-            return Ok(());
-        }
-        let name = engine_name(name);
-        let quoted = format!(
-            "SET {} = '{}'",
-            quote_name(name)?,
-            value.replace('\'', "''")
-        );
-        self.engine(&quoted).await?;
-        if name == "time_zone" {
-            self.tell_time_zone();
-        }
-        Ok(())
-    }
-
-    async fn reset(&mut self, name: Option<&str>) -> Flow<()> {
-        let Some(name) = name else {
-            self.engine("RESET ALL").await?;
-            for change in self.parameters.reset_all() {
-                self.tell_change(&change);
-            }
-            self.tell_time_zone();
-            return Ok(());
-        };
-        if let Some(change) = self.parameters.reset(name) {
-            self.tell_change(&change);
-            return Ok(());
-        }
-        let name = engine_name(name);
-        self.engine(&format!("RESET {}", quote_name(name)?)).await?;
-        if name == "time_zone" {
-            self.tell_time_zone();
-        }
-        Ok(())
-    }
-
-    fn show(&self, name: &str) -> Result<Answer> {
-        let (name, value) = match self.parameters.get(name) {
-            Some((name, value)) => (name, value.to_owned()),
-            None => ("TimeZone", time_zone(&self.session)),
-        };
-        let values = Arc::new(StringArray::from(vec![value]));
-        let batch = RecordBatch::try_new(text_column(name), vec![values])?;
-        Ok(Answer::rows("SHOW", batch))
-    }
-
-    async fn discard_all(&mut self) -> Flow<Answer> {
-        if self.transaction.is_in_block() {
-            return Err(
-                SheafError::user("DISCARD ALL cannot run inside a transaction block")
-                    .with_state(SqlState::ACTIVE_TRANSACTION)
-                    .into(),
-            );
-        }
-        self.prepared.forget_statements();
-        self.prepared.close_portals();
-        self.engine("DEALLOCATE ALL").await?;
-        self.reset(None).await?;
-        Ok(Answer::done("DISCARD ALL"))
-    }
-
-    /// Runs a statement of our own making, which gives no rows.
-    async fn engine(&mut self, sql: &str) -> Result<()> {
-        let result = self.session.sql(sql).await;
-        result.map_err(SheafError::without_position)?.drain().await
-    }
-}
-
-/// A setting's name: words with points between them.
-fn quote_name(name: &str) -> Result<String> {
-    let is_name = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'));
-    match is_name {
-        true => Ok(name.to_lowercase()),
-        false => Err(SheafError::user(format!("there is no setting \"{name}\""))
-            .with_state(SqlState::UNDEFINED_OBJECT)),
     }
 }

@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::command::normal;
 use super::prepared::{Kept, Life, Portal};
 use super::rows::Steps;
-use super::{Client, SharedStatement, guard};
+use super::{Client, SharedStatement, guard, within};
 use crate::errors::Flow;
 use crate::message::frontend::{Format, NAME_BYTES_MAX};
 use crate::types::WireColumn;
@@ -55,6 +55,7 @@ impl Client {
         });
         let mut answer = self.start_engine(&rows, parameters, stop).await?;
         answer.is_binary = *is_binary;
+        answer.pace().await;
         let portal = Portal {
             statement: None,
             kept: Kept {
@@ -109,14 +110,14 @@ impl Client {
             Steps::Here { .. } => (0, 0),
         };
         let fetched = answer.fetch(shown);
-        let walk = async {
+        let walk = within(self.deadline(), async {
             let mut source = source.lock().await;
             source.skip(skipped).await?;
             match is_move {
                 true => source.skip(shown).await,
                 false => Ok(0),
             }
-        };
+        });
         let moved = guard(&mut self.connection, &self.shared, stop, walk).await;
         let moved = moved.inspect_err(|_| drop(self.prepared.take_portal(&name, CURSOR)))?;
         Ok(match is_move {
@@ -136,6 +137,9 @@ impl Client {
             let answer = self.start_engine(&statement, parameters, stop).await?;
             answer.check_formats(&portal.formats)?;
             portal.answer = Some(answer);
+        }
+        if let Some(answer) = &mut portal.answer {
+            answer.pace().await;
         }
         self.prepared.insert_portal(name.to_owned(), portal);
         Ok(())

@@ -3,8 +3,8 @@
 //! [`simple`] runs scripts, [`extended`] the steps of a prepared statement; both come to [`answer`],
 //! which sends the [`rows`] of a running statement while they come, or their [`copy`]; [`prepared`]
 //! keeps statements, portals and what [`cursor`] declares. What clients say to PostgreSQL itself
-//! (transactions, parameters) is answered in [`command`], with the states of [`transaction`]; all
-//! other statements are the session's.
+//! (transactions, parameters) is answered in [`command`] and [`settings`], with the states of
+//! [`transaction`], whose end [`undo`]es what was set; all other statements are the session's.
 
 mod answer;
 mod command;
@@ -14,8 +14,10 @@ mod extended;
 mod functions;
 mod prepared;
 mod rows;
+mod settings;
 mod simple;
 mod transaction;
+mod undo;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,11 +25,14 @@ use std::time::Duration;
 
 use sheaf::postgres::Identity;
 use sheaf::{Result, Session, SheafError, SqlState};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use self::functions::{Asked, SharedView, View};
 use self::prepared::Prepared;
+use self::settings::Before;
 use self::transaction::Transaction;
+use self::undo::Undo;
 use crate::auth::Role;
 use crate::cancel::CancelKey;
 use crate::clients::ClientEntry;
@@ -48,6 +53,8 @@ pub(crate) struct Client {
     parameters: Parameters,
     transaction: Transaction,
     prepared: Prepared,
+    undo: Undo<Before>,
+    view: SharedView,
     key: CancelKey,
     entry: ClientEntry,
     /// After an error in the extended protocol, everything up to Sync is skipped.
@@ -57,7 +64,7 @@ pub(crate) struct Client {
 /// Serves a client until it leaves, breaks the protocol, or the server stops.
 pub(crate) async fn serve(mut connection: Connection, login: Login, shared: Arc<Shared>) {
     let begun = parts_of(&login, &shared);
-    let (session, parameters, key) = match begun {
+    let (session, parameters, view, key) = match begun {
         Ok(parts) => parts,
         Err(error) => return tell(&mut connection, &Failure::Fatal(error)).await,
     };
@@ -69,6 +76,8 @@ pub(crate) async fn serve(mut connection: Connection, login: Login, shared: Arc<
         parameters,
         transaction: Transaction::default(),
         prepared: Prepared::default(),
+        undo: Undo::default(),
+        view,
         entry,
         key,
         skips_to_sync: false,
@@ -79,10 +88,12 @@ pub(crate) async fn serve(mut connection: Connection, login: Login, shared: Arc<
 }
 
 /// A session of a client's own, its parameters, and what cancels its statements.
-fn parts_of(login: &Login, shared: &Shared) -> Result<(Session, Parameters, CancelKey)> {
+fn parts_of(
+    login: &Login,
+    shared: &Shared,
+) -> Result<(Session, Parameters, SharedView, CancelKey)> {
     let session = shared.session.sibling(login.role.access());
     let key = shared.cancels.register()?;
-    functions::register(&session, &login.user, key.process)?;
     session.identify(Identity {
         user: login.user.clone(),
         is_superuser: login.role == Role::Admin,
@@ -90,7 +101,9 @@ fn parts_of(login: &Login, shared: &Shared) -> Result<(Session, Parameters, Canc
         server: Arc::clone(&shared.clients) as _,
     });
     let parameters = Parameters::new(&login.user, login.role == Role::Admin);
-    Ok((session, parameters, key))
+    let view = SharedView::new(View::new(parameters.clone(), session.settings()).into());
+    functions::register(&session, &login.user, key.process, &view)?;
+    Ok((session, parameters, view, key))
 }
 
 impl Client {
@@ -101,6 +114,7 @@ impl Client {
         self.connection
             .output_parameters(&self.parameters, &self.session);
         self.parameters.begin();
+        self.publish();
         let (process, secret) = (self.key.process, self.key.secret);
         backend::key_data(&mut self.connection.output, process, secret);
         self.ready().await?;
@@ -191,7 +205,7 @@ impl Client {
     /// A transaction that nobody has begun ends, and the client may send the next script.
     async fn end_of_script(&mut self) -> Flow<()> {
         if let Some(is_committed) = self.transaction.end_script() {
-            self.prepared.end_transaction(is_committed);
+            self.end_transaction(is_committed).await;
         }
         self.ready().await
     }
@@ -229,13 +243,42 @@ impl Client {
     /// Tells of a parameter's new value, if it is one that clients are told of.
     fn tell_change(&mut self, change: &Change) {
         if change.is_reported {
-            backend::parameter_status(&mut self.connection.output, change.name, &change.value);
+            backend::parameter_status(&mut self.connection.output, &change.name, &change.value);
         }
     }
 
     fn tell_time_zone(&mut self) {
         let zone = time_zone(&self.session);
         backend::parameter_status(&mut self.connection.output, TIME_ZONE, &zone);
+    }
+
+    /// SQL functions see the parameters as they are now.
+    fn publish(&self) {
+        let mut view = self.view.lock();
+        view.update(self.parameters.clone(), self.session.settings());
+    }
+
+    /// Does what a statement's `set_config` has asked for.
+    async fn do_asked(&mut self) -> Flow<()> {
+        let asked = self.view.lock().take_asked();
+        for Asked {
+            name,
+            value,
+            is_local,
+        } in asked
+        {
+            // Local to a transaction that ends with the statement.
+            if !is_local || self.transaction.is_any() {
+                self.change(&name, value.as_deref(), is_local).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// When a statement that begins now has no more time.
+    fn deadline(&self) -> Option<Instant> {
+        let limit = self.session.settings().duration("statement_timeout")?;
+        Instant::now().checked_add(limit)
     }
 
     /// How values are shown now.
@@ -250,7 +293,7 @@ impl Client {
 impl Connection {
     fn output_parameters(&mut self, parameters: &Parameters, session: &Session) {
         for change in parameters.reported() {
-            backend::parameter_status(&mut self.output, change.name, &change.value);
+            backend::parameter_status(&mut self.output, &change.name, &change.value);
         }
         backend::parameter_status(&mut self.output, TIME_ZONE, &time_zone(session));
     }
@@ -270,6 +313,19 @@ async fn guard<T>(
         () = connection.gone() => Err(Failure::Gone),
         outcome = work => Ok(outcome?),
     }
+}
+
+/// Does `work`, unless its time is over first.
+async fn within<T>(deadline: Option<Instant>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(deadline) = deadline else {
+        return work.await;
+    };
+    let outcome = timeout_at(deadline, work).await;
+    outcome.unwrap_or_else(|_| Err(timed_out()))
+}
+
+fn timed_out() -> SheafError {
+    SheafError::cancelled("canceling statement due to statement timeout")
 }
 
 fn time_zone(session: &Session) -> String {

@@ -54,6 +54,13 @@ impl RowSource {
         }
     }
 
+    /// Its reader keeps the time from now on: that between portions is nobody's.
+    pub(super) fn lift_time_limit(&self) {
+        if let Some(running) = &self.running {
+            running.query().lift_time_limit();
+        }
+    }
+
     pub(super) fn shared(self) -> SharedSource {
         Arc::new(Mutex::new(self))
     }

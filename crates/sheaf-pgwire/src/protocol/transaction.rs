@@ -62,6 +62,12 @@ impl Transaction {
         self.savepoints.len()
     }
 
+    /// Whether there is a block, or a script of several statements: a transaction that outlives the
+    /// statement that runs.
+    pub(super) fn is_any(&self) -> bool {
+        self.is_in_block() || self.is_script
+    }
+
     /// A statement has failed.
     pub(super) fn fail(&mut self) {
         match self.state {
@@ -195,7 +201,7 @@ impl Transaction {
     /// # Errors
     /// `UserInput` (25P01) if there is none.
     pub(super) fn check_block(&self, statement: &str) -> Result<()> {
-        match self.is_in_block() || self.is_script {
+        match self.is_any() {
             true => Ok(()),
             false => Err(outside_of_block(statement)),
         }

@@ -1,7 +1,7 @@
 //! One query: its identity, its cancellation, its progress, its end.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -89,6 +89,8 @@ pub struct Query {
     /// Why the query was told to stop; set before `stop` is triggered.
     stop_reason: OnceLock<StopReason>,
     stop: CancellationToken,
+    /// Its time limit does not count any more.
+    is_untimed: AtomicBool,
     end: OnceLock<QuerySnapshot>,
     /// Triggered when `end` is set, or when the query is dropped.
     ended: CancellationToken,
@@ -113,6 +115,7 @@ impl Query {
             rows_out: AtomicU64::new(0),
             stop_reason: OnceLock::new(),
             stop: CancellationToken::new(),
+            is_untimed: AtomicBool::new(false),
             end: OnceLock::new(),
             ended: CancellationToken::new(),
             books,
@@ -147,6 +150,11 @@ impl Query {
     /// it was told before.
     pub fn cancel(&self) -> bool {
         self.stop_for(StopReason::User)
+    }
+
+    /// Lifts its time limit: it waits for its reader, who keeps a limit of its own.
+    pub fn lift_time_limit(&self) {
+        self.is_untimed.store(true, Ordering::Relaxed);
     }
 
     /// Waits until the query is told to stop.
@@ -288,7 +296,9 @@ impl Query {
             tokio::select! {
                 () = ended.cancelled() => {}
                 () = tokio::time::sleep_until(deadline.into()) => {
-                    if let Some(query) = query.upgrade() {
+                    if let Some(query) = query.upgrade()
+                        && !query.is_untimed.load(Ordering::Relaxed)
+                    {
                         query.stop_for(StopReason::Timeout);
                     }
                 }

@@ -91,6 +91,16 @@ fn time_limits_hold_while_planning() {
 }
 
 #[test]
+fn a_time_limit_that_was_lifted_stops_nothing() {
+    let (_timers, registry) = registry();
+    let lifted = registry.begin("select 1", time_limit(Duration::from_millis(10)));
+    lifted.lift_time_limit();
+    let later = registry.begin("select 2", time_limit(Duration::from_millis(60)));
+    block_on(later.cancelled());
+    assert!(!lifted.is_cancelled());
+}
+
+#[test]
 fn a_time_limit_does_not_keep_a_query_alive() {
     let (_timers, registry) = registry();
     let query = registry.begin("select 1", time_limit(Duration::from_secs(3600)));

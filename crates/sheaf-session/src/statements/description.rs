@@ -8,14 +8,16 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::expr::Placeholder;
-use datafusion::logical_expr::{Cast, Expr, LogicalPlan, TryCast};
+use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, TryCast};
 use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast;
+use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 use sheaf_runtime::Query;
 use sheaf_sql::{Statement, StatementKind};
 
-use super::{Running, plan_with_parameters};
+use super::{Running, plan_with_parameters, prepare, summarize};
 use crate::planner::physical_plan;
 use crate::session::Session;
 
@@ -32,7 +34,17 @@ pub struct Description {
 }
 
 /// Describes `statement`; see [`Session::describe`].
-pub(crate) async fn describe(
+pub(crate) fn describe<'a>(
+    session: &'a Session,
+    statement: &'a Statement,
+    types: &'a [Option<DataType>],
+    query: &'a Arc<Query>,
+) -> BoxFuture<'a, Result<Description>> {
+    // Boxed, for statements describe those within them.
+    describe_one(session, statement, types, query).boxed()
+}
+
+async fn describe_one(
     session: &Session,
     statement: &Statement,
     types: &[Option<DataType>],
@@ -44,21 +56,36 @@ pub(crate) async fn describe(
         parameters: vec![],
         query,
     };
-    let columns = match &statement.kind {
-        StatementKind::Query(ast) | StatementKind::DeclareCursor { query: ast, .. } => {
+    let parameters = match &statement.kind {
+        StatementKind::Query(ast) => return describe_query(&running, ast, types).await,
+        StatementKind::DeclareCursor { query: ast, .. }
+        | StatementKind::CreateTableAs { query: ast, .. } => plan_of(&running, ast, types).await?.1,
+        StatementKind::Native(native) if is_dml(native) => {
             let state = session.state_for(query);
-            let plan = running.binder(&state).plan_query((**ast).clone()).await?;
-            let parameters = parameter_types(&plan, types)?;
-            let nulls = parameters.iter();
-            let nulls = nulls.map(|field| ScalarValue::try_from(field.data_type()));
-            let nulls = nulls.collect::<Result<Vec<_>, _>>()?;
-            let plan = plan_with_parameters(plan, nulls)?;
-            let physical = physical_plan(plan, &state, query).await?;
-            return Ok(Description {
-                parameters,
-                columns: matches!(statement.kind, StatementKind::Query(_))
-                    .then(|| physical.schema()),
-            });
+            let plan = running.binder(&state).plan((**native).clone()).await?;
+            parameter_types(&plan, types)?
+        }
+        StatementKind::Explain { statement, .. } => {
+            describe(session, statement, types, query).await?.parameters
+        }
+        _ => {
+            let declared = types.iter().cloned();
+            declared
+                .map(|t| unnamed(t.unwrap_or(DataType::Utf8)))
+                .collect()
+        }
+    };
+    let columns = match &statement.kind {
+        StatementKind::Explain { .. } => Some(text_column("plan")),
+        StatementKind::Execute { .. } => {
+            let (prepared, values) = prepare::called(&running, &statement.kind)?;
+            let types: Vec<_> = values.iter().map(|v| Some(v.data_type())).collect();
+            let prepared = describe(session, &prepared, &types, query).await?;
+            prepared.columns
+        }
+        StatementKind::Summarize(described) => {
+            summarize::input(&running, described).await?;
+            Some(summarize::schema())
         }
         // These run nothing but a look at the catalogue.
         StatementKind::Show { .. }
@@ -73,22 +100,50 @@ pub(crate) async fn describe(
                 .await?
                 .schema(),
         ),
-        StatementKind::Explain { .. } => Some(text_column("plan")),
-        StatementKind::Execute { .. } | StatementKind::Summarize(_) => {
-            return Err(SheafError::unsupported(
-                "the columns of this statement are known only when it runs",
-            )
-            .with_hint("send it as a simple query"));
-        }
         _ => None,
     };
     Ok(Description {
-        parameters: types
-            .iter()
-            .map(|t| unnamed(t.clone().unwrap_or(DataType::Utf8)))
-            .collect(),
+        parameters,
         columns,
     })
+}
+
+async fn describe_query(
+    running: &Running<'_>,
+    ast: &ast::Query,
+    types: &[Option<DataType>],
+) -> Result<Description> {
+    let (plan, parameters) = plan_of(running, ast, types).await?;
+    let nulls = parameters.iter();
+    let nulls = nulls.map(|field| ScalarValue::try_from(field.data_type()));
+    let nulls = nulls.collect::<Result<Vec<_>, _>>()?;
+    let plan = plan_with_parameters(plan, nulls)?;
+    let state = running.session.state_for(running.query);
+    let physical = physical_plan(plan, &state, running.query).await?;
+    Ok(Description {
+        parameters,
+        columns: Some(physical.schema()),
+    })
+}
+
+/// The plan of a query, and the types of its parameters.
+async fn plan_of(
+    running: &Running<'_>,
+    query: &ast::Query,
+    types: &[Option<DataType>],
+) -> Result<(LogicalPlan, Vec<FieldRef>)> {
+    let state = running.session.state_for(running.query);
+    let plan = running.binder(&state).plan_query(query.clone()).await?;
+    let parameters = parameter_types(&plan, types)?;
+    Ok((plan, parameters))
+}
+
+/// Whether a statement changes rows, with values that may be parameters.
+fn is_dml(statement: &ast::Statement) -> bool {
+    matches!(
+        statement,
+        ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_)
+    )
 }
 
 fn text_column(name: &str) -> SchemaRef {
@@ -106,7 +161,7 @@ type Uses = BTreeMap<usize, Option<FieldRef>>;
 fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<Vec<FieldRef>> {
     let mut uses = Uses::new();
     plan.apply_with_subqueries(|node| {
-        node.apply_expressions(|expr| expr.apply(|expr| note_use(expr, &mut uses)))
+        node.apply_expressions(|expr| expr.apply(|expr| note_use(expr, node, &mut uses)))
     })?;
     let count = uses.keys().next_back().map_or(0, |last| *last);
     let count = count.max(declared.len());
@@ -121,19 +176,37 @@ fn parameter_types(plan: &LogicalPlan, declared: &[Option<DataType>]) -> Result<
     Ok(types.collect())
 }
 
-/// Notes what `expr` says of a parameter: `$1 < a` has a type from `a`, `$1::date` is a date.
-fn note_use(expr: &Expr, uses: &mut Uses) -> EngineResult<TreeNodeRecursion> {
-    let (expr, cast_type) = match expr {
-        Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
-            (expr.as_ref(), Some(field))
+/// Notes what `expr`, of `node`, says of a parameter: `$1 < a` has a type from `a`, `$1::date` is a
+/// date, `LIMIT $1` counts, `a = ANY ($1)` is a list of what `a` is.
+fn note_use(expr: &Expr, node: &LogicalPlan, uses: &mut Uses) -> EngineResult<TreeNodeRecursion> {
+    let mut note = |expr: &Expr, known: Option<FieldRef>| -> Result<()> {
+        if let Expr::Placeholder(Placeholder { id, field }) = expr {
+            let noted = uses.entry(number_of(id)?).or_default();
+            if noted.is_none() {
+                *noted = field.clone().or(known);
+            }
         }
-        other => (other, None),
+        Ok(())
     };
-    if let Expr::Placeholder(Placeholder { id, field }) = expr {
-        let known = uses.entry(number_of(id)?).or_default();
-        if known.is_none() {
-            *known = field.as_ref().or(cast_type).cloned();
+    match expr {
+        Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+            note(expr, Some(Arc::clone(field)))?;
         }
+        Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
+            // `::bytea` is a function.
+            ("bytea", [bytes]) => note(bytes, Some(unnamed(DataType::Binary)))?,
+            // `= ANY` and `<> ALL` are, too.
+            ("array_has", [list, item]) => {
+                let of_item = node.inputs().into_iter();
+                let of_item = of_item.filter_map(|input| item.get_type(input.schema()).ok());
+                let item = of_item.into_iter().find(|item| *item != DataType::Null);
+                let list_of = |item| DataType::List(Arc::new(Field::new_list_field(item, true)));
+                note(list, item.map(list_of).map(unnamed))?;
+            }
+            _ => {}
+        },
+        other if matches!(node, LogicalPlan::Limit(_)) => note(other, Some(unnamed(DataType::Int64)))?,
+        other => note(other, None)?,
     }
     Ok(TreeNodeRecursion::Continue)
 }

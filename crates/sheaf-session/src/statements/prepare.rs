@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
-use sheaf_sql::StatementKind;
+use sheaf_sql::{Statement, StatementKind};
 
 use super::Running;
 use crate::binder::normalize;
@@ -44,6 +44,20 @@ pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<Que
 }
 
 pub(super) async fn execute(running: Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
+    let (statement, values) = called(&running, kind)?;
+    super::run(running.session, &statement, values, running.query)
+        .await
+        .map_err(SheafError::without_position)
+}
+
+/// The statement that an EXECUTE runs, and the values that it gives it.
+///
+/// # Errors
+/// `UserInput` if there is no such statement, or a value is no constant.
+pub(super) fn called(
+    running: &Running<'_>,
+    kind: &StatementKind,
+) -> Result<(Box<Statement>, Vec<ScalarValue>)> {
     let StatementKind::Execute { name, parameters } = kind else {
         return Err(SheafError::internal("not an EXECUTE"));
     };
@@ -71,9 +85,7 @@ pub(super) async fn execute(running: Running<'_>, kind: &StatementKind) -> Resul
             constant(parameter, simplifier.simplify(expr)?)
         })
         .collect::<Result<Vec<_>>>()?;
-    super::run(running.session, &prepared.statement, values, running.query)
-        .await
-        .map_err(SheafError::without_position)
+    Ok((prepared.statement, values))
 }
 
 pub(super) fn deallocate(running: &Running<'_>, name: Option<&ast::Ident>) -> Result<QueryResult> {

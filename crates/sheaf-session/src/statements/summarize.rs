@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::functions_aggregate::expr_fn;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast as cast_to, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast as cast_to, lit};
 use sheaf_base::{Result, SheafError, sql_field_type_name};
 use sheaf_sql::Described;
 
@@ -42,11 +42,7 @@ const STATISTICS: [(Statistic, &str); 9] = [
 
 pub(super) async fn run(running: Running<'_>, described: &Described) -> Result<QueryResult> {
     let state = running.session.state_for(running.query);
-    let binder = running.binder(&state);
-    let input = match described {
-        Described::Relation(relation) => binder.plan_relation((**relation).clone()).await?,
-        Described::Query(query) => binder.plan_query((**query).clone()).await?,
-    };
+    let input = input(&running, described).await?;
     let schema = Arc::clone(input.schema());
     let mut aggregates = vec![expr_fn::count(lit(1)).alias("rows")];
     for (index, (qualifier, field)) in schema.iter().enumerate() {
@@ -68,6 +64,36 @@ pub(super) async fn run(running: Running<'_>, described: &Described) -> Result<Q
         .ok_or_else(|| SheafError::internal("an aggregate without groups gave no row"))?;
     let summary = transpose(values, schema.fields())?;
     Ok(QueryResult::batch(summary, Arc::clone(running.query)))
+}
+
+/// What is summarized.
+///
+/// # Errors
+/// Those of planning it.
+pub(super) async fn input(running: &Running<'_>, described: &Described) -> Result<LogicalPlan> {
+    let state = running.session.state_for(running.query);
+    let binder = running.binder(&state);
+    match described {
+        Described::Relation(relation) => binder.plan_relation((**relation).clone()).await,
+        Described::Query(query) => binder.plan_query((**query).clone()).await,
+    }
+}
+
+/// The columns of a summary, whatever is summarized.
+pub(super) fn schema() -> SchemaRef {
+    let texts = ["column_name", "column_type"].map(|name| (name, DataType::Utf8));
+    let statistics = STATISTICS.map(|(statistic, name)| {
+        let data_type = match statistic {
+            Statistic::Min | Statistic::Max => DataType::Utf8,
+            Statistic::ApproxUnique | Statistic::Count => DataType::Int64,
+            _ => DataType::Float64,
+        };
+        (name, data_type)
+    });
+    let share = [("null_percentage", DataType::Float64)];
+    let columns = texts.into_iter().chain(statistics).chain(share);
+    let fields = columns.map(|(name, data_type)| Field::new(name, data_type, true));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 fn aggregate(statistic: Statistic, column: &Expr, field: &Field) -> Option<Expr> {
@@ -118,48 +144,32 @@ fn transpose(values: &RecordBatch, fields: &arrow::datatypes::Fields) -> Result<
     let rows = integer(values.column_by_name("rows"))?.unwrap_or(0);
     let names = fields.iter().map(|f| f.name().as_str());
     let types = fields.iter().map(|f| sql_field_type_name(f));
-    let mut columns: Vec<(&str, ArrayRef)> = vec![
-        (
-            "column_name",
-            Arc::new(StringArray::from_iter_values(names)),
-        ),
-        (
-            "column_type",
-            Arc::new(StringArray::from_iter_values(types)),
-        ),
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values(names)),
+        Arc::new(StringArray::from_iter_values(types)),
     ];
     let mut counts = vec![];
     for (statistic, name) in STATISTICS {
         let cells = (0..fields.len()).map(|i| values.column_by_name(&format!("{i}.{name}")));
-        columns.push((
-            name,
-            match statistic {
-                Statistic::Min | Statistic::Max => {
-                    Arc::new(cells.map(text).collect::<Result<StringArray>>()?)
+        columns.push(match statistic {
+            Statistic::Min | Statistic::Max => {
+                Arc::new(cells.map(text).collect::<Result<StringArray>>()?)
+            }
+            Statistic::ApproxUnique | Statistic::Count => {
+                let numbers = cells.map(integer).collect::<Result<Vec<_>>>()?;
+                if statistic == Statistic::Count {
+                    counts.clone_from(&numbers);
                 }
-                Statistic::ApproxUnique | Statistic::Count => {
-                    let numbers = cells.map(integer).collect::<Result<Vec<_>>>()?;
-                    if statistic == Statistic::Count {
-                        counts.clone_from(&numbers);
-                    }
-                    Arc::new(Int64Array::from(numbers))
-                }
-                _ => Arc::new(cells.map(float).collect::<Result<Float64Array>>()?),
-            },
-        ));
+                Arc::new(Int64Array::from(numbers))
+            }
+            _ => Arc::new(cells.map(float).collect::<Result<Float64Array>>()?),
+        });
     }
     let null_share = counts
         .into_iter()
         .map(|count| null_percentage(rows, count.unwrap_or(0)));
-    columns.push((
-        "null_percentage",
-        Arc::new(null_share.collect::<Float64Array>()),
-    ));
-    Ok(RecordBatch::try_from_iter_with_nullable(
-        columns
-            .into_iter()
-            .map(|(name, column)| (name, column, true)),
-    )?)
+    columns.push(Arc::new(null_share.collect::<Float64Array>()));
+    Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
 /// The share of NULLs in percent, rounded to two places; none for a table without rows.
