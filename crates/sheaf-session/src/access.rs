@@ -57,6 +57,9 @@ impl Access {
                 "permission denied to create function \"{name}\""
             )));
         }
+        if let StatementKind::CopyIn { table, .. } = &statement.kind {
+            return Err(denied(format!("permission denied for table {table}")));
+        }
         let word = statement.text.split_whitespace().next().unwrap_or_default();
         Err(SheafError::user(format!(
             "cannot execute {} in a read-only session",

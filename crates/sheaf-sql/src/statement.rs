@@ -61,6 +61,8 @@ pub enum StatementKind {
         table: ObjectName,
         /// The columns that they have; all of them if none is named.
         columns: Vec<Ident>,
+        /// A query of these columns.
+        like: Box<Query>,
         /// The format's name in lower case, if said.
         format: Option<String>,
         /// Other options in the order written.

@@ -1,10 +1,11 @@
-//! Parameters: from a client's text or binary form to a value of the engine.
+//! Parameters, and values of COPY: from a client's text or binary form to a value of the engine.
 //!
-//! [`number`], [`temporal`], [`interval`] and [`array`] read what is more than a word; what PostgreSQL
-//! has and the engine has not (an infinite date) is an error.
+//! [`number`], [`temporal`], [`interval`] and [`array`] read what is more than a word, [`copy`] cuts rows;
+//! what PostgreSQL has and the engine has not (an infinite date) is an error.
 
 mod array;
 mod bytea;
+pub(crate) mod copy;
 mod interval;
 mod number;
 mod temporal;

@@ -140,6 +140,11 @@ pub(crate) fn copy_out(out: &mut BytesMut, format: Format, columns: usize) {
     copy_begin(out, b'H', format, columns);
 }
 
+/// COPY from the client begins: it may send `columns` of this format.
+pub(crate) fn copy_in(out: &mut BytesMut, format: Format, columns: usize) {
+    copy_begin(out, b'G', format, columns);
+}
+
 fn copy_begin(out: &mut BytesMut, tag: u8, format: Format, columns: usize) {
     message(out, tag, |out| {
         out.put_u8(u8::from(format == Format::Binary));

@@ -221,6 +221,7 @@ impl Client {
         self.transaction.check()?;
         match &statement.kind {
             StatementKind::CopyOut { .. } => self.copy_out(statement, stop).await,
+            StatementKind::CopyIn { .. } => self.copy_in(statement, stop).await,
             StatementKind::DeclareCursor { .. } => self.declare(statement, parameters, stop).await,
             StatementKind::FetchCursor {
                 name,

@@ -191,7 +191,7 @@ impl Client {
                 true => None,
                 false => self.fetched_columns(name),
             }),
-            StatementKind::CloseCursor { .. } => Some(None),
+            StatementKind::CloseCursor { .. } | StatementKind::CopyIn { .. } => Some(None),
             _ => {
                 let command = self.command_of(statement)?;
                 Some(command.columns().as_ref().map(columns_of))

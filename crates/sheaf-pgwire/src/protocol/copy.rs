@@ -1,4 +1,4 @@
-//! `COPY … TO STDOUT`: its options, and its rows as they come.
+//! COPY's options, and the rows of `COPY … TO STDOUT` as they come.
 
 use sheaf::sql::CopyOption;
 use sheaf::{Result, SheafError, SqlState, Statement, StatementKind};
@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Sent};
 use super::{Client, SharedStatement};
+use crate::decode::copy::{CopyInput, CopyShape, Header};
 use crate::encode::{CopyFormat, CopyRows, CopyStyle, Style};
 use crate::errors::Flow;
 use crate::message::backend::{self, Plain};
@@ -26,7 +27,7 @@ impl Client {
         else {
             return Err(SheafError::internal("not a COPY … TO STDOUT").into());
         };
-        let options = CopyOptions::read(format.as_deref(), options)?;
+        let options = CopyOptions::read(format.as_deref(), options, false)?;
         let rows = Statement {
             kind: StatementKind::Query(query.clone()),
             text: statement.text.clone(),
@@ -66,28 +67,35 @@ impl Client {
 }
 
 /// The options of a COPY, before the columns are known.
-struct CopyOptions {
+pub(super) struct CopyOptions {
     format: CopyFormat,
     delimiter: u8,
     null: String,
-    has_header: bool,
+    header: Header,
     /// Columns to be quoted; `None` is all of them.
     forced: Option<Vec<String>>,
+    /// Columns in which a quoted NULL is NULL, and those in which nothing is.
+    force_null: Option<Vec<String>>,
+    force_not_null: Option<Vec<String>>,
 }
 
 impl CopyOptions {
-    /// Reads and checks the options of `COPY … TO STDOUT`.
+    /// Reads and checks the options of `COPY … TO STDOUT`, or if `is_from` of `COPY … FROM STDIN`.
     ///
     /// # Errors
     /// `UserInput` or `Unsupported`, with PostgreSQL's messages and codes.
-    fn read(format: Option<&str>, options: &[CopyOption]) -> Result<Self> {
+    pub(super) fn read(
+        format: Option<&str>,
+        options: &[CopyOption],
+        is_from: bool,
+    ) -> Result<Self> {
         let find = |name: &str| options.iter().find(|option| option.name == name);
         let text = |name: &str| find(name).map(|option| option.value.as_str());
-        check_names(options)?;
+        check_names(options, is_from)?;
         let is_csv = match format {
             None | Some("text") => false,
             Some("csv") => true,
-            Some("binary") => return Self::binary(options),
+            Some("binary") => return Self::binary(options, is_from),
             Some(other) => {
                 return Err(invalid(format!("COPY format \"{other}\" not recognized"))
                     .with_hint("the formats are text, csv and binary"));
@@ -117,22 +125,21 @@ impl CopyOptions {
             },
             delimiter,
             null: null.to_owned(),
-            has_header: find("header").map_or(Ok(false), header)?,
-            forced: match find("force_quote") {
-                None => Some(vec![]),
-                Some(option) => columns_named(option)?,
-            },
+            header: find("header").map_or(Ok(Header::Row), |option| header(option, is_from))?,
+            forced: columns_named(find("force_quote"))?,
+            force_null: columns_named(find("force_null"))?,
+            force_not_null: columns_named(find("force_not_null"))?,
         })
     }
 
-    fn binary(options: &[CopyOption]) -> Result<Self> {
+    fn binary(options: &[CopyOption], is_from: bool) -> Result<Self> {
         for option in options {
             let name = option.name.to_uppercase();
             match option.name.as_str() {
                 "delimiter" | "null" => {
                     return Err(syntax(format!("cannot specify {name} in BINARY mode")));
                 }
-                "header" if header(option)? => {
+                "header" if header(option, is_from)? != Header::Row => {
                     return Err(unsupported(format!("cannot specify {name} in BINARY mode")));
                 }
                 other if CSV_OPTIONS.contains(&other) => {
@@ -145,8 +152,35 @@ impl CopyOptions {
             format: CopyFormat::Binary,
             delimiter: 0,
             null: String::new(),
-            has_header: false,
+            header: Header::Row,
             forced: Some(vec![]),
+            force_null: Some(vec![]),
+            force_not_null: Some(vec![]),
+        })
+    }
+
+    /// How rows of these columns are read.
+    ///
+    /// # Errors
+    /// `UserInput` (42703) if a column that an option names is not there.
+    pub(super) fn into_shape(self, columns: &[WireColumn]) -> Result<CopyShape> {
+        let (delimiter, null) = (self.delimiter, self.null.into_bytes());
+        let format = match self.format {
+            CopyFormat::Text => CopyInput::Text { delimiter, null },
+            CopyFormat::Csv { quote, escape, .. } => CopyInput::Csv {
+                delimiter,
+                null,
+                quote,
+                escape,
+                force_null: marked(self.force_null, columns)?,
+                force_not_null: marked(self.force_not_null, columns)?,
+            },
+            CopyFormat::Binary => CopyInput::Binary,
+        };
+        Ok(CopyShape {
+            format,
+            header: self.header,
+            columns: columns.iter().map(|column| column.name.clone()).collect(),
         })
     }
 
@@ -154,37 +188,51 @@ impl CopyOptions {
     ///
     /// # Errors
     /// `UserInput` (42703) if a column that is to be quoted is not there.
-    fn into_style(self, columns: &[WireColumn]) -> Result<CopyStyle> {
+    pub(super) fn into_style(self, columns: &[WireColumn]) -> Result<CopyStyle> {
         let mut format = self.format;
         if let CopyFormat::Csv { forced, .. } = &mut format {
-            *forced = vec![self.forced.is_none(); columns.len()];
-            for name in self.forced.into_iter().flatten() {
-                let index = columns.iter().position(|column| column.name == name);
-                let place = index.and_then(|index| forced.get_mut(index));
-                *place.ok_or_else(|| {
-                    SheafError::user(format!("column \"{name}\" does not exist"))
-                        .with_state(SqlState::UNDEFINED_COLUMN)
-                })? = true;
-            }
+            *forced = marked(self.forced, columns)?;
         }
         let names = columns.iter().map(|column| column.name.clone());
         Ok(CopyStyle {
             format,
             delimiter: self.delimiter,
             null: self.null,
-            header: self.has_header.then(|| names.collect()),
+            header: (self.header != Header::Row).then(|| names.collect()),
             column_count: columns.len(),
         })
     }
 }
 
+/// Which columns are named; `None` is all of them.
+fn marked(names: Option<Vec<String>>, columns: &[WireColumn]) -> Result<Vec<bool>> {
+    let mut marked = vec![names.is_none(); columns.len()];
+    for name in names.into_iter().flatten() {
+        let index = columns.iter().position(|column| column.name == name);
+        let place = index.and_then(|index| marked.get_mut(index));
+        *place.ok_or_else(|| {
+            SheafError::user(format!("column \"{name}\" does not exist"))
+                .with_state(SqlState::UNDEFINED_COLUMN)
+        })? = true;
+    }
+    Ok(marked)
+}
+
 /// Options that only the CSV format has.
-const CSV_OPTIONS: &[&str] = &["quote", "escape", "force_quote"];
-/// Options that only COPY from the client has.
-const FROM_OPTIONS: &[&str] = &[
-    "default",
-    "force_not_null",
+const CSV_OPTIONS: &[&str] = &[
+    "quote",
+    "escape",
+    "force_quote",
     "force_null",
+    "force_not_null",
+];
+/// Options that only COPY to the client has.
+const TO_OPTIONS: &[&str] = &["force_quote"];
+/// Options that only COPY from the client has.
+const FROM_OPTIONS: &[&str] = &["force_not_null", "force_null"];
+/// Further ones, which there are not here.
+const FROM_OPTIONS_MISSING: &[&str] = &[
+    "default",
     "freeze",
     "log_verbosity",
     "on_error",
@@ -192,15 +240,25 @@ const FROM_OPTIONS: &[&str] = &[
 ];
 
 /// Refuses options that there are not, or not here.
-fn check_names(options: &[CopyOption]) -> Result<()> {
+fn check_names(options: &[CopyOption], is_from: bool) -> Result<()> {
     for option in options {
-        match option.name.as_str() {
+        let name = option.name.as_str();
+        let shown = name.to_uppercase();
+        let is_of_from = FROM_OPTIONS.contains(&name) || FROM_OPTIONS_MISSING.contains(&name);
+        if is_of_from && !is_from {
+            return Err(invalid(format!("COPY {shown} cannot be used with COPY TO")));
+        }
+        if TO_OPTIONS.contains(&name) && is_from {
+            return Err(invalid(format!(
+                "COPY {shown} cannot be used with COPY FROM"
+            )));
+        }
+        match name {
             "delimiter" | "null" | "header" => {}
             "encoding" => check_encoding(&option.value)?,
             name if CSV_OPTIONS.contains(&name) => {}
-            name if FROM_OPTIONS.contains(&name) => {
-                let name = name.to_uppercase();
-                return Err(invalid(format!("COPY {name} cannot be used with COPY TO")));
+            name if FROM_OPTIONS_MISSING.contains(&name) => {
+                return Err(unsupported(format!("COPY {shown} is not supported")));
             }
             name => return Err(syntax(format!("option \"{name}\" not recognized"))),
         }
@@ -259,17 +317,21 @@ fn one_byte(name: &str, text: &str) -> Result<u8> {
     }
 }
 
-fn header(option: &CopyOption) -> Result<bool> {
+fn header(option: &CopyOption, is_from: bool) -> Result<Header> {
     match option.value.to_lowercase().as_str() {
-        "true" | "on" | "1" => Ok(true),
-        "false" | "off" | "0" => Ok(false),
+        "true" | "on" | "1" => Ok(Header::Names),
+        "false" | "off" | "0" => Ok(Header::Row),
+        "match" if is_from => Ok(Header::CheckedNames),
         "match" => Err(unsupported("cannot use \"match\" with HEADER in COPY TO")),
         _ => Err(syntax("header requires a Boolean value or \"match\"")),
     }
 }
 
-/// The columns that an option lists; `None` is all of them.
-fn columns_named(option: &CopyOption) -> Result<Option<Vec<String>>> {
+/// The columns that an option lists, none if it is not given; `None` is all of them.
+fn columns_named(option: Option<&CopyOption>) -> Result<Option<Vec<String>>> {
+    let Some(option) = option else {
+        return Ok(Some(vec![]));
+    };
     match (option.value.as_str(), option.items.as_slice()) {
         ("*", []) => Ok(None),
         (_, []) => Err(invalid(format!(

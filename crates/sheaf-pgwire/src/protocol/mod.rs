@@ -1,7 +1,8 @@
 //! Serving the statements of one client.
 //!
 //! [`simple`] runs scripts, [`extended`] the steps of a prepared statement; both come to [`answer`],
-//! which sends the [`rows`] of a running statement while they come, or their [`copy`]; [`prepared`]
+//! which sends the [`rows`] of a running statement while they come, or their [`copy`], and takes others in by
+//! [`copy_in`]; [`prepared`]
 //! keeps statements, portals and what [`cursor`] declares. What clients say to PostgreSQL itself
 //! (transactions, parameters) is answered in [`command`] and [`settings`], with the states of
 //! [`transaction`], whose end [`undo`]es what was set; all other statements are the session's.
@@ -9,6 +10,7 @@
 mod answer;
 mod command;
 mod copy;
+mod copy_in;
 mod cursor;
 mod extended;
 mod functions;

@@ -83,6 +83,12 @@ async fn describe_one(
             let prepared = describe(session, &prepared, &types, query).await?;
             prepared.columns
         }
+        // What its rows have to be.
+        StatementKind::CopyIn { like, .. } => {
+            let state = session.state_for(query);
+            let plan = running.binder(&state).plan_query((**like).clone()).await?;
+            Some(Arc::clone(plan.schema().inner()))
+        }
         StatementKind::Summarize(described) => {
             summarize::input(&running, described).await?;
             Some(summarize::schema())
@@ -205,7 +211,9 @@ fn note_use(expr: &Expr, node: &LogicalPlan, uses: &mut Uses) -> EngineResult<Tr
             }
             _ => {}
         },
-        other if matches!(node, LogicalPlan::Limit(_)) => note(other, Some(unnamed(DataType::Int64)))?,
+        other if matches!(node, LogicalPlan::Limit(_)) => {
+            note(other, Some(unnamed(DataType::Int64)))?
+        }
         other => note(other, None)?,
     }
     Ok(TreeNodeRecursion::Continue)

@@ -96,6 +96,7 @@ fn read_from(reader: &mut Reader<'_>, subject: Subject) -> Parse<StatementKind> 
         format, options, ..
     } = clauses(reader)?;
     Ok(StatementKind::CopyIn {
+        like: rows_of(name.clone(), columns.clone())?,
         table: name,
         columns,
         format,

@@ -159,25 +159,31 @@ fn settings_and_shows() {
     check(&[
         (
             "SET memory_limit = '4GB'",
-            r#"Set { name: "memory_limit", value: "4GB" }"#,
+            r#"Set { name: "memory_limit", value: "4GB", is_local: false }"#,
         ),
-        ("SET Threads TO 4", r#"Set { name: "threads", value: "4" }"#),
+        (
+            "SET Threads TO 4",
+            r#"Set { name: "threads", value: "4", is_local: false }"#,
+        ),
         (
             "SET threads = auto",
-            r#"Set { name: "threads", value: "auto" }"#,
+            r#"Set { name: "threads", value: "auto", is_local: false }"#,
         ),
         (
             "SET datafusion.execution.batch_size = 8192",
-            r#"Set { name: "datafusion.execution.batch_size", value: "8192" }"#,
+            r#"Set { name: "datafusion.execution.batch_size", value: "8192", is_local: false }"#,
         ),
-        ("SET SESSION a = -1", r#"Set { name: "a", value: "-1" }"#),
+        (
+            "SET SESSION a = -1",
+            r#"Set { name: "a", value: "-1", is_local: false }"#,
+        ),
         (
             "SET search_path = a, \"b\"",
-            r#"Set { name: "search_path", value: "a, \"b\"" }"#,
+            r#"Set { name: "search_path", value: "a, \"b\"", is_local: false }"#,
         ),
         (
             "SET TIME ZONE 'UTC'",
-            r#"Set { name: "timezone", value: "UTC" }"#,
+            r#"Set { name: "timezone", value: "UTC", is_local: false }"#,
         ),
         ("SET a = DEFAULT", r#"Reset { name: Some("a") }"#),
         ("RESET a.b", r#"Reset { name: Some("a.b") }"#),
