@@ -7,17 +7,14 @@ from data import TYPES
 
 @dataclass
 class Query:
-    """A statement, its parameters as text with their types, and why it cannot be right yet."""
+    """A statement, and its parameters as text with their types."""
 
     name: str
     sql: str
-    waits: str | None = None
     # What differs from PostgreSQL on purpose, so that only the rows are compared.
     rows_only: bool = False
     parameters: list[tuple[str, str | None]] = field(default_factory=list)
 
-
-INTEGERS = "a whole number without a cast is bigint, not integer"
 
 QUERIES = [
     Query("all types", "SELECT * FROM types ORDER BY id"),
@@ -47,11 +44,10 @@ QUERIES = [
           "NULL::numeric AS d"),
     Query("an untyped NULL", "SELECT NULL AS x"),
     Query("an untyped text", "SELECT 'abc' AS x"),
-    Query("a literal number", "SELECT 1 AS x", waits=INTEGERS),
-    Query("columns without names", "SELECT count(*), 1::int, upper('a'), NULL::date, true", waits=
-          "a column without a name is called by its text, not count, int4, upper, date, ?column?"),
-    Query("mixed literals in a list", "SELECT ARRAY[1::int, 2] AS x", waits=INTEGERS),
-    Query("names", "SELECT current_user AS x", waits="the type name is text"),
+    Query("a literal number", "SELECT 1 AS x"),
+    Query("columns without names", "SELECT count(*), 1::int, upper('a'), NULL::date, true"),
+    Query("mixed literals in a list", "SELECT ARRAY[1::int, 2] AS x"),
+    Query("names", "SELECT current_user AS x"),
     Query("a literal decimal", "SELECT 1.50 AS x", rows_only=True),
     Query("booleans", "SELECT true AS a, false AS b, NULL::boolean AS c"),
     Query("text functions", "SELECT lower(t) AS u, length(t) AS l, t || '!' AS c FROM types WHERE id <= 3 "
@@ -62,21 +58,15 @@ QUERIES = [
     Query("dates", "SELECT day, extract(year FROM day)::int AS y, date_trunc('month', day)::date AS m "
           "FROM orders WHERE id < 40 ORDER BY id"),
     Query("intervals", "SELECT INTERVAL '1 year 2 months 3 days 04:05:06.789' AS a, "
-          "INTERVAL '-1 day' AS b",
-          waits="an interval with a clock in its text is not read"),
+          "INTERVAL '-1 day' AS b"),
     Query("a date plus an interval", "SELECT DATE '2024-01-31' + INTERVAL '1 month' AS x"),
     Query("difference of timestamps", "SELECT TIMESTAMP '2024-03-01 12:00:00' - "
           "TIMESTAMP '2024-02-28 10:30:00' AS x"),
-    Query("a timestamp without seconds", "SELECT TIMESTAMP '2024-03-01 12:00' AS x",
-          waits="a timestamp's text without seconds is not read"),
-    Query("a timestamp beyond 2262", "SELECT TIMESTAMP '9999-07-23 14:31:28.5' AS x",
-          waits="timestamps in SQL count nanoseconds, so they end in 2262"),
-    Query("difference of dates", "SELECT DATE '2024-03-01' - DATE '2024-02-28' AS x",
-          waits="a difference of dates is bigint, not integer"),
-    Query("uuid", "SELECT '123e4567-e89b-12d3-a456-426614174000'::uuid AS x",
-          waits="there is no type uuid in SQL"),
-    Query("json", "SELECT '{\"a\": [1, 2]}'::json AS x",
-          waits="json is written in its normal form, not as it was typed"),
+    Query("a timestamp without seconds", "SELECT TIMESTAMP '2024-03-01 12:00' AS x"),
+    Query("a timestamp beyond 2262", "SELECT TIMESTAMP '9999-07-23 14:31:28.5' AS x"),
+    Query("difference of dates", "SELECT DATE '2024-03-01' - DATE '2024-02-28' AS x"),
+    Query("uuid", "SELECT '123e4567-e89b-12d3-a456-426614174000'::uuid AS x"),
+    Query("json", "SELECT '{\"a\": [1, 2]}'::json AS x"),
     Query("an array", "SELECT ARRAY[1::int, 2::int, NULL] AS a, ARRAY['a', 'b,c'] AS b"),
     Query("array of arrays", "SELECT ARRAY[ARRAY[1::int, 2::int], ARRAY[3::int, 4::int]] AS x"),
     Query("unnest", "SELECT unnest(ai) AS x FROM types WHERE id = 1"),
@@ -91,43 +81,34 @@ QUERIES = [
     Query("an unknown function", "SELECT nowhere(1)"),
     Query("a mistake", "SELEC 1"),
     Query("an unfinished statement", "SELECT (1"),
-    Query("no number", "SELECT 'x'::int",
-          waits="an error about a value has no position"),
-    Query("no date", "SELECT '2024-02-30'::date",
-          waits="a date that is none is 22P02, not 22008"),
+    Query("no number", "SELECT 'x'::int"),
+    Query("no date", "SELECT '2024-02-30'::date"),
     Query("an overflow", "SELECT 9223372036854775807::bigint + 1::bigint"),
     Query("smallint out of range", "SELECT 40000::int::smallint"),
-    Query("grouping", "SELECT customer, id FROM orders GROUP BY customer",
-          waits="a column that is not grouped is 42000, not 42803"),
+    Query("grouping", "SELECT customer, id FROM orders GROUP BY customer"),
     Query("ambiguous", "SELECT id FROM orders a JOIN orders b ON a.id = b.id"),
-    Query("name of a type", "SELECT pg_typeof(1::int)::text AS x",
-          waits="pg_typeof says INTEGER, not integer"),
+    Query("name of a type", "SELECT pg_typeof(1::int)::text AS x"),
     Query("current user", "SELECT current_user::text AS u, current_database()::text AS d, "
           "current_schema()::text AS s"),
     Query("an error after rows", "SELECT 10 / (n - 15000) FROM "
           "generate_series(1::bigint, 20000::bigint) AS g(n)"),
-    Query("text with a zero in it", "SELECT chr(0) AS x",
-          waits="chr(0) gives a text that PostgreSQL cannot have, and it is sent"),
-    Query("SHOW", "SHOW server_version_num", rows_only=True,
-          waits="the server says that it is 18.0, whose number is 180000"),
+    Query("text with a zero in it", "SELECT chr(0) AS x"),
+    Query("SHOW", "SHOW server_version_num", rows_only=True),
 ]
 
 PREPARED = [
     Query("an integer", "SELECT id, t FROM types WHERE id = $1", parameters=[("2", "int4")]),
     Query("an integer without a type", "SELECT id, t FROM types WHERE id = $1",
           parameters=[("2", None)]),
-    Query("two texts of no table", "SELECT $1 || $2 AS x",
-          waits="parameters that are declared as text are not taken as text in $1 || $2", parameters=[("a", "text"), ("ß", "text")]),
+    Query("two texts of no table", "SELECT $1 || $2 AS x", parameters=[("a", "text"), ("ß", "text")]),
     Query("a cast", "SELECT $1::numeric(10,2) + 1 AS x", parameters=[("1.25", None)]),
     Query("a date", "SELECT count(*) AS n FROM orders WHERE day >= $1",
           parameters=[("2024-06-01", None)]),
     Query("limit", "SELECT id FROM orders ORDER BY id LIMIT $1 OFFSET $2",
-          waits="LIMIT $1 does not tell the type of $1",
           parameters=[("3", None), ("10", None)]),
     Query("an array", "SELECT id FROM types WHERE id = ANY($1) ORDER BY id",
           parameters=[("{1,3}", "int4[]")]),
     Query("an array without a type", "SELECT id FROM types WHERE id = ANY($1) ORDER BY id",
-          waits="= ANY($1) does not tell the type of $1",
           parameters=[("{1,3}", None)]),
     Query("twice the same", "SELECT $1::int AS x, $1::int + $1::int AS y", parameters=[("41", None)]),
     Query("NULL", "SELECT $1::text IS NULL AS x", parameters=[(None, None)]),

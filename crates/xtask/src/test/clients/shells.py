@@ -8,8 +8,6 @@ from pathlib import Path
 
 from suite import Place, add
 
-CATALOG = "there is no pg_catalog yet"
-COPY = "there is no COPY TO STDOUT yet"
 # psql's own program of each version; the runner fills it in.
 PROGRAMS: dict[str, Path] = {}
 
@@ -34,38 +32,35 @@ def heard(done: subprocess.CompletedProcess, errors: bool = True) -> dict:
 # \\watch says when it was.
 WHEN = re.compile(r"^.* \d{4} \(every [0-9.]+s\)$", re.M)
 
-SCRIPTS: list[tuple[str, str, str | None]] = [
-    ("a table in a frame", "SELECT id, t, n, d, ai FROM types ORDER BY id;", None),
-    ("expanded", "\\x\nSELECT * FROM types ORDER BY id;", None),
+SCRIPTS: list[tuple[str, str]] = [
+    ("a table in a frame", "SELECT id, t, n, d, ai FROM types ORDER BY id;"),
+    ("expanded", "\\x\nSELECT * FROM types ORDER BY id;"),
     ("errors with a caret", "\\set VERBOSITY verbose\nSELECT id,\n  nowhere\nFROM types;\n"
-     "SELECT * FROM nowhere;\nSELECT (1;\n;\nSELECT 1/0;", None),
-    ("columns of a query", "SELECT id, t, n, tz FROM types \\gdesc", "\\gdesc asks for names of "
-     "types in pg_catalog"),
-    ("a query's rows as statements", "SELECT 'SELECT 42::int AS x' \\gexec", None),
-    ("a query's row as variables", "SELECT 7::int AS n \\gset\n\\echo :n", None),
-    ("transactions", "BEGIN;\nSELECT nowhere;\nSELECT 1::int;\nROLLBACK;\nSELECT 2::int AS x;", None),
-    ("rows in portions", "\\set FETCH_COUNT 700\nSELECT id FROM orders ORDER BY id;", None),
-    ("COPY", "COPY (SELECT * FROM types ORDER BY id) TO STDOUT;", COPY),
-    ("\\copy", "\\copy (SELECT * FROM types ORDER BY id) TO STDOUT WITH CSV HEADER", COPY),
-    ("\\watch", "SELECT 5::int AS x \\watch i=0.1 c=2" , None),
-    ("\\bind", "SELECT t FROM types WHERE id = $1 \\bind 2 \\g", None),
-    ("\\parse", "SELECT t FROM types WHERE id = $1 \\parse s\n\\bind_named s 2 \\g", None),
-    ("\\conninfo", "\\conninfo", None),
-    ("\\d", "\\d", CATALOG),
-    ("\\d types", "\\d types", CATALOG),
-    ("\\d+ orders", "\\d+ orders", CATALOG),
-    ("\\dt", "\\dt", CATALOG),
-    ("\\dv", "\\dv", CATALOG),
-    ("\\df sum_of_nothing", "\\df sum_of_nothing", CATALOG),
-    ("\\dn", "\\dn", CATALOG),
-    ("\\dT", "\\dT int4", CATALOG),
+     "SELECT * FROM nowhere;\nSELECT (1;\n;\nSELECT 1/0;"),
+    ("columns of a query", "SELECT id, t, n, tz FROM types \\gdesc"),
+    ("a query's rows as statements", "SELECT 'SELECT 42::int AS x' \\gexec"),
+    ("a query's row as variables", "SELECT 7::int AS n \\gset\n\\echo :n"),
+    ("transactions", "BEGIN;\nSELECT nowhere;\nSELECT 1::int;\nROLLBACK;\nSELECT 2::int AS x;"),
+    ("rows in portions", "\\set FETCH_COUNT 700\nSELECT id FROM orders ORDER BY id;"),
+    ("COPY", "COPY (SELECT * FROM types ORDER BY id) TO STDOUT;"),
+    ("\\copy", "\\copy (SELECT * FROM types ORDER BY id) TO STDOUT WITH CSV HEADER"),
+    ("\\watch", "SELECT 5::int AS x \\watch i=0.1 c=2" ),
+    ("\\bind", "SELECT t FROM types WHERE id = $1 \\bind 2 \\g"),
+    ("\\parse", "SELECT t FROM types WHERE id = $1 \\parse s\n\\bind_named s 2 \\g"),
+    ("\\conninfo", "\\conninfo"),
+    ("\\d", "\\d"),
+    ("\\d types", "\\d types"),
+    ("\\d+ orders", "\\d+ orders"),
+    ("\\dt", "\\dt"),
+    ("\\dv", "\\dv"),
+    ("\\df sum_of_nothing", "\\df sum_of_nothing"),
+    ("\\dn", "\\dn"),
+    ("\\dT", "\\dT int4"),
     ("a name is completed", "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relkind IN "
      "('r', 'v') AND (c.relname) LIKE 'ord%' AND pg_catalog.pg_table_is_visible(c.oid) "
      "AND c.relnamespace <> (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = "
-     "'pg_catalog');", CATALOG),
+     "'pg_catalog');"),
 ]
-# What only the older psql needs.
-OLD_WAITS = {"rows in portions": "there are no cursors yet"}
 # These came with psql 16 and later.
 NEW = {"\\watch", "\\bind", "\\parse", "\\conninfo"}
 # What these show is the server's own.
@@ -108,15 +103,14 @@ def interrupted(version: str):
 
 def fill() -> None:
     for version in PROGRAMS:
-        for name, text, waits in SCRIPTS:
+        for name, text in SCRIPTS:
             if not (name in NEW and version == "15"):
-                old = OLD_WAITS.get(name) if version == "15" else None
-                add(f"psql {version}: {name}", script(version, name, text), waits or old)
+                add(f"psql {version}: {name}", script(version, name, text))
         add(f"psql {version}: Ctrl-C", interrupted(version))
         add(f"psql {version}: a list of databases",
             lambda place, version=version: "sheaf" in shell(version, place, "-l").stdout,
-            CATALOG, expected=True)
+            expected=True)
         add(f"psql {version}: a list of roles",
             lambda place, version=version: shell(version, place, text="\\du").returncode == 0
             and "ann" in shell(version, place, text="\\du").stdout,
-            CATALOG, is_secure=True, expected=True)
+            is_secure=True, expected=True)

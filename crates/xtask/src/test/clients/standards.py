@@ -7,7 +7,7 @@ from pathlib import Path
 import jpype
 import pyodbc
 
-from python_drivers import CATALOG, CURSORS, SLOW
+from python_drivers import SLOW
 from suite import Place, case
 
 JAR = Path("/usr/share/java/postgresql.jar")
@@ -87,7 +87,7 @@ def jdbc_values(place: Place):
     return rows
 
 
-@case("JDBC: parameters", waits="a date's text with a zone behind it is not read")
+@case("JDBC: parameters")
 def jdbc_parameters(place: Place):
     connection = jdbc(place)
     statement = connection.prepareStatement(
@@ -147,7 +147,7 @@ def jdbc_limit(place: Place):
 
 
 def listed(name: str, columns: list[str], ask):
-    @case(f"JDBC: {name}", waits=CATALOG)
+    @case(f"JDBC: {name}")
     def run(place: Place):
         result = ask(jdbc(place).getMetaData())
         rows = []
@@ -187,30 +187,30 @@ def odbc_rows(cursor: pyodbc.Cursor) -> tuple:
     return columns, [tuple(row) for row in cursor.fetchall()]
 
 
-@case("ODBC: types", waits=CATALOG)
+@case("ODBC: types")
 def odbc_types(place: Place):
     return odbc_rows(odbc(place).execute(f"SELECT {SCALARS} FROM types ORDER BY id"))
 
 
-@case("ODBC: some columns", waits=CATALOG)
+@case("ODBC: some columns")
 def odbc_some(place: Place):
     return odbc_rows(odbc(place).execute("SELECT id, n, t, d FROM types ORDER BY id"))
 
 
-@case("ODBC: parameters", waits=CATALOG)
+@case("ODBC: parameters")
 def odbc_parameters(place: Place):
     cursor = odbc(place).execute("SELECT id, t FROM types WHERE id = ? OR t = ? ORDER BY id", 2,
                                  "plain")
     return odbc_rows(cursor)
 
 
-@case("ODBC: rows in portions", waits=CURSORS)
+@case("ODBC: rows in portions")
 def odbc_portions(place: Place):
     connection = odbc(place, UseDeclareFetch="1", Fetch="700")
     return sum(row[0] for row in connection.execute("SELECT id FROM orders ORDER BY id"))
 
 
-@case("ODBC: faults", waits=CATALOG)
+@case("ODBC: faults")
 def odbc_faults(place: Place):
     connection = odbc(place)
     seen = []
@@ -223,7 +223,7 @@ def odbc_faults(place: Place):
     return seen, connection.execute("SELECT 'on'").fetchone()[0]
 
 
-@case("ODBC: tables and columns", waits=CATALOG)
+@case("ODBC: tables and columns")
 def odbc_listed(place: Place):
     cursor = odbc(place).cursor()
     tables = sorted((row.table_schem, row.table_name, row.table_type)
