@@ -37,7 +37,8 @@ fn resident_bytes() -> u64 {
 /// A stalled reader keeps what lies in its socket and a few batches; others are served beside many.
 #[test]
 fn many_that_do_not_read_hinder_nobody() {
-    const STALLED: usize = 40;
+    // Each holds 3 MB of results, which are accounted, of the 124 MB that queries may have here.
+    const STALLED: usize = 20;
     let limits = Limits {
         connections_max: 200,
         ..Limits::default()
@@ -60,7 +61,7 @@ fn many_that_do_not_read_hinder_nobody() {
     assert!(asked.elapsed() < support::PATIENCE, "{:?}", asked.elapsed());
     let grown = resident_bytes().saturating_sub(before);
     assert!(
-        grown < 600_000_000,
+        grown < 300_000_000,
         "{grown} bytes for {STALLED} stalled clients"
     );
     drop(stalled);
