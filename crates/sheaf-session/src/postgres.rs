@@ -133,7 +133,9 @@ pub(crate) fn register(state: &mut SessionState, session: &Weak<SessionInner>) -
         let session = session.ok_or_else(|| SheafError::internal("the session has ended"))?;
         Ok(Arc::new(facts(&session)))
     });
-    let functions = scalar_functions(&|name| has_function(state, name), &source);
+    // The engine's `version` tells of itself.
+    let is_kept = |name: &str| name != "version" && has_function(state, name);
+    let functions = scalar_functions(&is_kept, &source);
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }
