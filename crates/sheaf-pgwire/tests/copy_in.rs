@@ -149,7 +149,13 @@ fn formats_columns_and_headers() {
         client.rows("SELECT DISTINCT a, b FROM t"),
         [["1", "x, \"y\""]]
     );
-    // Columns that are not named are NULL; forced ones are not, or are.
+}
+
+/// Columns that are not named are NULL; forced ones are not, or are.
+#[test]
+fn columns_that_are_not_named_and_forced_nulls() {
+    let server = server();
+    let mut client = log_in(&server, "root");
     client.run("CREATE TABLE u (a INT, b TEXT)");
     copy(&mut client, "COPY u (b) FROM STDIN", b"q\n", 9);
     copy(
@@ -168,6 +174,13 @@ fn formats_columns_and_headers() {
         client.rows("SELECT a, b FROM u ORDER BY a NULLS FIRST"),
         [["NULL", "q"], ["1", ""], ["2", "NULL"]]
     );
+}
+
+#[test]
+fn what_cannot_be_copied_is_refused() {
+    let server = server();
+    let mut client = log_in(&server, "root");
+    client.run("CREATE TABLE t (a INT, b TEXT)");
     for (sql, code) in [
         ("COPY t FROM STDIN (FORCE_NULL (b))", "0A000"),
         ("COPY t FROM STDIN (FORMAT csv, FORCE_QUOTE *)", "22023"),

@@ -42,34 +42,50 @@ fn run(client: &mut Client, sql: &str, values: &[&str]) -> (Vec<u32>, Vec<String
     (oids.collect(), rows.collect())
 }
 
-#[test]
-fn types_come_from_their_use() {
+/// A statement, the parameters' values, the numbers of their types, the first column or the SQLSTATE.
+type Case<'a> = (&'a str, &'a [&'a str], &'a [u32], &'a [&'a str]);
+
+const INT8: u32 = 20;
+const TEXT: u32 = 25;
+
+fn check(cases: &[Case<'_>]) {
     let server = server();
     let mut client = server.connect();
-    let (int8, text) = (20, 25);
-    for (sql, values, types, rows) in [
+    for (sql, values, types, rows) in cases {
+        let (described, first) = run(&mut client, sql, values);
+        assert_eq!(
+            (&described[..], &first[..]),
+            (*types, &rows.map_owned()[..]),
+            "{sql}"
+        );
+    }
+}
+
+#[test]
+fn types_come_from_clauses() {
+    check(&[
         (
             "SELECT a FROM t ORDER BY a LIMIT $1",
             &["1"][..],
-            &[int8][..],
+            &[INT8][..],
             &["1"][..],
         ),
         (
             "SELECT a FROM t ORDER BY a OFFSET $1",
             &["1"],
-            &[int8],
+            &[INT8],
             &["2"],
         ),
         (
             "SELECT a FROM t ORDER BY a LIMIT $1 OFFSET $2",
             &["1", "1"],
-            &[int8, int8],
+            &[INT8, INT8],
             &["2"],
         ),
         (
             "SELECT a FROM t ORDER BY a FETCH FIRST $1 ROWS ONLY",
             &["1"],
-            &[int8],
+            &[INT8],
             &["1"],
         ),
         (
@@ -93,20 +109,31 @@ fn types_come_from_their_use() {
         (
             "SELECT a FROM t WHERE a IN ($1, $2) ORDER BY a",
             &["1", "5"],
-            &[int8, int8],
+            &[INT8, INT8],
             &["1"],
         ),
         (
             "SELECT a FROM t WHERE a BETWEEN $1 AND $2",
             &["2", "9"],
-            &[int8, int8],
+            &[INT8, INT8],
             &["2"],
         ),
-        ("SELECT a FROM t WHERE b LIKE $1", &["x%"], &[text], &["1"]),
+    ]);
+}
+
+#[test]
+fn types_come_from_operators_and_casts() {
+    check(&[
+        (
+            "SELECT a FROM t WHERE b LIKE $1",
+            &["x%"][..],
+            &[TEXT][..],
+            &["1"][..],
+        ),
         (
             "SELECT a + $1 FROM t ORDER BY 1 LIMIT 1",
             &["10"],
-            &[int8],
+            &[INT8],
             &["11"],
         ),
         ("SELECT $1::bytea", &["\\x00ff"], &[17], &["\\x00ff"]),
@@ -126,17 +153,10 @@ fn types_come_from_their_use() {
         (
             "SELECT coalesce($1, b) FROM t LIMIT 1",
             &["z"],
-            &[text],
+            &[TEXT],
             &["z"],
         ),
-    ] {
-        let (described, first) = run(&mut client, sql, values);
-        assert_eq!(
-            (&described[..], &first[..]),
-            (types, &rows.map_owned()[..]),
-            "{sql}"
-        );
-    }
+    ]);
 }
 
 trait MapOwned {

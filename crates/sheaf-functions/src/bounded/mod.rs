@@ -1,8 +1,8 @@
 //! Calls whose result may be much larger than their arguments, bounded before anything is allocated.
 //!
-//! The engine's functions make their results without asking anybody. [`GROWING`] lists those that
-//! could outgrow memory, each with the most bytes that it makes of a row ([`sizes`]); [`bounded`] puts
-//! them into a [`Bounded`], which computes that first and asks [`memory`]. A function that only makes
+//! The engine's functions make their results without asking anybody. `GROWING` lists those that
+//! could outgrow memory, each with the most bytes that it makes of a row (`sizes`); [`bounded`] puts
+//! them into a `Bounded`, which computes that first and asks `memory`. A function that only makes
 //! a value a few times as long once (`upper`) is not in the list; one that can be applied to its own
 //! result again and again (`hex`, `||`) is.
 //!

@@ -211,30 +211,8 @@ impl Client {
             self.transaction.check()?;
         }
         let tag = match command {
-            Command::Begin { is_start, level } => {
-                if let Some(warning) = self.transaction.begin() {
-                    self.warn(&warning);
-                }
-                if let Some(level) = level {
-                    self.change(TRANSACTION_ISOLATION, Some(&level), true)
-                        .await?;
-                }
-                match is_start {
-                    true => "START TRANSACTION",
-                    false => "BEGIN",
-                }
-            }
-            Command::End { commits, chains } => {
-                if chains {
-                    self.transaction.check_chain(commits)?;
-                }
-                let (tag, warning) = self.transaction.end(commits, chains);
-                if let Some(warning) = warning {
-                    self.warn(&warning);
-                }
-                self.end_transaction(tag == "COMMIT").await;
-                tag
-            }
+            Command::Begin { is_start, level } => self.begin(is_start, level).await?,
+            Command::End { commits, chains } => self.end(commits, chains).await?,
             Command::Savepoint(name) => {
                 self.transaction.savepoint(name)?;
                 "SAVEPOINT"
@@ -245,13 +223,7 @@ impl Client {
                 self.undo.release_to(depth);
                 "RELEASE"
             }
-            Command::RollbackTo(name) => {
-                let depth = self.transaction.rollback_to(&name)?;
-                self.prepared.roll_back_to(depth);
-                let undone = self.undo.roll_back_to(depth);
-                self.give_back(undone).await;
-                "ROLLBACK"
-            }
+            Command::RollbackTo(name) => self.roll_back_to(&name).await?,
             Command::Isolation { level, is_session } => {
                 self.set_isolation(level, is_session).await?;
                 "SET"
@@ -261,11 +233,7 @@ impl Client {
                 value,
                 is_local,
             } => {
-                if is_local && !self.transaction.is_any() {
-                    self.warn_outside("SET LOCAL");
-                } else {
-                    self.change(&name, Some(&value), is_local).await?;
-                }
+                self.set_in_block(&name, &value, is_local).await?;
                 "SET"
             }
             Command::Reset(Some(name)) => {
@@ -296,5 +264,46 @@ impl Client {
             }
         };
         Ok(Answer::done(tag))
+    }
+    async fn begin(&mut self, is_start: bool, level: Option<String>) -> Flow<&'static str> {
+        if let Some(warning) = self.transaction.begin() {
+            self.warn(&warning);
+        }
+        if let Some(level) = level {
+            self.change(TRANSACTION_ISOLATION, Some(&level), true)
+                .await?;
+        }
+        Ok(match is_start {
+            true => "START TRANSACTION",
+            false => "BEGIN",
+        })
+    }
+
+    async fn end(&mut self, commits: bool, chains: bool) -> Flow<&'static str> {
+        if chains {
+            self.transaction.check_chain(commits)?;
+        }
+        let (tag, warning) = self.transaction.end(commits, chains);
+        if let Some(warning) = warning {
+            self.warn(&warning);
+        }
+        self.end_transaction(tag == "COMMIT").await;
+        Ok(tag)
+    }
+
+    async fn roll_back_to(&mut self, savepoint: &str) -> Flow<&'static str> {
+        let depth = self.transaction.rollback_to(savepoint)?;
+        self.prepared.roll_back_to(depth);
+        let undone = self.undo.roll_back_to(depth);
+        self.give_back(undone).await;
+        Ok("ROLLBACK")
+    }
+
+    async fn set_in_block(&mut self, name: &str, value: &str, is_local: bool) -> Flow<()> {
+        if is_local && !self.transaction.is_any() {
+            self.warn_outside("SET LOCAL");
+            return Ok(());
+        }
+        self.change(name, Some(value), is_local).await
     }
 }

@@ -87,10 +87,10 @@ fn literal_type(value: &Expr) -> Option<DataType> {
             Value::Null => Some(DataType::Null),
             _ => None,
         },
-        Expr::TypedString(ast::TypedString { data_type, .. }) => match data_type {
-            ast::DataType::Date => Some(DataType::Date32),
-            _ => None,
-        },
+        Expr::TypedString(ast::TypedString {
+            data_type: ast::DataType::Date,
+            ..
+        }) => Some(DataType::Date32),
         _ => None,
     }
 }

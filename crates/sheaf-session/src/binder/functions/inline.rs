@@ -38,8 +38,8 @@ const ROWS: &str = "rows of the function";
 
 /// What stands in the place of a call.
 pub(super) enum Inlined {
-    Expr(Expr),
-    Rows(Query),
+    Expr(Box<Expr>),
+    Rows(Box<Query>),
 }
 
 /// Puts arguments into `body`, which is the function's with calls of others expanded.
@@ -69,12 +69,12 @@ pub(super) fn inline(
     Ok(match body {
         FunctionBody::Expr(mut expr) => {
             let _ = expr.walk_mut(&mut placer);
-            Inlined::Expr(*expr)
+            Inlined::Expr(expr)
         }
         FunctionBody::Table(mut query) => {
             placer.is_within = true;
             let _ = query.walk_mut(&mut placer);
-            Inlined::Rows(placer.beside_rows(*query))
+            Inlined::Rows(Box::new(placer.beside_rows(*query)))
         }
     })
 }

@@ -281,8 +281,8 @@ impl<'a> Expander<'a> {
             );
         }
         match self.expand(matched, &call.name)? {
-            Inlined::Expr(expr) => Ok(Some(match expr {
-                Expr::BinaryOp { .. } | Expr::UnaryOp { .. } => Expr::Nested(Box::new(expr)),
+            Inlined::Expr(expr) => Ok(Some(match *expr {
+                Expr::BinaryOp { .. } | Expr::UnaryOp { .. } => Expr::Nested(expr),
                 expr => expr,
             })),
             Inlined::Rows(_) => Err(SheafError::internal("a value has become rows")),
@@ -323,10 +323,10 @@ impl<'a> Expander<'a> {
         };
         let own_name = matched.function.name.clone();
         let rows = match self.expand(matched, name)? {
-            Inlined::Rows(rows) => rows,
+            Inlined::Rows(rows) => *rows,
             Inlined::Expr(value) => {
                 let item = SelectItem::ExprWithAlias {
-                    expr: value,
+                    expr: *value,
                     alias: inline::quoted(own_name.clone()),
                 };
                 query_of(SetExpr::Select(Box::new(select_from(vec![item], vec![]))))
@@ -347,9 +347,7 @@ impl<'a> Expander<'a> {
     ) -> Result<Option<Matched>> {
         let needed = std::cell::RefCell::new(Vec::new());
         let fit = |function: &SqlFunction, at: usize, value: &Expr| {
-            let Some(parameter) = function.parameters.get(at) else {
-                return None;
-            };
+            let parameter = function.parameters.get(at)?;
             let type_of = |value: &Expr| self.type_of(value, &mut needed.borrow_mut());
             fit::fit(parameter, value, self.binder, &type_of)
         };
