@@ -98,7 +98,7 @@ fn calls_have_the_plans_of_what_they_stand_for() {
          CREATE VIEW n AS FROM '{path}';
          CREATE TABLE t AS SELECT 5 AS x;
          CREATE FUNCTION late(a BIGINT, least := 10 * 9) AS a > least;
-         CREATE FUNCTION some(lo, hi) RETURNS TABLE AS SELECT id, k FROM n WHERE id BETWEEN lo AND hi;
+         CREATE FUNCTION between_ids(lo, hi) RETURNS TABLE AS SELECT id, k FROM n WHERE id BETWEEN lo AND hi;
          CREATE FUNCTION of_k(r TABLE, v BIGINT) RETURNS TABLE AS SELECT * FROM r WHERE k = v;
          CREATE FUNCTION beside(v) RETURNS TABLE AS SELECT id FROM n WHERE k = v"
     );
@@ -108,7 +108,7 @@ fn calls_have_the_plans_of_what_they_stand_for() {
             "SELECT count(*) FROM n WHERE id > 90",
         ),
         (
-            "SELECT k FROM some(3, 2 + 5) WHERE k = 4",
+            "SELECT k FROM between_ids(3, 2 + 5) WHERE k = 4",
             "SELECT k FROM n WHERE id BETWEEN 3 AND 7 AND k = 4",
         ),
         (
