@@ -101,7 +101,8 @@ fn views_of_views_are_bounded() {
         };
         assert_eq!(refused.state().code(), "54001", "{refused}");
         assert!(deepest > 10, "{deepest}");
-        let sum = format!("SELECT sum(a)::bigint FROM d{deepest}");
+        // Who reads a view stands on one more.
+        let sum = format!("SELECT sum(a)::bigint FROM d{}", deepest - 1);
         assert_eq!(number(&session, &sum).await, 1);
     });
 }
