@@ -5,8 +5,8 @@
 //! looks like is worked out from what the wire carries alone: the type's number in the row
 //! description and the bytes. A wrong number or encoding therefore fails the test.
 //!
-//! [`client`] speaks the protocol, [`login`] proves who it is, [`binary`] reads PostgreSQL's binary
-//! forms, [`notation`] turns PostgreSQL's text into the one of the tests, [`rows`] compares rows.
+//! `client` speaks the protocol, `login` proves who it is, `binary` reads PostgreSQL's binary
+//! forms, `notation` turns PostgreSQL's text into the one of the tests, `rows` compares rows.
 
 mod binary;
 mod client;
