@@ -83,7 +83,7 @@ fn errors_say_what_was_expected_and_where() {
         (
             "COPY t TO",
             (1, 10),
-            "expected a path in quotes, found the end of the statement",
+            "expected a path in quotes or STDOUT, found the end of the statement",
         ),
         ("COPY t TO 'x' FOO", (1, 15), "found FOO"),
         (
