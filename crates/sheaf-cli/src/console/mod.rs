@@ -109,8 +109,8 @@ impl Console {
     pub(crate) fn run_script(&mut self, mut script: Script) -> Outcome {
         let name = script.name.clone();
         loop {
-            if let Some(signal) = self.ending() {
-                return Outcome::Cancelled(signal);
+            if self.ending().is_some() {
+                return self.failed(&self.interrupt.error(), None);
             }
             let piece = match self.next_piece(script) {
                 Ok((_, None)) => return Outcome::Done,
