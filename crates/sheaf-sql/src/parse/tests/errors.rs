@@ -79,7 +79,11 @@ fn errors_say_what_was_expected_and_where() {
             (1, 24),
             "expected ), found the end of the statement",
         ),
-        ("COPY t TO x", (1, 11), "expected a path in quotes or STDOUT, found x"),
+        (
+            "COPY t TO x",
+            (1, 11),
+            "expected a path in quotes or STDOUT, found x",
+        ),
         (
             "COPY t TO",
             (1, 10),
