@@ -77,12 +77,7 @@ async fn describe_one(
     };
     let columns = match &statement.kind {
         StatementKind::Explain { .. } => Some(text_column("plan")),
-        StatementKind::Execute { .. } => {
-            let (prepared, values) = prepare::called(&running, &statement.kind)?;
-            let types: Vec<_> = values.iter().map(|v| Some(v.data_type())).collect();
-            let prepared = describe(session, &prepared, &types, query).await?;
-            prepared.columns
-        }
+        StatementKind::Execute { .. } => columns_of_call(&running, &statement.kind).await?,
         // What its rows have to be.
         StatementKind::CopyIn { like, .. } => {
             let state = session.state_for(query);
@@ -123,13 +118,39 @@ async fn describe_query(
     let nulls = parameters.iter();
     let nulls = nulls.map(|field| ScalarValue::try_from(field.data_type()));
     let nulls = nulls.collect::<Result<Vec<_>, _>>()?;
-    let plan = plan_with_parameters(plan, nulls)?;
-    let state = running.session.state_for(running.query);
-    let physical = physical_plan(plan, &state, running.query).await?;
     Ok(Description {
         parameters,
-        columns: Some(physical.schema()),
+        columns: Some(columns_of(running, plan, nulls).await?),
     })
+}
+
+/// The columns of an EXECUTE, which may be what rows say that it chooses by its values (PIVOT).
+async fn columns_of_call(running: &Running<'_>, call: &StatementKind) -> Result<Option<SchemaRef>> {
+    let (prepared, values) = prepare::called(running, call)?;
+    let types: Vec<_> = values.iter().map(|v| Some(v.data_type())).collect();
+    let (session, query) = (running.session, running.query);
+    let StatementKind::Query(ast) = &prepared.kind else {
+        return Ok(describe(session, &prepared, &types, query).await?.columns);
+    };
+    let running = Running {
+        session,
+        parameters: values.clone(),
+        query,
+    };
+    let (plan, _) = plan_of(&running, ast, &types).await?;
+    Ok(Some(columns_of(&running, plan, values).await?))
+}
+
+/// The columns of `plan`, whose parameters have these values.
+async fn columns_of(
+    running: &Running<'_>,
+    plan: LogicalPlan,
+    values: Vec<ScalarValue>,
+) -> Result<SchemaRef> {
+    let plan = plan_with_parameters(plan, values)?;
+    let state = running.session.state_for(running.query);
+    let physical = physical_plan(plan, &state, running.query).await?;
+    Ok(physical.schema())
 }
 
 /// The plan of a query, and the types of its parameters.

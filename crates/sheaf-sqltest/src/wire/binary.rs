@@ -38,7 +38,9 @@ pub(super) fn text_of(oid: u32, bytes: &[u8]) -> Option<String> {
             crate::values::float8_text(value)
         }
         1700 => numeric(bytes)?,
-        25 | 114 => String::from_utf8(bytes.to_vec()).ok()?,
+        // "char", name, text, json.
+        18 | 19 | 25 | 114 => String::from_utf8(bytes.to_vec()).ok()?,
+        26 => u32::from_be_bytes(bytes.try_into().ok()?).to_string(),
         1082 => {
             let days = i64::from(i32::from_be_bytes(bytes.try_into().ok()?));
             with_era(date(days))

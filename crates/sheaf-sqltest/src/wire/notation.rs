@@ -10,6 +10,8 @@ use super::json;
 pub(super) const ELEMENTS: &[(u32, u32)] = &[
     (1000, 16),
     (1001, 17),
+    (1002, 18),
+    (1003, 19),
     (1005, 21),
     (1007, 23),
     (1016, 20),
@@ -24,6 +26,7 @@ pub(super) const ELEMENTS: &[(u32, u32)] = &[
     (1187, 1186),
     (2951, 2950),
     (199, 114),
+    (1028, 26),
 ];
 
 const JSON: u32 = 114;
@@ -56,7 +59,7 @@ pub(super) fn spellings(oid: u32, text: &str) -> Option<Vec<String>> {
             .to_vec(),
         INTERVAL => interval(text)?.to_vec(),
         TIMESTAMPTZ => vec![with_minutes(text)],
-        17 | 20 | 21 | 23 | 25 | 700 | 701 | 1082 | 1083 | 1114 | 1700 | 2950 => {
+        17..=21 | 23 | 25 | 26 | 700 | 701 | 1082 | 1083 | 1114 | 1700 | 2950 => {
             vec![text.to_owned()]
         }
         _ => return None,
