@@ -93,25 +93,7 @@ WAITS: dict[str, list[str]] = {
     "parameters that are declared as text are not taken as text in $1 || $2": [
         "libpq prepared: two texts of no table",
     ],
-    "LIMIT $1 does not tell the type of $1": [
-        "libpq prepared: limit",
-    ],
-    "= ANY($1) does not tell the type of $1": [
-        "libpq prepared: an array without a type",
-        "asyncpg: parameters without a cast",
-    ],
-    "START TRANSACTION is answered with BEGIN": [
-        "libpq: START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
-    ],
-    "work_mem is not known": [
-        "libpq: SET LOCAL work_mem = '4MB'",
-    ],
-    "ABORT is not known": [
-        "libpq: ABORT",
-    ],
     "there is no set_config": [
-        "asyncpg: all types",
-        "asyncpg: a parameter [1, 2, None]",
         "libpq: SELECT set_config('application_name', 'y', false)",
     ],
     "there is no current_setting": [
@@ -128,29 +110,10 @@ WAITS: dict[str, list[str]] = {
     "there are no cursors yet": [
         "psycopg 3: a cursor of the server",
         "psycopg 3: a cursor that scrolls and outlives its transaction",
-        "psycopg 2: a cursor of the server",
-        "asyncpg: a cursor in a transaction",
         "asyncpg: a connection is reset as a pool does",
-        "ODBC: rows in portions",
-        "postgres_fdw: scan",
-        "postgres_fdw: aggregate",
-        "postgres_fdw: join",
-        "psql 15: rows in portions",
     ],
     "there is no COPY TO STDOUT yet": [
-        "psycopg 3: COPY TO STDOUT ",
-        "psycopg 3: COPY TO STDOUT (FORMAT csv, HEADER)",
-        "psycopg 3: COPY TO STDOUT (FORMAT binary)",
-        "psycopg 3: COPY TO STDOUT WITH CSV DELIMITER ';'",
-        "psycopg 2: COPY TO STDOUT",
         "asyncpg: COPY of a query",
-        "ADBC: all types",
-        "ADBC: many rows",
-        "node: pg_copy",
-        "psql 18: COPY",
-        "psql 18: \\copy",
-        "psql 15: COPY",
-        "psql 15: \\copy",
     ],
     "JDBC's getColumns gives numeric[] another size": [
         "JDBC: getColumns",
@@ -161,13 +124,6 @@ WAITS: dict[str, list[str]] = {
     ],
     "psql 15's \\l asks for what is not there": [
         "psql 15: a list of databases",
-    ],
-    "a parameter's type is text, whatever it is cast to": [
-        "asyncpg: a parameter b'\\x00\\xff'",
-        "node: a parameter of bytea to pg",
-    ],
-    "an interval's text with a clock is not read": [
-        "random values both ways: interval",
     ],
     "SCRAM-SHA-256-PLUS is not offered": [
         "TLS and SCRAM: channel binding is asked for",
