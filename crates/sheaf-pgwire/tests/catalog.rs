@@ -1,5 +1,5 @@
-//! PostgreSQL's catalogue over the wire: what psql sends for its backslash commands is answered, with
-//! the types and rows that PostgreSQL 18 gives on tables of the same columns.
+//! PostgreSQL's catalogue over the wire: what psql and drivers send of themselves is answered without an
+//! error; types and rows are those that PostgreSQL 18's documentation and `pg_type.dat` say.
 
 #![allow(
     clippy::unwrap_used,

@@ -9,14 +9,9 @@
 
 mod support;
 
-use sheaf_pgwire::ServerOptions;
-use support::{Client, Running, completed, tags};
+use support::{Client, completed, server, tags};
 
 const TEN: &str = "SELECT a::int AS a FROM range(1, 11) t(a) ORDER BY 1";
-
-fn server() -> Running {
-    Running::start(ServerOptions::default())
-}
 
 /// The answer to a script: its rows' first values, then its tags or the code of its error.
 fn said(client: &mut Client, sql: &str) -> String {

@@ -11,11 +11,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use sheaf_pgwire::ServerOptions;
-use support::{Running, completed, tags};
-
-fn server() -> Running {
-    Running::start(ServerOptions::default())
-}
+use support::{Running, completed, server, tags};
 
 #[test]
 fn scripts_are_answered_statement_by_statement() {

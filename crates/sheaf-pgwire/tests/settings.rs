@@ -9,12 +9,7 @@
 
 mod support;
 
-use sheaf_pgwire::ServerOptions;
-use support::{Client, Running, completed, tags};
-
-fn server() -> Running {
-    Running::start(ServerOptions::default())
-}
+use support::{Client, completed, server, tags};
 
 /// The first value that a script shows, or the code of its error.
 fn shown(client: &mut Client, sql: &str) -> String {

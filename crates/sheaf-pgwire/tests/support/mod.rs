@@ -31,6 +31,11 @@ pub(crate) struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A server without users, as `sheaf serve` starts it.
+pub(crate) fn server() -> Running {
+    Running::start(ServerOptions::default())
+}
+
 impl Running {
     pub(crate) fn start(options: ServerOptions) -> Self {
         let session = Session::builder().setting("threads", "2").unwrap();
