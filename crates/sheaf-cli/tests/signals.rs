@@ -10,7 +10,7 @@ use rexpect::process::{Signal, WaitStatus};
 use rexpect::session::spawn_command;
 
 /// A process that is told to end, and may do so, ends sooner; one that has to be forced, later.
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_millis(4_500);
 /// Takes days.
 const LONG: &str = "SELECT count(*) FROM range(10000000) a, range(10000000) b";
 /// Time after which something that should have appeared on the terminal is missing.

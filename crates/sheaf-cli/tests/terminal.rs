@@ -110,7 +110,8 @@ fn ctrl_c_cancels_the_query_and_keeps_the_session() {
     terminal.expect("\r\x1b[K"); // the bar is erased before the error is shown
     terminal.expect("error: cancelled by Ctrl-C");
     let waited = pressed.elapsed();
-    assert!(waited < Duration::from_millis(500), "{waited:?}");
+    // Half a second on a quiet machine; the query takes days.
+    assert!(waited < Duration::from_secs(5), "{waited:?}");
     terminal.expect(PROMPT);
     terminal.type_keys("SELECT 1 + 1 AS two;\r");
     terminal.expect("│      2 │");

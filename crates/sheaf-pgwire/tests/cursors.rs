@@ -49,7 +49,9 @@ fn cursors_are_read_onwards() {
             ("MOVE FORWARD 2 FROM c", "MOVE 2"),
             ("MOVE 0 c", "MOVE 1"),
             ("FETCH RELATIVE 2 c", "9 FETCH 1"),
-            ("FETCH ALL c", "10 FETCH 1"),
+            ("FETCH ALL FROM c", "10 FETCH 1"),
+            ("FETCH FORWARD ALL FROM c", "FETCH 0"),
+            ("MOVE ALL IN c", "MOVE 0"),
             ("FETCH c", "FETCH 0"),
             ("MOVE 0 c", "MOVE 0"),
             ("MOVE c", "MOVE 0"),
@@ -177,6 +179,23 @@ fn cursors_end_with_their_transaction_unless_held() {
 }
 
 /// As psycopg 3 does with server-side cursors, and asyncpg with `forward`.
+/// What was lost is not gone over: PostgreSQL says 55000, too.
+#[test]
+fn a_cursor_that_has_failed_gives_no_more() {
+    let server = server();
+    let mut client = server.connect();
+    let rows = "SELECT 10 / (n - 20000) AS x FROM generate_series(1, 30000) AS s(n)";
+    client.run(&format!(
+        "BEGIN; DECLARE c CURSOR WITH HOLD FOR {rows}; COMMIT"
+    ));
+    check(
+        &mut client,
+        &[("MOVE 10 c", "MOVE 10"), ("FETCH 1 c", "0 FETCH 1")],
+    );
+    assert_eq!(client.error("FETCH ALL FROM c").code(), "22012");
+    check(&mut client, &[("FETCH c", "55000"), ("MOVE c", "55000")]);
+}
+
 #[test]
 fn cursors_and_portals_share_their_names() {
     let server = server();

@@ -14,8 +14,8 @@ use sheaf::QueryState;
 use sheaf_pgwire::{Limits, ServerOptions};
 use support::{Client, Running, framed, tags};
 
-/// A scan whose client is gone ends within this time.
-const GONE: Duration = Duration::from_secs(2);
+/// A scan whose client is gone ends within this time: two seconds on a quiet machine.
+const GONE: Duration = Duration::from_secs(10);
 /// Rows that nobody waits for in a test.
 const ENDLESS: &str =
     "SELECT count(*) FROM range(0, 100000) a, range(0, 10000000) b WHERE a.value + b.value = -1";
@@ -71,7 +71,7 @@ fn a_client_that_is_gone_behind_much_input_ends_its_query() {
 fn a_client_that_does_not_read_can_be_stopped() {
     let server = Running::start(ServerOptions::default());
     let mut client = server.connect();
-    client.run("SET statement_timeout = '700ms'");
+    client.run("SET statement_timeout = '3s'");
     client.query(LARGE);
     wait_until_running(&server);
     wait_until_idle(&server, GONE);
@@ -138,6 +138,14 @@ fn silent_sockets_of_one_address_are_only_so_many() {
     std::thread::sleep(Duration::from_millis(100));
     Client::open(server.address).expect_fatal("53300");
     drop(silent);
-    std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(server.connect().rows("SELECT 1"), [["1"]]);
+    // That they are gone is seen a moment later.
+    let begun = Instant::now();
+    loop {
+        let mut client = Client::open(server.address);
+        client.startup("reader", &[]);
+        if client.next().is_some_and(|message| message.tag == 'R') {
+            break;
+        }
+        assert!(begun.elapsed() < support::PATIENCE);
+    }
 }

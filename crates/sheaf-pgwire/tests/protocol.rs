@@ -296,7 +296,7 @@ fn a_cancel_request_stops_what_runs() {
     let error = messages.iter().find(|m| m.tag == 'E').unwrap();
     assert_eq!(error.code(), "57014");
     assert!(
-        asked.elapsed() < Duration::from_millis(500),
+        asked.elapsed() < Duration::from_secs(5),
         "{:?}",
         asked.elapsed()
     );
@@ -348,7 +348,7 @@ fn a_client_that_leaves_stops_its_query() {
     drop(client);
     let left = Instant::now();
     while running(&server) > 0 {
-        assert!(left.elapsed() < Duration::from_secs(2));
+        assert!(left.elapsed() < support::PATIENCE);
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -193,7 +193,7 @@ fn there_are_only_so_many_connections() {
         connections_max: 3,
         admin_connections: 1,
         half_open_max: 2,
-        startup_timeout: Duration::from_millis(400),
+        startup_timeout: Duration::from_secs(3),
         ..Limits::default()
     };
     let server = Running::start(ServerOptions {

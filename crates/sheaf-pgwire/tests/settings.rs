@@ -97,6 +97,13 @@ fn functions_show_and_set_parameters() {
         ),
         ("SHOW my.tenant", "eight"),
         ("COMMIT; SHOW my.tenant", "seven"),
+        // What a statement asks for that then fails does not happen, nor does the next one do it.
+        (
+            "SELECT set_config('my.tenant', 'nine', false), 1 / (a - 1) FROM (VALUES (1)) AS t(a)",
+            "22012",
+        ),
+        ("SELECT current_setting('my.tenant')", "seven"),
+        ("SHOW my.tenant", "seven"),
     ] {
         assert_eq!(shown(&mut client, sql), value, "{sql}");
     }
@@ -188,6 +195,10 @@ fn isolation_levels_are_remembered() {
         ("COMMIT; SHOW transaction_isolation", "read committed"),
         (
             "BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SHOW transaction_isolation",
+            "serializable",
+        ),
+        (
+            "COMMIT AND CHAIN; SHOW transaction_isolation",
             "serializable",
         ),
         ("ROLLBACK; SHOW transaction_isolation", "read committed"),

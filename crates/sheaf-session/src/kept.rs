@@ -38,14 +38,14 @@ impl Drop for Place {
 }
 
 impl Session {
-    /// A place for a statement of this text, which its front door keeps.
+    /// A place for a statement that its front door keeps, with so many bytes of text and what belongs to it.
     ///
     /// # Errors
     /// `Resource` (54000) if the session keeps too many already.
-    pub fn keep(&self, text: &str) -> Result<KeptPlace> {
+    pub fn keep(&self, text_bytes: usize) -> Result<KeptPlace> {
         let statements = &self.inner.kept;
         let mut kept = statements.0.lock();
-        let (count, bytes) = (kept.0 + 1, kept.1 + text.len());
+        let (count, bytes) = (kept.0 + 1, kept.1 + text_bytes);
         if count > KEPT_STATEMENTS_MAX || bytes > KEPT_TEXT_BYTES_MAX {
             let bytes = ByteCount::from(KEPT_TEXT_BYTES_MAX);
             return Err(SheafError::resource(format!(
@@ -58,7 +58,7 @@ impl Session {
         *kept = (count, bytes);
         Ok(KeptPlace(Arc::new(Place {
             statements: Arc::clone(statements),
-            bytes: text.len(),
+            bytes: text_bytes,
         })))
     }
 }

@@ -193,12 +193,12 @@ impl Sum {
         Some(())
     }
 
-    fn negated(self) -> Self {
-        Self {
-            months: -self.months,
-            days: -self.days,
-            micros: -self.micros,
-        }
+    fn negated(self) -> Option<Self> {
+        Some(Self {
+            months: self.months.checked_neg()?,
+            days: self.days.checked_neg()?,
+            micros: self.micros.checked_neg()?,
+        })
     }
 }
 
@@ -288,7 +288,7 @@ fn verbose(text: &str) -> Option<Sum> {
             Token::Word(_) => return None,
         }
     }
-    Some(if is_ago { sum.negated() } else { sum })
+    if is_ago { sum.negated() } else { Some(sum) }
 }
 
 /// Cuts a text at spaces, and where a word follows a number.

@@ -257,12 +257,13 @@ impl Client {
         let style = self.style()?;
         answer.deadline = self.deadline().filter(|_| answer.is_paced);
         let sent = match answer.copy.take() {
-            Some(copy) => self.send_copy(answer, &copy, style, stop).await?,
-            None => {
-                self.send_rows(answer, formats, style, rows_max, stop)
-                    .await?
-            }
+            Some(copy) => self.send_copy(answer, &copy, style, stop).await,
+            None => self.send_rows(answer, formats, style, rows_max, stop).await,
         };
+        if let (Err(_), Some(source)) = (&sent, answer.source()) {
+            source.lock().await.fail();
+        }
+        let sent = sent?;
         self.do_asked().await?;
         match sent {
             Sent::All(rows) => {

@@ -287,7 +287,14 @@ impl Client {
         if let Some(warning) = warning {
             self.warn(&warning);
         }
+        // The next transaction is as this one was.
+        let level = self.parameters.get(TRANSACTION_ISOLATION);
+        let level = level.map(|(_, level)| level.to_owned());
         self.end_transaction(tag == "COMMIT").await;
+        if let Some(level) = level.filter(|_| chains) {
+            self.change(TRANSACTION_ISOLATION, Some(&level), true)
+                .await?;
+        }
         Ok(tag)
     }
 

@@ -47,7 +47,8 @@ impl Client {
         }
         let name = normal(name);
         check_name(&name)?;
-        self.prepared.check_place(&name, 0, CURSOR)?;
+        let parameter_bytes = parameters.iter().map(ScalarValue::size).sum();
+        self.prepared.check_place(&name, parameter_bytes, CURSOR)?;
         let rows: SharedStatement = Arc::new(Statement {
             kind: StatementKind::Query(query.clone()),
             text: statement.text.clone(),
@@ -61,13 +62,13 @@ impl Client {
             kept: Kept {
                 sql: "".into(),
                 statement: Some(rows),
-                declared: vec![],
+                declared: [].into(),
                 described: None,
                 is_told: false,
-                _place: self.session.keep(&statement.text)?,
+                _place: self.session.keep(statement.text.len())?,
             },
             parameters: vec![],
-            parameter_bytes: 0,
+            parameter_bytes,
             formats: match is_binary {
                 true => vec![Format::Binary],
                 false => vec![],

@@ -77,10 +77,10 @@ impl Client {
             self.prepared.forget("");
         }
         let kept = Kept {
-            _place: self.session.keep(sql)?,
+            _place: self.session.keep(sql.len() + size_of_val(types))?,
             sql: sql.into(),
             statement,
-            declared: types.to_vec(),
+            declared: types.into(),
             described: None,
             is_told: false,
         };

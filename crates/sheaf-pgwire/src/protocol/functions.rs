@@ -40,6 +40,7 @@ pub(super) fn register(
         ("current_catalog", DATABASE),
         ("current_schema", "public"),
         ("current_user", user),
+        ("current_role", user),
         ("session_user", user),
         ("user", user),
     ] {

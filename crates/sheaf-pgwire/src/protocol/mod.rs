@@ -221,6 +221,10 @@ impl Client {
     /// Tells of an error, which also ends what a transaction block may do.
     fn report(&mut self, error: &SheafError, sql: Option<&str>) {
         self.transaction.fail();
+        // What a failed statement has asked for does not happen.
+        if !self.view.lock().take_asked().is_empty() {
+            self.publish();
+        }
         backend::error(&mut self.connection.output, error, Severity::Error, sql);
     }
 
@@ -263,6 +267,15 @@ impl Client {
     /// Does what a statement's `set_config` has asked for.
     async fn do_asked(&mut self) -> Flow<()> {
         let asked = self.view.lock().take_asked();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let done = self.do_each(asked).await;
+        self.publish();
+        done
+    }
+
+    async fn do_each(&mut self, asked: Vec<Asked>) -> Flow<()> {
         for Asked {
             name,
             value,
@@ -271,7 +284,7 @@ impl Client {
         {
             // Local to a transaction that ends with the statement.
             if !is_local || self.transaction.is_any() {
-                self.change(&name, value.as_deref(), is_local).await?;
+                self.change_one(&name, value.as_deref(), is_local).await?;
             }
         }
         Ok(())

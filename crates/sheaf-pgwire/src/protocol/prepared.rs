@@ -31,7 +31,7 @@ pub(super) struct Kept {
     /// `None` is the empty statement.
     pub(super) statement: Option<SharedStatement>,
     /// The types of its parameters as the client has declared them, by number; 0 is none.
-    pub(super) declared: Vec<u32>,
+    pub(super) declared: Arc<[u32]>,
     /// What it takes and gives, once somebody has asked.
     pub(super) described: Option<Arc<Described>>,
     /// Whether the client was told of its columns.

@@ -19,6 +19,8 @@ pub(super) struct RowSource {
     rest: Option<RecordBatch>,
     position: u64,
     is_at_end: bool,
+    /// A portion of it was not read or not sent to its end: rows are missing.
+    has_failed: bool,
 }
 
 /// What a FETCH does: goes over rows, then shows some.
@@ -41,6 +43,7 @@ impl RowSource {
             rest: None,
             position: 0,
             is_at_end: false,
+            has_failed: false,
         }
     }
 
@@ -51,7 +54,15 @@ impl RowSource {
             rest: Some(batch),
             position: 0,
             is_at_end: false,
+            has_failed: false,
         }
+    }
+
+    /// Nothing more is read of it, which would go on behind a gap.
+    pub(super) fn fail(&mut self) {
+        self.has_failed = true;
+        self.running = None;
+        self.rest = None;
     }
 
     /// Its reader keeps the time from now on: that between portions is nobody's.
@@ -68,6 +79,9 @@ impl RowSource {
     /// The next rows, at least one and at most `rows_max`; `None` at the end. May be dropped and
     /// called anew without loss.
     pub(super) async fn next(&mut self, rows_max: u64) -> Option<Result<RecordBatch>> {
+        if self.has_failed {
+            return Some(Err(cannot_run()));
+        }
         let batch = loop {
             let next = match (self.rest.take(), &mut self.running) {
                 (Some(rest), _) => Some(Ok(rest)),
@@ -112,8 +126,11 @@ impl RowSource {
     /// What a FETCH or MOVE does from here.
     ///
     /// # Errors
-    /// `UserInput` (55000) if it would have to go back.
+    /// `UserInput` (55000) if it would have to go back, or has failed.
     pub(super) fn steps(&self, rows: FetchRows, is_move: bool) -> Result<Steps> {
+        if self.has_failed {
+            return Err(cannot_run());
+        }
         let onwards = |skipped, shown| Ok(Steps::Onwards { skipped, shown });
         let is_on_row = self.position > 0 && !self.is_at_end;
         let is_untouched = self.position == 0 && !self.is_at_end;
@@ -138,6 +155,12 @@ impl RowSource {
             _ => Err(backward()),
         }
     }
+}
+
+fn cannot_run() -> SheafError {
+    SheafError::user("portal cannot be run")
+        .with_state(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE)
+        .with_hint("a statement that read of it has failed; declare it anew")
 }
 
 fn backward() -> SheafError {

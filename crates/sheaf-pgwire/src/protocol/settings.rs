@@ -28,7 +28,20 @@ impl Client {
         value: Option<&str>,
         is_local: bool,
     ) -> Flow<()> {
+        self.change_one(name, value, is_local).await?;
+        self.publish();
+        Ok(())
+    }
+
+    /// The same, for one who publishes what has changed.
+    pub(super) async fn change_one(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        is_local: bool,
+    ) -> Flow<()> {
         let before = self.value_now(name);
+        self.undo.check()?;
         match value {
             Some(value) => self.set(name, value).await?,
             None => self.reset(name).await?,
@@ -38,7 +51,6 @@ impl Client {
             let name = engine_name(name).to_lowercase();
             self.undo.note(&name, depth, before, is_local);
         }
-        self.publish();
         Ok(())
     }
 

@@ -4,6 +4,11 @@
 //! For each parameter and savepoint there is one entry: what it was before, and what a commit makes of
 //! it. As PostgreSQL's `guc.c` has it.
 
+use sheaf::{Result, SheafError, SqlState};
+
+/// Changes that one transaction keeps: a value each, of as many bytes as a parameter may have.
+const CHANGES_MAX: usize = 2_000;
+
 /// A parameter's value, to be given back to it.
 #[derive(Debug)]
 struct Entry<V> {
@@ -31,6 +36,23 @@ impl<V> Default for Undo<V> {
 }
 
 impl<V: Clone> Undo<V> {
+    /// Whether there may be one more change.
+    ///
+    /// # Errors
+    /// `Resource` (54000) otherwise.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.entries.len() < CHANGES_MAX {
+            true => Ok(()),
+            false => Err(SheafError::resource(format!(
+                "a transaction changes at most {CHANGES_MAX} settings"
+            ))
+            .with_state(SqlState::PROGRAM_LIMIT)
+            .with_hint(
+                "each savepoint keeps what was changed behind it; RELEASE those that are done",
+            )),
+        }
+    }
+
     /// A parameter is about to be changed from the value `now`; by SET LOCAL if `is_local`.
     pub(super) fn note(&mut self, name: &str, depth: usize, now: V, is_local: bool) {
         let known = self

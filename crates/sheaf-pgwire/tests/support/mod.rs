@@ -20,7 +20,7 @@ use sheaf_pgwire::{Address, Server, ServerOptions};
 use tokio_util::sync::CancellationToken;
 
 /// Time after which a test that waits has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server in a thread of its own; it stops when dropped.
 pub(crate) struct Running {

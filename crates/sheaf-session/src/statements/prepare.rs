@@ -32,7 +32,7 @@ pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<Que
                 .with_hint(format!("DEALLOCATE {name} forgets it")),
         );
     }
-    let place = running.session.keep(running.query.text())?;
+    let place = running.session.keep(running.query.text().len())?;
     prepared.insert(
         name,
         Prepared {

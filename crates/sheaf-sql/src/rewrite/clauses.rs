@@ -318,7 +318,15 @@ impl Walk<'_> {
             Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT | Keyword::AS => true,
             Keyword::TABLE => index > 1 && self.is_word(index - 2, Keyword::AS),
             Keyword::DISTINCT if is_distinct_from(self.tokens, index) => false,
-            Keyword::ALL | Keyword::DISTINCT | Keyword::NAME => level.start < index - 1,
+            // Not that of `FETCH ALL FROM cursor`.
+            Keyword::ALL | Keyword::DISTINCT => {
+                level.start + 1 < index
+                    && matches!(
+                        keyword(self.tokens, index - 2),
+                        Keyword::UNION | Keyword::INTERSECT | Keyword::EXCEPT
+                    )
+            }
+            Keyword::NAME => level.start + 1 < index,
             Keyword::EXPLAIN | Keyword::ANALYZE | Keyword::VERBOSE => self.levels.len() == 1,
             _ => {
                 let is_after_list = self.tokens[index - 1].token == Token::RParen;

@@ -6,8 +6,9 @@
 //! accounts for make a process outgrow its memory, bytes accounted for and not held make operators
 //! spill for nothing.
 //!
-//! Wrong books are wrong in every run. A thread that the system stops between a reservation and what
-//! it is for makes a difference in one: a plan over its figure runs again, [`RUNS_MAX`] times at most.
+//! A thread that the system stops between a reservation and what it is for makes a difference in one
+//! run; wrong books are wrong in most. A plan over its figure runs [`MORE_RUNS`] times more, and must be
+//! within it in all of those but one.
 
 mod allocator;
 mod data;
@@ -35,8 +36,8 @@ const MEMORY_LIMIT_BYTES: usize = 128_000_000;
 /// its own.
 const DIFFERENCE_PERCENT_MAX: usize = 15;
 
-/// How often a plan may run until its books are right.
-const RUNS_MAX: usize = 4;
+/// Further runs of a plan that was over its figure.
+const MORE_RUNS: usize = 3;
 
 fn main() -> Result<ExitCode> {
     let mut arguments = Arguments::from_args();
@@ -50,29 +51,39 @@ fn main() -> Result<ExitCode> {
     Ok(libtest_mimic::run(&arguments, trials.collect()).exit_code())
 }
 
-/// Fails if the books of `plan` are wrong in each of its runs.
-#[expect(clippy::print_stdout, reason = "the figures are what one looks for")]
+/// Fails if the books of `plan` are wrong, and not in one run alone.
 fn check(plan: &Plan, data: &TempDir) -> std::result::Result<(), Failed> {
+    if is_right(plan, data)? {
+        return Ok(());
+    }
+    let mut wrong = 0;
+    for _ in 0..MORE_RUNS {
+        wrong += usize::from(!is_right(plan, data)?);
+    }
+    match wrong {
+        0 | 1 => Ok(()),
+        _ => Err(Failed::from(format!(
+            "wrong in {wrong} of {MORE_RUNS} more runs"
+        ))),
+    }
+}
+
+/// Runs `plan`, tells its figures, and whether they are within theirs.
+#[expect(clippy::print_stdout, reason = "the figures are what one looks for")]
+fn is_right(plan: &Plan, data: &TempDir) -> std::result::Result<bool, Failed> {
+    let watch = run(plan, data).map_err(|error| Failed::from(format!("{error:?}")))?;
+    let percent = |bytes: usize| bytes * 100 / MEMORY_LIMIT_BYTES;
+    let (missing, idle) = (percent(watch.missing_bytes), percent(watch.idle_bytes));
+    println!(
+        "{:<18} not accounted {missing:>3} %, not held {idle:>3} %, allocated at most {:>4} MB, \
+         accounted {:>4} MB",
+        plan.name,
+        watch.allocated_peak_bytes / 1_000_000,
+        watch.accounted_peak_bytes / 1_000_000
+    );
     let missing_max = plan.missing_percent_max.unwrap_or(DIFFERENCE_PERCENT_MAX);
     let idle_max = plan.idle_percent_max.unwrap_or(DIFFERENCE_PERCENT_MAX);
-    let percent = |bytes: usize| bytes * 100 / MEMORY_LIMIT_BYTES;
-    let mut told = String::new();
-    for _ in 0..RUNS_MAX {
-        let watch = run(plan, data).map_err(|error| Failed::from(format!("{error:?}")))?;
-        let (missing, idle) = (percent(watch.missing_bytes), percent(watch.idle_bytes));
-        told = format!(
-            "{:<18} not accounted {missing:>3} %, not held {idle:>3} %, allocated at most {:>4} MB, \
-             accounted {:>4} MB",
-            plan.name,
-            watch.allocated_peak_bytes / 1_000_000,
-            watch.accounted_peak_bytes / 1_000_000
-        );
-        println!("{told}");
-        if missing <= missing_max && idle <= idle_max {
-            return Ok(());
-        }
-    }
-    Err(Failed::from(told))
+    Ok(missing <= missing_max && idle <= idle_max)
 }
 
 fn run(plan: &Plan, data: &TempDir) -> Result<watch::Differences> {

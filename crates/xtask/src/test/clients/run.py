@@ -46,7 +46,8 @@ def main() -> None:
             True: (postgres.place(), secure_server.place(**tls)),
         }
         random_values.ORACLE["postgres"] = tools.REMOTE["postgres"] = postgres.place()
-        shells.PROGRAMS |= {"18": postgres.program("psql"), "15": Path("/usr/bin/psql")}
+        shells.PROGRAMS["18"] = postgres.program("psql")
+        shells.add_installed("15")
         shells.fill()
         cases = [case for case in suite.CASES
                  if not wanted or any(part in case.name for part in wanted)]

@@ -9,6 +9,9 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Callable
+
+import psycopg
 
 from suite import Place
 
@@ -26,15 +29,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for(port: int, process: subprocess.Popen, log: Path) -> None:
+def wait_for(answers: Callable[[], None], process: subprocess.Popen, log: Path) -> None:
+    """Waits until `answers` raises nothing."""
     deadline = time.monotonic() + READY_SECONDS_MAX
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            answers()
             return
-        except OSError:
+        except (OSError, psycopg.OperationalError) as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"a server does not answer\n{log.read_text()}") from None
+                process.kill()
+                raise SystemExit(f"a server does not answer: {error}\n{log.read_text()}") from None
             time.sleep(0.05)
 
 
@@ -75,7 +80,9 @@ class Postgres:
             self.process = subprocess.Popen(
                 [self.install / "bin/postgres", "-D", data],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=UNPRIVILEGED, cwd="/")
-        wait_for(self.port, self.process, self.log)
+        # It listens before it is ready.
+        conninfo = self.place(database="postgres").conninfo(connect_timeout="5")
+        wait_for(lambda: psycopg.connect(conninfo).close(), self.process, self.log)
 
     def _run(self, program: str, *arguments) -> None:
         done = subprocess.run([self.install / "bin" / program, *arguments], user=UNPRIVILEGED,
@@ -111,7 +118,8 @@ class Sheaf:
             self.process = subprocess.Popen(
                 [binary, "serve", "--port", str(self.port), *named, *arguments],
                 stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, cwd=log.parent)
-        wait_for(self.port, self.process, log)
+        address = ("127.0.0.1", self.port)
+        wait_for(lambda: socket.create_connection(address, timeout=1).close(), self.process, log)
 
     def place(self, **changes) -> Place:
         fields = dict(name="sheaf", host="127.0.0.1", port=self.port, user=USER,

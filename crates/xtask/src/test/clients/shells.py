@@ -1,12 +1,13 @@
-"""psql 15 and 18, as people type."""
+"""psql 18, and 15 where that is the installed one, as people type."""
 
 import re
+import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-from suite import Place, add
+from suite import Place, add, forget_waits
 
 # psql's own program of each version; the runner fills it in.
 PROGRAMS: dict[str, Path] = {}
@@ -99,6 +100,17 @@ def interrupted(version: str):
                          time.monotonic() - asked < 3))
         return seen
     return run
+
+
+def add_installed(version: str) -> None:
+    """The psql of this machine, if it is of that version: what waits is known of it."""
+    program = shutil.which("psql")
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    if f" {version}." in told:
+        PROGRAMS[version] = Path(program)
+    else:
+        print(f"not run: the cases of psql {version}; this is {told.strip()}", flush=True)
+        forget_waits(f"psql {version}: ")
 
 
 def fill() -> None:
