@@ -8,12 +8,15 @@ use crate::failure::{Context, Failure, Result};
 use crate::process;
 
 /// The checkout.
+///
+/// Cargo's word for it at run time comes first: checkouts that share a target directory share this program.
 pub(crate) fn root() -> PathBuf {
-    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crate_dir = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     crate_dir
         .ancestors()
         .nth(2)
-        .unwrap_or(crate_dir)
+        .unwrap_or(&crate_dir)
         .to_path_buf()
 }
 

@@ -108,7 +108,6 @@ WAITS: dict[str, list[str]] = {
         "node: a parameter of numeric to pg",
     ],
     "there are no cursors yet": [
-        "psycopg 3: a cursor of the server",
         "psycopg 3: a cursor that scrolls and outlives its transaction",
         "asyncpg: a connection is reset as a pool does",
     ],
