@@ -23,6 +23,7 @@ use crate::catalog::{CATALOG_NAME, Catalog, PUBLIC_SCHEMA, catalog_list};
 use crate::planner::SheafQueryPlanner;
 use crate::session::{Session, SessionInner};
 use crate::system;
+use crate::versioned::Versioned;
 
 /// Collects what a session starts with. Settings may come in any order: layers decide.
 #[derive(Debug, Default)]
@@ -116,13 +117,14 @@ impl SessionBuilder {
             SessionInner {
                 access: Access::Process,
                 engine: Arc::clone(&engine),
-                settings: RwLock::new(self.settings),
+                settings: Versioned::new(self.settings),
                 catalog,
-                state: RwLock::new(engine_state),
+                state: Versioned::new(engine_state),
                 prepared: Mutex::default(),
                 kept: Arc::default(),
                 identity: RwLock::default(),
                 environment: self.environment.into_iter().collect(),
+                templates: Arc::default(),
             }
         });
         completed?;

@@ -18,6 +18,7 @@ mod names;
 mod persisted;
 mod planner;
 mod postgres;
+mod prepared;
 mod quarantine;
 mod result;
 mod session;
@@ -25,11 +26,13 @@ mod statements;
 mod system;
 #[cfg(test)]
 mod tests;
+mod versioned;
 
 pub use access::Access;
 pub use builder::SessionBuilder;
 pub use kept::{KEPT_STATEMENTS_MAX, KEPT_TEXT_BYTES_MAX, KeptPlace};
 pub use names::{FunctionName, Names, TableName};
+pub use prepared::PreparedStatement;
 pub use result::{CollectedRows, QueryResult};
 pub use session::Session;
 pub use statements::Description;

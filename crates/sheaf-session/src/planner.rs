@@ -17,6 +17,8 @@ use sheaf_base::Result;
 use sheaf_pgcatalog::CatalogPlanner;
 use sheaf_runtime::Query;
 
+use crate::prepared::ParameterPlanner;
+
 /// Applies the analyzer's and the logical rules of `state` to `plan`.
 ///
 /// # Errors
@@ -86,6 +88,7 @@ impl SheafQueryPlanner {
     pub(crate) fn new() -> Self {
         let mut extensions = sheaf_operators::extension_planners();
         extensions.push(Arc::new(CatalogPlanner));
+        extensions.push(Arc::new(ParameterPlanner));
         Self {
             planner: DefaultPhysicalPlanner::with_extension_planners(extensions),
         }

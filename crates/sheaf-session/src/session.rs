@@ -29,10 +29,12 @@ use crate::catalog::{Catalog, IfExists, Relation, catalog_list};
 use crate::kept::{KeptPlace, KeptStatements};
 use crate::names::Names;
 use crate::planner::physical_plan;
+use crate::prepared::TemplateMemory;
 use crate::quarantine::{Quarantines, committing};
 use crate::result::QueryResult;
 use crate::statements::{self, Description};
 use crate::system;
+use crate::versioned::Versioned;
 
 /// Scripts up to this length are parsed on the thread of whoever asks, within a millisecond or two.
 const PARSED_HERE_BYTES_MAX: usize = 16 * 1024;
@@ -57,10 +59,10 @@ pub struct Session {
 pub(crate) struct SessionInner {
     pub(crate) access: Access,
     pub(crate) engine: Arc<EngineRuntime>,
-    pub(crate) settings: RwLock<Settings>,
+    pub(crate) settings: Versioned<Settings>,
     pub(crate) catalog: Arc<Catalog>,
     /// Functions, rules and options; cloned by each statement, so that it sees one state.
-    pub(crate) state: RwLock<SessionState>,
+    pub(crate) state: Versioned<SessionState>,
     pub(crate) prepared: Mutex<HashMap<String, Prepared>>,
     /// The places of those, and of what a front door keeps.
     pub(crate) kept: Arc<KeptStatements>,
@@ -68,6 +70,8 @@ pub(crate) struct SessionInner {
     pub(crate) identity: RwLock<Identity>,
     /// Variables with which object stores find their credentials.
     pub(crate) environment: Vec<(String, String)>,
+    /// What templates of prepared statements hold, in all sessions of the process.
+    pub(crate) templates: Arc<TemplateMemory>,
 }
 
 /// A statement kept by PREPARE.
@@ -106,13 +110,14 @@ impl Session {
             SessionInner {
                 access,
                 engine: Arc::clone(&inner.engine),
-                settings: RwLock::new(settings),
+                settings: Versioned::new(settings),
                 catalog,
-                state: RwLock::new(state),
+                state: Versioned::new(state),
                 prepared: Mutex::default(),
                 kept: Arc::default(),
                 identity: RwLock::default(),
                 environment: inner.environment.clone(),
+                templates: Arc::clone(&inner.templates),
             }
         });
         Session { inner: sibling }
@@ -254,13 +259,19 @@ impl Session {
         .boxed()
     }
 
-    fn begin(&self, text: &str) -> Arc<Query> {
+    pub(crate) fn begin(&self, text: &str) -> Arc<Query> {
         let settings = self.inner.settings.read();
         let limits = QueryLimits {
             time: settings.duration("statement_timeout"),
             memory: settings.bytes("query_memory_limit"),
         };
         self.inner.engine.registry().begin(text, limits)
+    }
+
+    /// Another number after each change of what statements are planned with: names, settings, functions.
+    pub(crate) fn version(&self) -> u64 {
+        let inner = &self.inner;
+        inner.settings.version() + inner.state.version() + inner.catalog.version()
     }
 
     /// The settings as they stand.

@@ -12,6 +12,7 @@ use crate::Session;
 
 mod functions;
 mod planning;
+mod prepared;
 #[cfg(target_os = "linux")]
 mod spill;
 

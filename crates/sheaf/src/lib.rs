@@ -48,8 +48,8 @@ pub use sheaf_files as files;
 pub use sheaf_pgcatalog as postgres;
 pub use sheaf_runtime::{EngineRuntime, MachineLimits, Progress, Query, QueryState};
 pub use sheaf_session::{
-    Access, CollectedRows, Description, FunctionName, KeptPlace, Names, QueryResult, Session,
-    SessionBuilder, TableName,
+    Access, CollectedRows, Description, FunctionName, KeptPlace, Names, PreparedStatement,
+    QueryResult, Session, SessionBuilder, TableName,
 };
 pub use sheaf_sql::{self as sql, Statement, StatementKind};
 

@@ -35,8 +35,18 @@ pub(crate) struct FoundFile {
     /// Its path as users know it: relative if they wrote it so.
     pub(crate) path: Arc<str>,
     pub(crate) compression: Compression,
-    /// Whether it was found by walking a directory rather than by a name or pattern.
-    pub(crate) from_directory: bool,
+    pub(crate) found: Found,
+}
+
+/// How a file was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Its whole name was given.
+    ByName,
+    /// Its name matches a pattern.
+    ByPattern,
+    /// It is in a directory that was given.
+    InDirectory,
 }
 
 /// The files of a table, all in one store.
@@ -119,7 +129,7 @@ impl Place<'_> {
         if !location.is_directory_text()
             && let Some(meta) = self.head(&location.path).await?
         {
-            return Ok(vec![self.found(meta, false)]);
+            return Ok(vec![self.found(meta, Found::ByName)]);
         }
         if !location.has_glob() {
             let mut files = self.walk(&location.object_path()?).await?;
@@ -238,7 +248,9 @@ impl Place<'_> {
                     .filename()
                     .is_some_and(|name| segment.matches(name))
         });
-        Ok(matching.map(|meta| self.found(meta, false)).collect())
+        Ok(matching
+            .map(|meta| self.found(meta, Found::ByPattern))
+            .collect())
     }
 
     /// Files anywhere below `directories` whose relative paths match `segments`.
@@ -258,7 +270,7 @@ impl Place<'_> {
                     _ => Glob::matches(segments, &names),
                 };
                 if meta.size > 0 && matches {
-                    files.push(self.found(meta, false));
+                    files.push(self.found(meta, Found::ByPattern));
                 }
             }
         }
@@ -272,7 +284,7 @@ impl Place<'_> {
             .filter_map(|directory| child(directory, name))
         {
             match self.head(path.as_ref()).await? {
-                Some(meta) => files.push(self.found(meta, false)),
+                Some(meta) => files.push(self.found(meta, Found::ByPattern)),
                 None => files.extend(self.walk(&path).await?),
             }
         }
@@ -289,7 +301,9 @@ impl Place<'_> {
         let visible = all.into_iter().filter(|meta| {
             meta.size > 0 && !meta.location.as_ref().split('/').skip(base).any(is_hidden)
         });
-        Ok(visible.map(|meta| self.found(meta, true)).collect())
+        Ok(visible
+            .map(|meta| self.found(meta, Found::InDirectory))
+            .collect())
     }
 
     async fn list_all(&self, directory: &Path) -> Result<Vec<ObjectMeta>> {
@@ -302,14 +316,14 @@ impl Place<'_> {
         listed.map_err(|error| self.named(error))
     }
 
-    fn found(&self, meta: ObjectMeta, from_directory: bool) -> FoundFile {
+    fn found(&self, meta: ObjectMeta, found: Found) -> FoundFile {
         let path: Arc<str> = self.display(&meta.location).into();
         let compression = Compression::of_file(&path).0;
         FoundFile {
             meta,
             path,
             compression,
-            from_directory,
+            found,
         }
     }
 

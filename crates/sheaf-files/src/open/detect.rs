@@ -5,7 +5,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use crate::formats::{Compression, FORMATS, FormatDecl, FormatKind, format_of, format_of_file};
-use crate::listing::Listing;
+use crate::listing::{Found, Listing};
 use crate::scan::bytes::SourceFile;
 
 /// Bytes by which a binary file is known.
@@ -47,11 +47,11 @@ pub(super) fn detect_format(
     if listing
         .files
         .iter()
-        .any(|file| file.from_directory && is_known(&file.path))
+        .any(|file| file.found == Found::InDirectory && is_known(&file.path))
     {
         listing
             .files
-            .retain(|file| !file.from_directory || is_known(&file.path));
+            .retain(|file| file.found != Found::InDirectory || is_known(&file.path));
     }
     if let Some(format) = asked {
         return Ok(format);

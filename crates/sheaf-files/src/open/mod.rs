@@ -23,7 +23,7 @@ use crate::formats::options::{ReadOptions, read_options};
 use crate::formats::{Compression, FormatDecl, FormatKind};
 use crate::infer::{LOOKED_AT_FILES_MAX, LOOKS_CONCURRENT_MAX, SAMPLE_FILES_MAX, evenly, unite};
 use crate::listing::hive::{HiveColumns, hive_columns};
-use crate::listing::{FoundFile, Listing, list};
+use crate::listing::{Found, FoundFile, Listing, list};
 use crate::partition::{FileExtent, Split, auto_size, plan};
 use crate::request::{ReadRequest, bad_option};
 use crate::scan::bag::OFFSET_COLUMN;
@@ -192,6 +192,7 @@ fn table_files(
             meta: file.meta.clone(),
             path: Arc::clone(&file.path),
             compression: file.compression,
+            is_named: file.found == Found::ByName,
             hive_values,
             rows,
         })

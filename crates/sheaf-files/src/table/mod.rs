@@ -4,6 +4,7 @@ mod prune;
 mod source;
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -21,6 +22,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
+use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 
 use self::prune::{is_about_partitions, prune};
@@ -65,6 +67,8 @@ pub(crate) struct TableFile {
     pub(crate) meta: ObjectMeta,
     pub(crate) path: Arc<str>,
     pub(crate) compression: Compression,
+    /// Whether its whole name was given.
+    pub(crate) is_named: bool,
     pub(crate) hive_values: Vec<ScalarValue>,
     pub(crate) rows: Rows,
 }
@@ -169,6 +173,23 @@ impl FileTable {
     #[must_use]
     pub fn bytes_total(&self) -> u64 {
         self.parts.files.iter().map(|file| file.meta.size).sum()
+    }
+
+    /// The files as the operating system knows them, and their bytes; `None` if they are elsewhere, if
+    /// there may be others the next time (patterns, directories), or if reading them leaves something
+    /// behind (quarantined records).
+    #[must_use]
+    pub fn named_files(&self) -> Option<Vec<(PathBuf, u64)>> {
+        let is_local = self.parts.store_url == ObjectStoreUrl::local_filesystem();
+        if !is_local || self.parts.rejects.is_some() {
+            return None;
+        }
+        let here = LocalFileSystem::new();
+        let files = self.parts.files.iter().map(|file| {
+            let path = here.path_to_filesystem(&file.meta.location).ok()?;
+            file.is_named.then_some((path, file.meta.size))
+        });
+        files.collect()
     }
 
     /// The partitions, stretch by stretch: their numbers are those of `_partition`.

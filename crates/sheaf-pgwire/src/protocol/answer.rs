@@ -241,7 +241,7 @@ impl Client {
         stop: &CancellationToken,
     ) -> Flow<Answer> {
         let session = self.session.clone();
-        let run = session.run_shared(Arc::clone(statement), parameters);
+        let run = session.run_prepared(statement, parameters);
         let result = self.guard(stop, run).await?;
         Ok(Answer::of_engine(result, &statement.kind))
     }

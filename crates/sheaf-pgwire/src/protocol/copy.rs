@@ -1,7 +1,7 @@
 //! COPY's options, and the rows of `COPY … TO STDOUT` as they come.
 
 use sheaf::sql::CopyOption;
-use sheaf::{Result, SheafError, SqlState, Statement, StatementKind};
+use sheaf::{PreparedStatement, Result, SheafError, SqlState, Statement, StatementKind};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Answer, Sent};
@@ -33,7 +33,8 @@ impl Client {
             text: statement.text.clone(),
             start: statement.start,
         };
-        let answer = self.start_engine(&rows.into(), vec![], stop).await?;
+        let rows = PreparedStatement::new(rows).into();
+        let answer = self.start_engine(&rows, vec![], stop).await?;
         let style = options.into_style(answer.columns.as_deref().unwrap_or_default())?;
         Ok(answer.into_copy(style))
     }

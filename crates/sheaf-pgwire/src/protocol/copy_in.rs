@@ -54,7 +54,9 @@ impl Client {
         };
         let options = CopyOptions::read(format.as_deref(), options, true)?;
         let session = self.session.clone();
-        let described = self.guard(stop, session.describe(statement, &[])).await?;
+        let described = self
+            .guard(stop, session.describe(statement.statement(), &[]))
+            .await?;
         let schema = described
             .columns
             .ok_or_else(|| SheafError::internal("a COPY … FROM STDIN without columns"))?;

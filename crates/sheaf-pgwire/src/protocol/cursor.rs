@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use sheaf::sql::{FetchRows, ast};
-use sheaf::{Result, ScalarValue, SheafError, SqlState, Statement, StatementKind};
+use sheaf::{
+    PreparedStatement, Result, ScalarValue, SheafError, SqlState, Statement, StatementKind,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
@@ -49,11 +51,11 @@ impl Client {
         check_name(&name)?;
         let parameter_bytes = parameters.iter().map(ScalarValue::size).sum();
         self.prepared.check_place(&name, parameter_bytes, CURSOR)?;
-        let rows: SharedStatement = Arc::new(Statement {
+        let rows = Arc::new(PreparedStatement::new(Statement {
             kind: StatementKind::Query(query.clone()),
             text: statement.text.clone(),
             start: statement.start,
-        });
+        }));
         let mut answer = self.start_engine(&rows, parameters, stop).await?;
         answer.is_binary = *is_binary;
         answer.pace().await;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sheaf::{Result, ScalarValue, SheafError, SqlState, StatementKind};
+use sheaf::{PreparedStatement, Result, ScalarValue, SheafError, SqlState, StatementKind};
 
 use super::answer::Answer;
 use super::prepared::{Described, Kept, Life, Portal};
@@ -98,7 +98,7 @@ impl Client {
             .with_state(SqlState::SYNTAX_ERROR)
             .into());
         }
-        let statement = statements.pop().map(Arc::new);
+        let statement = statements.pop().map(PreparedStatement::new).map(Arc::new);
         let ends_failure = statement.as_ref().is_none_or(|s| self.ends_failure(s));
         if !ends_failure {
             self.transaction.check()?;
@@ -134,7 +134,7 @@ impl Client {
         let session = self.session.clone();
         let stop = self.key.running.begin();
         let outcome = self
-            .guard(&stop, session.describe(&statement, &types))
+            .guard(&stop, session.describe(statement.statement(), &types))
             .await;
         self.key.running.end();
         let description = outcome?;

@@ -382,4 +382,4 @@ fn idle_too_long(is_in_block: bool) -> SheafError {
 }
 
 /// Statements are shared between what is prepared and what runs.
-type SharedStatement = Arc<sheaf::Statement>;
+type SharedStatement = Arc<sheaf::PreparedStatement>;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sheaf::{Result, SheafError, SqlState, Statement};
+use sheaf::{PreparedStatement, Result, SheafError, SqlState, Statement};
 
 use super::{Client, SharedStatement};
 use crate::errors::{Failure, Flow};
@@ -41,7 +41,7 @@ impl Client {
             Ok(statements) => {
                 self.transaction.begin_script(statements.len());
                 for statement in statements {
-                    let statement = Arc::new(statement);
+                    let statement = Arc::new(PreparedStatement::new(statement));
                     match Box::pin(self.run_simple(&statement)).await {
                         Ok(()) => self.connection.flush_if_full().await?,
                         Err(Failure::Error(error)) => {

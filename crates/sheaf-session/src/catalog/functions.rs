@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::Expr;
-use parking_lot::RwLock;
 use sheaf_base::{Result, SheafError};
 use sheaf_sql::{FunctionBody, ParameterKind};
+
+use crate::versioned::Versioned;
 
 /// Functions that one session may hold.
 const FUNCTIONS_MAX: usize = 10_000;
@@ -126,7 +127,7 @@ pub(crate) type FunctionMap = BTreeMap<String, Vec<Arc<SqlFunction>>>;
 /// The functions of a session.
 #[derive(Default)]
 pub(crate) struct Functions {
-    by_name: RwLock<Arc<FunctionMap>>,
+    by_name: Versioned<Arc<FunctionMap>>,
 }
 
 impl Functions {
@@ -135,10 +136,15 @@ impl Functions {
         Arc::clone(&self.by_name.read())
     }
 
+    /// Another number after each change.
+    pub(crate) fn version(&self) -> u64 {
+        self.by_name.version()
+    }
+
     /// The same functions, apart from now on.
     pub(crate) fn snapshot(&self) -> Self {
         Self {
-            by_name: RwLock::new(self.all()),
+            by_name: Versioned::new(self.all()),
         }
     }
 

@@ -15,13 +15,13 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::sql::sqlparser::ast;
-use parking_lot::RwLock;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::ReadRequest;
 
 use crate::persisted::PersistedRows;
+use crate::versioned::Versioned;
 
 pub(crate) use functions::{
     FunctionMap, Functions, Parameter, SqlFunction, kind_identity, scope_name,
@@ -104,7 +104,7 @@ pub(crate) enum IfExists {
 /// Names and what they stand for.
 #[derive(Default)]
 pub(crate) struct Catalog {
-    relations: RwLock<BTreeMap<String, Relation>>,
+    relations: Versioned<BTreeMap<String, Relation>>,
     /// Functions whose bodies are SQL.
     pub(crate) functions: Functions,
 }
@@ -113,9 +113,14 @@ impl Catalog {
     /// The same names, apart from now on.
     pub(crate) fn snapshot(&self) -> Self {
         Self {
-            relations: RwLock::new(self.relations.read().clone()),
+            relations: Versioned::new(self.relations.read().clone()),
             functions: self.functions.snapshot(),
         }
+    }
+
+    /// Another number after each change.
+    pub(crate) fn version(&self) -> u64 {
+        self.relations.version() + self.functions.version()
     }
 
     /// The relation called `name`.
