@@ -14,12 +14,15 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, Result, Spans, internal_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::expr::Placeholder;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::logical_expr::physical_planning_context::{
+    PhysicalPlanningContext, ScalarSubqueryResults, SubqueryIndex,
+};
 use datafusion::logical_expr::{
     Expr, Extension, LogicalPlan, Subquery, UserDefinedLogicalNode, UserDefinedLogicalNodeCore,
 };
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
@@ -34,12 +37,58 @@ use parking_lot::RwLock;
 pub(super) struct Values(RwLock<Vec<ScalarValue>>);
 
 impl Values {
-    pub(super) fn set(&self, values: Vec<ScalarValue>) {
-        *self.0.write() = values;
-    }
-
     fn get(&self, index: usize) -> Option<ScalarValue> {
         self.0.read().get(index).cloned()
+    }
+}
+
+/// The values of a plan that was made, and how it gets them.
+#[derive(Debug)]
+pub(super) struct Parameters {
+    values: Arc<Values>,
+    /// Where its expressions read them, if no operator has to bring them there: each place and the
+    /// number of its value.
+    places: Option<(ScalarSubqueryResults, Vec<(SubqueryIndex, usize)>)>,
+}
+
+impl Parameters {
+    /// Takes the operator off `plan` that would bring it its parameters, where it brings nothing else.
+    pub(super) fn of(
+        plan: Arc<dyn ExecutionPlan>,
+        values: Arc<Values>,
+    ) -> (Arc<dyn ExecutionPlan>, Self) {
+        let Some(bringer) = plan.downcast_ref::<ScalarSubqueryExec>() else {
+            let places = None;
+            return (plan, Self { values, places });
+        };
+        let places = bringer.subqueries().iter().map(|link| {
+            let parameter = link.plan.downcast_ref::<ParameterExec>()?;
+            Some((link.index, parameter.index))
+        });
+        let Some(places) = places.collect::<Option<Vec<_>>>() else {
+            let places = None;
+            return (plan, Self { values, places });
+        };
+        let places = Some((bringer.results().clone(), places));
+        (Arc::clone(bringer.input()), Self { values, places })
+    }
+
+    /// The plan is about `values` from now on.
+    ///
+    /// # Errors
+    /// `Internal` if there are too few.
+    pub(super) fn set(&self, values: Vec<ScalarValue>) -> Result<()> {
+        if let Some((results, places)) = &self.places {
+            results.clear();
+            for (place, index) in places {
+                let Some(value) = values.get(*index) else {
+                    return internal_err!("parameter ${} has no value", index + 1);
+                };
+                results.set(*place, value.clone())?;
+            }
+        }
+        *self.values.0.write() = values;
+        Ok(())
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn run(
 ) -> Result<QueryResult> {
     let query = session.begin(&prepared.text);
     let plan = template.plan(parameters);
-    let started = start(session, &template, plan, &query);
+    let started = plan.and_then(|plan| start(session, &template, plan, &query));
     // Until here nobody has to give it back.
     let lent = Lent {
         home: Arc::clone(prepared),

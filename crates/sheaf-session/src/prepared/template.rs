@@ -40,7 +40,7 @@ use sheaf_functions::bounded::CallMemory;
 use sheaf_runtime::{Outcome, Query};
 use sheaf_sql::{Statement, StatementKind};
 
-use super::parameters::{Values, with_types, with_values};
+use super::parameters::{Parameters, Values, with_types, with_values};
 use super::resident::{FILES_BYTES_MAX, FILES_MAX, Held, Stamp};
 use crate::planner::optimize;
 use crate::session::Session;
@@ -78,7 +78,7 @@ const READ_HERE_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Template {
     plan: Arc<dyn ExecutionPlan>,
-    values: Arc<Values>,
+    parameters: Parameters,
     types: Vec<DataType>,
     /// Of the session, when it was made.
     version: u64,
@@ -116,14 +116,16 @@ impl Template {
     }
 
     /// The plan, which is now about `values`.
-    pub(super) fn plan(&self, values: Vec<ScalarValue>) -> Arc<dyn ExecutionPlan> {
-        self.values.set(values);
-        Arc::clone(&self.plan)
+    ///
+    /// # Errors
+    /// `Internal` if there are fewer than it has parameters.
+    pub(super) fn plan(&self, values: Vec<ScalarValue>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.parameters.set(values)?;
+        Ok(Arc::clone(&self.plan))
     }
 
     /// As before its first run; `None` if it cannot be.
     pub(super) fn reset(mut self: Box<Self>) -> Option<Box<Self>> {
-        self.values.set(vec![]);
         self.plan = reset_plan_states(self.plan).ok()?;
         Some(self)
     }
@@ -222,6 +224,7 @@ impl Making<'_> {
         let plan = with_values(plan, &values)?;
         let planner = self.state.query_planner();
         let plan = planner.create_physical_plan(&plan, &self.state).await?;
+        let (plan, parameters) = Parameters::of(plan, values);
         let is_same = version == self.session.version()
             && files.iter().all(Stamp::is_current)
             && plan
@@ -234,7 +237,7 @@ impl Making<'_> {
         Ok(operators.map(|is_quick| Template {
             is_quick: is_quick && rows_bytes <= READ_HERE_BYTES_MAX,
             plan,
-            values,
+            parameters,
             types,
             version,
             files,
