@@ -117,7 +117,7 @@ impl SessionBuilder {
             SessionInner {
                 access: Access::Process,
                 engine: Arc::clone(&engine),
-                settings: Versioned::new(self.settings),
+                settings: Versioned::new(Arc::new(self.settings)),
                 catalog,
                 state: Versioned::new(engine_state),
                 prepared: Mutex::default(),

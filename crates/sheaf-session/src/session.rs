@@ -59,7 +59,7 @@ pub struct Session {
 pub(crate) struct SessionInner {
     pub(crate) access: Access,
     pub(crate) engine: Arc<EngineRuntime>,
-    pub(crate) settings: Versioned<Settings>,
+    pub(crate) settings: Versioned<Arc<Settings>>,
     pub(crate) catalog: Arc<Catalog>,
     /// Functions, rules and options; cloned by each statement, so that it sees one state.
     pub(crate) state: Versioned<SessionState>,
@@ -276,8 +276,8 @@ impl Session {
 
     /// The settings as they stand.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        self.inner.settings.read().clone()
+    pub fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.inner.settings.read())
     }
 
     /// The engine that this session shares with others of its process.

@@ -74,7 +74,7 @@ fn constant(name: &str, value: ScalarValue) -> ScalarUDF {
 #[derive(Debug)]
 pub(super) struct View {
     parameters: Parameters,
-    settings: Settings,
+    settings: Arc<Settings>,
     asked: Vec<Asked>,
 }
 
@@ -90,7 +90,7 @@ pub(super) struct Asked {
 }
 
 impl View {
-    pub(super) fn new(parameters: Parameters, settings: Settings) -> Self {
+    pub(super) fn new(parameters: Parameters, settings: Arc<Settings>) -> Self {
         Self {
             parameters,
             settings,
@@ -98,7 +98,7 @@ impl View {
         }
     }
 
-    pub(super) fn update(&mut self, parameters: Parameters, settings: Settings) {
+    pub(super) fn update(&mut self, parameters: Parameters, settings: Arc<Settings>) {
         self.parameters = parameters;
         self.settings = settings;
     }

@@ -52,25 +52,33 @@ pub(super) struct Parameters {
 }
 
 impl Parameters {
-    /// Takes the operator off `plan` that would bring it its parameters, where it brings nothing else.
+    /// Takes the operator out of `plan` that would bring it its parameters, where it brings nothing else.
+    ///
+    /// # Errors
+    /// Those of putting the plan together again.
     pub(super) fn of(
         plan: Arc<dyn ExecutionPlan>,
         values: Arc<Values>,
-    ) -> (Arc<dyn ExecutionPlan>, Self) {
-        let Some(bringer) = plan.downcast_ref::<ScalarSubqueryExec>() else {
-            let places = None;
-            return (plan, Self { values, places });
-        };
-        let places = bringer.subqueries().iter().map(|link| {
-            let parameter = link.plan.downcast_ref::<ParameterExec>()?;
-            Some((link.index, parameter.index))
-        });
-        let Some(places) = places.collect::<Option<Vec<_>>>() else {
-            let places = None;
-            return (plan, Self { values, places });
-        };
-        let places = Some((bringer.results().clone(), places));
-        (Arc::clone(bringer.input()), Self { values, places })
+    ) -> Result<(Arc<dyn ExecutionPlan>, Self)> {
+        let mut places = None;
+        let plan = plan.transform_down(|node| {
+            let Some(bringer) = node.downcast_ref::<ScalarSubqueryExec>() else {
+                return Ok(Transformed::no(node));
+            };
+            let links = bringer.subqueries().iter().map(|link| {
+                let parameter = link.plan.downcast_ref::<ParameterExec>()?;
+                Some((link.index, parameter.index))
+            });
+            let links: Option<Vec<_>> = links.collect();
+            places = links.map(|links| (bringer.results().clone(), links));
+            // Those of sub-queries below are brought as they are.
+            let node = match places {
+                Some(_) => Arc::clone(bringer.input()),
+                None => node,
+            };
+            Ok(Transformed::new(node, true, TreeNodeRecursion::Stop))
+        })?;
+        Ok((plan.data, Self { values, places }))
     }
 
     /// The plan is about `values` from now on.

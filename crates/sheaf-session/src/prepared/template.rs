@@ -224,7 +224,7 @@ impl Making<'_> {
         let plan = with_values(plan, &values)?;
         let planner = self.state.query_planner();
         let plan = planner.create_physical_plan(&plan, &self.state).await?;
-        let (plan, parameters) = Parameters::of(plan, values);
+        let (plan, parameters) = Parameters::of(plan, values)?;
         let is_same = version == self.session.version()
             && files.iter().all(Stamp::is_current)
             && plan

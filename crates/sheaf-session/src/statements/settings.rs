@@ -33,10 +33,10 @@ pub(super) fn set(running: &Running<'_>, name: &str, value: &str) -> Result<Quer
         return Ok(running.done("SET"));
     }
     let mut settings = inner.settings.write();
-    let mut changed = settings.clone();
+    let mut changed = Settings::clone(&settings);
     changed.set(name, value, Layer::Session)?;
     apply(inner, &changed)?;
-    *settings = changed;
+    *settings = Arc::new(changed);
     Ok(running.done("SET"))
 }
 
@@ -56,9 +56,10 @@ pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryRe
         return Ok(running.done("RESET"));
     }
     let mut settings = inner.settings.write();
+    let changed = Arc::make_mut(&mut settings);
     match name {
-        Some(name) => settings.reset(name)?,
-        None => settings.reset_all(),
+        Some(name) => changed.reset(name)?,
+        None => changed.reset_all(),
     }
     apply(inner, &settings)?;
     Ok(running.done("RESET"))
