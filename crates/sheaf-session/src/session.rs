@@ -316,6 +316,12 @@ impl Session {
         Ok(())
     }
 
+    /// Takes away the name of a table, if there is such a table.
+    pub fn forget_table(&self, name: &str) {
+        // Anything else of that name stays.
+        let _ = self.inner.catalog.remove(name, false, true);
+    }
+
     /// Adds a scalar function written in Rust; one of the same name is replaced.
     ///
     /// # Errors

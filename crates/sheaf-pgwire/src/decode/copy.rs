@@ -66,6 +66,8 @@ pub(crate) struct CopyReader {
     /// Bytes that were looked at without finding the end of the row.
     seen: usize,
     is_quoted: bool,
+    /// The row of the binary format that is being read.
+    row: BinaryRow,
     /// Whether the header has been read.
     has_begun: bool,
     has_ended: bool,
@@ -73,6 +75,15 @@ pub(crate) struct CopyReader {
     pub(crate) line: u64,
     /// Rows that were read.
     pub(crate) rows: u64,
+}
+
+/// What has come of a row of the binary format.
+#[derive(Default)]
+struct BinaryRow {
+    has_begun: bool,
+    values: CopyRow,
+    /// Of those.
+    bytes: usize,
 }
 
 impl CopyReader {
@@ -83,6 +94,7 @@ impl CopyReader {
             data: BytesMut::new(),
             seen: 0,
             is_quoted: false,
+            row: BinaryRow::default(),
             has_begun,
             has_ended: false,
             line: 0,
@@ -98,12 +110,17 @@ impl CopyReader {
         if self.has_ended {
             return Ok(());
         }
-        if self.data.len() + piece.len() > ROW_BYTES_MAX {
+        if self.held_bytes() + piece.len() > ROW_BYTES_MAX {
             let message = format!("a row of COPY has more than {ROW_BYTES_MAX} bytes");
             return Err(SheafError::resource(message).with_state(SqlState::PROGRAM_LIMIT));
         }
         self.data.extend_from_slice(piece);
         Ok(())
+    }
+
+    /// Bytes that have come and are of no row yet.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.data.len() + self.row.bytes
     }
 
     /// The next row, if it is there; behind `is_last` nothing comes.
@@ -281,42 +298,54 @@ impl CopyReader {
             self.has_begun = begun;
             rest = &self.data[..];
         }
-        let Some(count) = take(&mut rest, 2) else {
-            return incomplete(is_last);
-        };
-        let count = i16::from_be_bytes([count[0], count[1]]);
-        if count == -1 {
-            self.has_ended = true;
-            self.data.clear();
-            return Ok(None);
-        }
-        let wanted = self.shape.columns.len();
-        if usize::try_from(count) != Ok(wanted) {
-            return Err(bad(format!(
-                "row field count is {count}, expected {wanted}"
-            )));
-        }
-        let mut values = vec![];
-        for _ in 0..wanted {
-            let Some(length) = take(&mut rest, 4) else {
+        if !self.row.has_begun {
+            let Some(count) = take(&mut rest, 2) else {
                 return incomplete(is_last);
             };
-            match i32::from_be_bytes([length[0], length[1], length[2], length[3]]) {
-                -1 => values.push(None),
-                length => {
-                    let length = usize::try_from(length).map_err(|_| bad("invalid field size"))?;
-                    let Some(value) = take(&mut rest, length) else {
-                        return incomplete(is_last);
-                    };
-                    values.push(Some(Bytes::copy_from_slice(value)));
-                }
+            let count = i16::from_be_bytes([count[0], count[1]]);
+            self.data.advance(2);
+            if count == -1 {
+                self.has_ended = true;
+                self.data.clear();
+                return Ok(None);
             }
+            let wanted = self.shape.columns.len();
+            if usize::try_from(count) != Ok(wanted) {
+                return Err(bad(format!(
+                    "row field count is {count}, expected {wanted}"
+                )));
+            }
+            self.row.has_begun = true;
         }
-        let length = self.data.len() - rest.len();
-        self.data.advance(length);
+        while self.row.values.len() < self.shape.columns.len() {
+            let Some(value) = self.next_value()? else {
+                return incomplete(is_last);
+            };
+            self.row.bytes += value.as_ref().map_or(0, Bytes::len);
+            self.row.values.push(value);
+        }
         self.line += 1;
         self.rows += 1;
-        Ok(Some(values))
+        Ok(Some(std::mem::take(&mut self.row).values))
+    }
+
+    /// The next value of a binary row, if all of it is there.
+    fn next_value(&mut self) -> Result<Option<Option<Bytes>>> {
+        let mut rest = &self.data[..];
+        let Some(length) = take(&mut rest, 4) else {
+            return Ok(None);
+        };
+        let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
+        if length == -1 {
+            self.data.advance(4);
+            return Ok(Some(None));
+        }
+        let length = usize::try_from(length).map_err(|_| bad("invalid field size"))?;
+        let value = take(&mut rest, length).map(Bytes::copy_from_slice);
+        if value.is_some() {
+            self.data.advance(4 + length);
+        }
+        Ok(value.map(Some))
     }
 }
 

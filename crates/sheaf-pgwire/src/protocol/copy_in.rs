@@ -9,10 +9,11 @@ use sheaf::arrow::array::RecordBatch;
 use sheaf::arrow::datatypes::SchemaRef;
 use sheaf::datafusion::catalog::streaming::StreamingTable;
 use sheaf::datafusion::error::DataFusionError;
+use sheaf::datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use sheaf::datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use sheaf::datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use sheaf::datafusion::physical_plan::streaming::PartitionStream;
-use sheaf::{Result, ScalarValue, SheafError, SqlState, StatementKind};
+use sheaf::{Result, ScalarValue, Session, SheafError, SqlState, StatementKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +63,7 @@ impl Client {
             .ok_or_else(|| SheafError::internal("a COPY … FROM STDIN without columns"))?;
         let names = columns_of(&schema);
         let shape = options.into_shape(&names)?;
+        let memory = Arc::clone(session.engine().memory()) as Arc<dyn MemoryPool>;
         let rows = Incoming {
             reader: CopyReader::new(shape),
             columns: names,
@@ -69,6 +71,7 @@ impl Client {
             zone: time_zone(&self.session),
             values: vec![vec![]; schema.fields().len()],
             bytes: 0,
+            memory: MemoryConsumer::new("COPY FROM").register(&memory),
             format: options_format(format.as_deref()),
         };
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING_MAX);
@@ -79,6 +82,7 @@ impl Client {
         let source = StreamingTable::try_new(schema, vec![Arc::new(source)]);
         let source = source.map_err(SheafError::from)?;
         session.register_table(ROWS_NAME, Arc::new(source))?;
+        let named = Named(session.clone());
         let list: Vec<String> = columns.iter().map(ToString::to_string).collect();
         let list = match list.is_empty() {
             true => String::new(),
@@ -86,9 +90,8 @@ impl Client {
         };
         let insert = format!("INSERT INTO {table} {list} SELECT * FROM \"{ROWS_NAME}\"");
         let copied = self.receive(rows, sender, &insert, stop).await;
-        let dropped = self.engine(&format!("DROP TABLE \"{ROWS_NAME}\"")).await;
+        drop(named);
         let copied = copied?;
-        dropped?;
         Ok(Answer::done(format!("COPY {copied}")))
     }
 
@@ -127,7 +130,7 @@ impl Client {
             };
             let is_last = match tag {
                 b'd' => {
-                    rows.reader.push(&body)?;
+                    rows.push(&body)?;
                     false
                 }
                 b'c' => true,
@@ -148,7 +151,7 @@ impl Client {
             while let Some(batch) = rows.next_batch(is_last)? {
                 tokio::select! {
                     outcome = &mut insert => return Err(outcome.err().unwrap_or_else(too_early).into()),
-                    _ = sender.send(Piece::Rows(batch)) => {}
+                    _ = sender.send(Piece::Rows(rows.charged(batch))) => {}
                 }
             }
             if is_last {
@@ -182,9 +185,28 @@ struct Incoming {
     /// Those of a batch that is not full, by column.
     values: Vec<Vec<ScalarValue>>,
     bytes: usize,
+    /// Reserved for what has come and is in no batch.
+    memory: MemoryReservation,
 }
 
 impl Incoming {
+    /// Takes a piece of the data.
+    ///
+    /// # Errors
+    /// `Resource` (54000) if a row is too long, (53200) if there is no memory for what has come.
+    fn push(&mut self, piece: &[u8]) -> Result<()> {
+        self.memory
+            .try_resize(self.reader.held_bytes() + self.bytes + piece.len())?;
+        self.reader.push(piece)
+    }
+
+    /// The batch with a reservation of its memory, which counts as long as it waits.
+    fn charged(&self, batch: RecordBatch) -> (RecordBatch, MemoryReservation) {
+        let charge = self.memory.new_empty();
+        charge.grow(batch.get_array_memory_size());
+        (batch, charge)
+    }
+
     /// The next full batch; behind `is_last` nothing comes, and any is full.
     fn next_batch(&mut self, is_last: bool) -> Result<Option<RecordBatch>> {
         while let Some(row) = self.reader.next(is_last)? {
@@ -226,9 +248,18 @@ impl Incoming {
     }
 }
 
+/// The name of the rows, which goes however the COPY ends.
+struct Named(Session);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        self.0.forget_table(ROWS_NAME);
+    }
+}
+
 /// What the INSERT is given: rows, and that there are no more.
 enum Piece {
-    Rows(RecordBatch),
+    Rows((RecordBatch, MemoryReservation)),
     End,
 }
 
@@ -254,7 +285,7 @@ impl PartitionStream for ClientRows {
         let rows = futures::stream::try_unfold(receiver, |receiver| async move {
             let mut receiver = receiver.ok_or_else(given_up)?;
             match receiver.recv().await {
-                Some(Piece::Rows(batch)) => Ok(Some((batch, Some(receiver)))),
+                Some(Piece::Rows((batch, _))) => Ok(Some((batch, Some(receiver)))),
                 Some(Piece::End) => Ok(None),
                 // Whoever has sent them has failed: nothing may be inserted.
                 None => Err(given_up()),
