@@ -21,6 +21,8 @@ const FLOAT_OIDS: [u32; 2] = [700, 701];
 const NUMERIC_OID: u32 = 1700;
 /// The SQLSTATE of statements that cannot be described without running.
 const NOT_DESCRIBED: &str = "0A000";
+/// The first words of those.
+const LATE: [&str; 2] = ["EXECUTE", "SUMMARIZE"];
 /// What a numeric's modifier is more than its precision and scale.
 const MODIFIER_BASE: i32 = 4;
 
@@ -37,6 +39,33 @@ pub(super) enum Formats {
     Binary,
     /// In binary form and as text in turn.
     Mixed,
+}
+
+impl Formats {
+    /// Whether the column in this place is asked for in binary form.
+    fn is_binary(self, index: usize) -> bool {
+        match self {
+            Self::Binary => true,
+            Self::Mixed => index % 2 == 1,
+        }
+    }
+}
+
+/// Whether the columns of a statement are known only when it runs.
+fn is_described_late(sql: &str) -> bool {
+    let words = sql.split_whitespace();
+    let mut words = words.map(str::to_uppercase);
+    words.next().is_some_and(|word| LATE.contains(&&*word))
+}
+
+/// What columns are, whatever form they have.
+fn types_of(columns: &Option<Vec<Column>>) -> Option<Vec<(u32, i32)>> {
+    let columns = columns.as_ref()?.iter();
+    Some(
+        columns
+            .map(|column| (column.oid, column.modifier))
+            .collect(),
+    )
 }
 
 /// A column as the row description has it.
@@ -126,26 +155,39 @@ impl Client {
         let sync = message(b'S', &[]);
         let mut formats_sent = vec![0, 1, 0, 1];
         let mut begin = parse;
+        let mut told = None;
         if formats == Formats::Mixed {
             let describe = message(b'D', b"S\0");
             self.send(&[begin, describe, sync.clone()].concat())?;
             begin = vec![];
             let described = match self.answer() {
-                // Of EXECUTE and SUMMARIZE the columns are known only when they run.
-                Err(failure) if failure.state() == NOT_DESCRIBED => {
+                Err(failure) if failure.state() == NOT_DESCRIBED && is_described_late(sql) => {
                     return self.extended(sql, Formats::Binary);
                 }
                 described => described?,
             };
-            let count = described.columns.map_or(0, |columns| columns.len()) as u16;
+            let count = described.columns.as_ref().map_or(0, Vec::len) as u16;
+            told = Some(described.columns);
             formats_sent = count.to_be_bytes().to_vec();
-            (0..count).for_each(|index| formats_sent.extend((index % 2).to_be_bytes()));
+            (0..count).for_each(|index| {
+                let is_binary = formats.is_binary(index.into());
+                formats_sent.extend(u16::from(is_binary).to_be_bytes());
+            });
         }
         let bind = message(b'B', &[&[0, 0, 0, 0, 0, 0], &formats_sent[..]].concat());
         let describe = message(b'D', b"P\0");
         let execute = message(b'E', &[0, 0, 0, 0, 0]);
         self.send(&[begin, bind, describe, execute, sync].concat())?;
-        self.answer()
+        let answer = self.answer()?;
+        let columns = answer.columns.iter().flatten();
+        let mut forms = columns.map(|column| column.is_binary).enumerate();
+        if forms.any(|(index, is_binary)| is_binary != formats.is_binary(index)) {
+            return Err(broken("a column in a form that nobody asked for"));
+        }
+        if told.is_some_and(|told| types_of(&told) != types_of(&answer.columns)) {
+            return Err(broken("columns of other types than were described"));
+        }
+        Ok(answer)
     }
 
     /// Reads up to ReadyForQuery.
