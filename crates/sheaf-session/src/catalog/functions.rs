@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::Expr;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use sheaf_base::{Result, SheafError};
 use sheaf_sql::{FunctionBody, ParameterKind};
+
+use super::version::{Changes, Version};
 
 /// Functions that one session may hold.
 const FUNCTIONS_MAX: usize = 10_000;
@@ -35,6 +37,22 @@ pub(crate) struct SqlFunction {
     pub(crate) body_text: String,
     /// The statement that created it.
     pub(crate) create_text: String,
+    /// When its body was planned by itself.
+    pub(crate) checked: Checked,
+}
+
+/// The last version of a catalogue for which something was found to be right.
+#[derive(Debug, Default)]
+pub(crate) struct Checked(Mutex<Option<Version>>);
+
+impl Checked {
+    pub(crate) fn is_at(&self, version: Version) -> bool {
+        *self.0.lock() == Some(version)
+    }
+
+    pub(crate) fn set(&self, version: Version) {
+        *self.0.lock() = Some(version);
+    }
 }
 
 impl SqlFunction {
@@ -127,6 +145,7 @@ pub(crate) type FunctionMap = BTreeMap<String, Vec<Arc<SqlFunction>>>;
 #[derive(Default)]
 pub(crate) struct Functions {
     by_name: RwLock<Arc<FunctionMap>>,
+    changes: Changes,
 }
 
 impl Functions {
@@ -135,9 +154,14 @@ impl Functions {
         Arc::clone(&self.by_name.read())
     }
 
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// The same functions, apart from now on.
     pub(crate) fn snapshot(&self) -> Self {
         Self {
+            changes: self.changes.snapshot(),
             by_name: RwLock::new(self.all()),
         }
     }
@@ -157,6 +181,7 @@ impl Functions {
             )));
         }
         *by_name = Arc::new(changed);
+        self.changes.count();
         Ok(())
     }
 }

@@ -8,6 +8,7 @@
 
 mod functions;
 mod provider;
+mod version;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,8 +24,10 @@ use sheaf_files::ReadRequest;
 
 use crate::persisted::PersistedRows;
 
+use self::version::Changes;
+pub(crate) use self::version::Version;
 pub(crate) use functions::{
-    FunctionMap, Functions, Parameter, SqlFunction, kind_identity, scope_name,
+    Checked, FunctionMap, Functions, Parameter, SqlFunction, kind_identity, scope_name,
 };
 pub(crate) use provider::{CATALOG_NAME, PUBLIC_SCHEMA, catalog_list};
 
@@ -105,6 +108,8 @@ pub(crate) enum IfExists {
 #[derive(Default)]
 pub(crate) struct Catalog {
     relations: RwLock<BTreeMap<String, Relation>>,
+    /// Of the relations.
+    changes: Changes,
     /// Functions whose bodies are SQL.
     pub(crate) functions: Functions,
 }
@@ -113,8 +118,17 @@ impl Catalog {
     /// The same names, apart from now on.
     pub(crate) fn snapshot(&self) -> Self {
         Self {
+            changes: self.changes.snapshot(),
             relations: RwLock::new(self.relations.read().clone()),
             functions: self.functions.snapshot(),
+        }
+    }
+
+    /// Which state of it this is. Asked for before its contents, it is not newer than them.
+    pub(crate) fn version(&self) -> Version {
+        Version {
+            relations: self.changes.last(),
+            functions: self.functions.changes().last(),
         }
     }
 
@@ -146,6 +160,7 @@ impl Catalog {
             _ => {}
         }
         relations.insert(name.to_owned(), relation);
+        self.changes.count();
         Ok(true)
     }
 
@@ -162,6 +177,7 @@ impl Catalog {
         match self.relations.write().get_mut(name) {
             Some(Relation::View(current)) if Arc::ptr_eq(&current.query, &view.query) => {
                 current.rows = rows;
+                self.changes.count();
                 Ok(())
             }
             _ => Err(SheafError::user(format!(
@@ -179,6 +195,7 @@ impl Catalog {
         match relations.get(name) {
             Some(relation) if matches!(relation, Relation::View(_)) == is_view => {
                 relations.remove(name);
+                self.changes.count();
                 Ok(())
             }
             Some(relation) => {
