@@ -25,7 +25,7 @@ use sheaf_sql::Statement;
 use crate::access::Access;
 use crate::binder::Binder;
 use crate::builder::SessionBuilder;
-use crate::catalog::{Catalog, IfExists, Relation, catalog_list};
+use crate::catalog::{self, Catalog, IfExists, Relation, catalog_list};
 use crate::kept::{KeptPlace, KeptStatements};
 use crate::names::Names;
 use crate::planner::physical_plan;
@@ -72,6 +72,14 @@ pub(crate) struct SessionInner {
     pub(crate) environment: Vec<(String, String)>,
     /// What templates of prepared statements hold, in all sessions of the process.
     pub(crate) templates: Arc<TemplateMemory>,
+}
+
+/// A state of a session: the versions of its settings, of its functions in Rust, and of its names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    settings: u64,
+    state: u64,
+    catalog: catalog::Version,
 }
 
 /// A statement kept by PREPARE.
@@ -268,10 +276,14 @@ impl Session {
         self.inner.engine.registry().begin(text, limits)
     }
 
-    /// Another number after each change of what statements are planned with: names, settings, functions.
-    pub(crate) fn version(&self) -> u64 {
+    /// Which state of what statements are planned with this is.
+    pub(crate) fn version(&self) -> Version {
         let inner = &self.inner;
-        inner.settings.version() + inner.state.version() + inner.catalog.version()
+        Version {
+            settings: inner.settings.version(),
+            state: inner.state.version(),
+            catalog: inner.catalog.version(),
+        }
     }
 
     /// The settings as they stand.

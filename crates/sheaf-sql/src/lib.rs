@@ -28,7 +28,7 @@ pub mod walk;
 pub use datafusion::sql::sqlparser::ast;
 pub use dialect::SheafDialect;
 pub use parse::{parse, parse_expression};
-pub use relation::{AsofJoin, AsofKeys, asof_join, path_of};
+pub use relation::{AsofJoin, AsofKeys, RelationArgument, asof_join, path_of};
 pub use rewrite::{
     ASOF_INNER, ASOF_LEFT, FRAME_EXCLUSION, PIVOT_KEYS, POSITIONAL, WITH_REPLACEMENT,
 };

@@ -1,9 +1,10 @@
-//! How the session reads the relations whose meaning the syntax tree carries in disguise: paths
-//! and ASOF joins.
+//! How the session reads the relations whose meaning the syntax tree carries in disguise: paths,
+//! ASOF joins and relations that are arguments.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
-    JoinConstraint, JoinOperator, ObjectName, ObjectNamePart,
+    JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, OrderBy, OrderByExpr, OrderByKind,
+    OrderByOptions, Query, SetExpr,
 };
 use sheaf_base::{Result, SheafError};
 
@@ -21,6 +22,68 @@ pub fn path_of(name: &ObjectName) -> Option<&str> {
             }),
         ] => Some(value),
         _ => None,
+    }
+}
+
+/// A relation that is an argument of a call: `TABLE t [PARTITION BY k] [ORDER BY ts]`.
+///
+/// The grammar below has no place for the last two behind an argument: they are written to it as the
+/// DISTRIBUTE BY and SORT BY of its SELECT, which say the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelationArgument {
+    /// The rows, in no order.
+    pub query: Query,
+    /// What the rows of a partition have in common; of none, all rows are one partition.
+    pub partition_by: Vec<Expr>,
+    /// The order of the rows of a partition.
+    pub order_by: Vec<OrderByExpr>,
+}
+
+impl RelationArgument {
+    /// Reads it from the sub-query that it is in the tree.
+    #[must_use]
+    pub fn of(mut query: Query) -> Self {
+        let (partition_by, order_by) = match query.body.as_mut() {
+            SetExpr::Select(select) => (
+                std::mem::take(&mut select.distribute_by),
+                std::mem::take(&mut select.sort_by),
+            ),
+            _ => Default::default(),
+        };
+        Self {
+            query,
+            partition_by,
+            order_by,
+        }
+    }
+
+    /// Whether it is read in partitions or in an order.
+    #[must_use]
+    pub fn is_arranged(&self) -> bool {
+        !self.partition_by.is_empty() || !self.order_by.is_empty()
+    }
+
+    /// The rows as whoever reads them in partitions needs them: those of a partition together, in
+    /// their order. A partition ends where one of `partition_by` changes.
+    #[must_use]
+    pub fn arranged(self) -> Query {
+        let mut query = self.query;
+        let keys = self.partition_by.into_iter().map(|expr| OrderByExpr {
+            expr,
+            options: OrderByOptions {
+                asc: None,
+                nulls_first: None,
+            },
+            with_fill: None,
+        });
+        let order: Vec<OrderByExpr> = keys.chain(self.order_by).collect();
+        if !order.is_empty() {
+            query.order_by = Some(OrderBy {
+                kind: OrderByKind::Expressions(order),
+                interpolate: None,
+            });
+        }
+        query
     }
 }
 

@@ -8,9 +8,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Distinct, Expr, FunctionArguments, GroupByExpr, JoinConstraint, ObjectName, OrderBy,
-    OrderByExpr, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins,
-    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    Distinct, Expr, FunctionArguments, GroupByExpr, JoinConstraint, JoinOperator, ObjectName,
+    OrderBy, OrderByExpr, Query, Select, SelectItem, SetExpr, Statement, TableFactor,
+    TableWithJoins, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 /// A tree, or part of one, that visitors look at.
@@ -162,6 +162,7 @@ roots!(
     FunctionArguments,
     GroupByExpr,
     JoinConstraint,
+    JoinOperator,
     OrderBy,
     OrderByExpr,
     Query,

@@ -61,7 +61,7 @@ const GROWING: &[(&str, Size)] = &[
     // Other notations of a text, which can be applied again.
     ("hex", Size::Times(2)),
     ("bin", Size::Times(8)),
-    ("encode", Size::Times(2)),
+    ("encode", Size::Row(sizes::encode)),
     ("to_base64", Size::Times(2)),
     ("quote_ident", Size::Times(2)),
     ("quote_literal", Size::Times(2)),

@@ -363,6 +363,12 @@ pub(super) fn regexp_replace(call: &Arguments<'_>, row: usize) -> usize {
     }
 }
 
+/// `encode(value, format)`: each byte is two digits at most, or four characters in `escape`.
+pub(super) fn encode(call: &Arguments<'_>, row: usize) -> usize {
+    let is_escaped = call.text(1, row).eq_ignore_ascii_case("escape");
+    product(call.bytes(0, row), if is_escaped { 4 } else { 2 })
+}
+
 /// `concat_ws(separator, value, …)`.
 pub(super) fn concat_ws(call: &Arguments<'_>, row: usize) -> usize {
     call.sum(row)

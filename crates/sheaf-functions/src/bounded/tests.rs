@@ -178,6 +178,11 @@ fn sizes_are_those_of_the_results() {
         needed(&[texts(), text("x")], 3, Size::Times(2)),
         2 * (5 + 3)
     );
+    // Two digits a byte, or `\\000`.
+    for (format, bytes) in [("hex", 2 * 5), ("escape", 4 * 5)] {
+        let values = [texts(), text(format)];
+        assert_eq!(needed(&values, 3, Size::Row(sizes::encode)), bytes);
+    }
     let counts = || column(Int64Array::from(vec![Some(2), Some(9), None]));
     assert_eq!(needed(&[texts(), counts()], 3, Size::Row(sizes::repeat)), 6);
     // Characters that are no letters of ASCII have up to four bytes.

@@ -20,13 +20,22 @@ use sheaf_base::Result;
 use sheaf_sql::walk::{Walk, walk_expressions_mut};
 
 use super::build::text;
-use super::{calls, reserved};
+use super::{calls, reserved, set_functions};
 
-/// Marks what stands behind another relation of `from`.
-pub(super) fn mark(from: &mut [TableWithJoins]) -> Result<()> {
-    let mut left = Vec::new();
+/// Calls with LATERAL before them become what they are without, functions of lists UNNEST.
+pub(super) fn call_plainly(chain: &mut TableWithJoins) {
+    let joined = chain.joins.iter_mut().map(|join| &mut join.relation);
+    for relation in std::iter::once(&mut chain.relation).chain(joined) {
+        as_written(relation);
+        set_functions::unnest(relation);
+    }
+}
+
+/// Marks what stands behind another relation of `from`; `around` are the names of relations of the
+/// queries around it.
+pub(super) fn mark(from: &mut [TableWithJoins], around: &[String]) -> Result<()> {
+    let mut left = around.to_vec();
     for (position, chain) in from.iter_mut().enumerate() {
-        as_written(&mut chain.relation);
         if position > 0 {
             mark_relation(&mut chain.relation, &left)?;
         }
@@ -39,13 +48,25 @@ pub(super) fn mark(from: &mut [TableWithJoins]) -> Result<()> {
 pub(super) fn mark_chain(chain: &mut TableWithJoins, left: &mut Vec<String>) -> Result<()> {
     left.extend(name_of(&chain.relation));
     for join in &mut chain.joins {
-        as_written(&mut join.relation);
         if looks_left(&join.join_operator) {
             mark_relation(&mut join.relation, left)?;
         }
         left.extend(name_of(&join.relation));
     }
     Ok(())
+}
+
+/// The names of the relations of `from`.
+pub(super) fn names(from: &[TableWithJoins]) -> Vec<String> {
+    let chain = |chain: &TableWithJoins| {
+        let joined = chain.joins.iter().map(|join| name_of(&join.relation));
+        let names: Vec<String> = std::iter::once(name_of(&chain.relation))
+            .chain(joined)
+            .flatten()
+            .collect();
+        names
+    };
+    from.iter().flat_map(chain).collect()
 }
 
 /// The name by which columns of a relation are called, in lower case.

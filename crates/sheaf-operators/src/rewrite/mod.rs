@@ -22,6 +22,7 @@ mod rename;
 pub(crate) mod reserved;
 mod row_subqueries;
 mod row_values;
+mod set_functions;
 mod set_operations;
 mod small_forms;
 #[cfg(test)]
@@ -43,7 +44,11 @@ pub use positional::is_positional_marker;
 /// # Errors
 /// `UserInput` if a form is used in a way that has no meaning.
 pub fn rewrite<N: WalkMut>(node: &mut N) -> Result<()> {
-    match node.walk_mut(&mut Rewriter { query_depth: 0 }) {
+    let mut rewriter = Rewriter {
+        query_depth: 0,
+        around: Vec::new(),
+    };
+    match node.walk_mut(&mut rewriter) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -53,6 +58,14 @@ pub fn rewrite<N: WalkMut>(node: &mut N) -> Result<()> {
 struct Rewriter {
     /// Number of queries around the current one, itself included.
     query_depth: usize,
+    /// The names of relations of the SELECTs around the place.
+    around: Vec<Vec<String>>,
+}
+
+impl Rewriter {
+    fn names_around(&self) -> Vec<String> {
+        self.around.concat()
+    }
 }
 
 impl VisitorMut for Rewriter {
@@ -74,9 +87,17 @@ impl VisitorMut for Rewriter {
         control(cte::rewrite_query(query))
     }
 
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        self.around.push(lateral::names(&select.from));
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        self.around.pop();
         select.from.iter_mut().for_each(positional::nest);
-        control(lateral::mark(&mut select.from))?;
+        select.from.iter_mut().for_each(lateral::call_plainly);
+        set_functions::name_columns(select);
+        control(lateral::mark(&mut select.from, &self.names_around()))?;
         for relation in &mut select.from {
             small_forms::name_the_side(relation);
             asof::nest(relation);
@@ -102,7 +123,9 @@ impl VisitorMut for Rewriter {
         } = factor
         {
             positional::nest(table_with_joins);
-            control(lateral::mark_chain(table_with_joins, &mut Vec::new()))?;
+            lateral::call_plainly(table_with_joins);
+            let mut left = self.names_around();
+            control(lateral::mark_chain(table_with_joins, &mut left))?;
             small_forms::name_the_side(table_with_joins);
             asof::nest(table_with_joins);
         }

@@ -3,6 +3,9 @@
 //! A sum and an average of the same values are one sum then; so are the counts of columns without
 //! NULLs and `count(*)`. The sum is exact, where the engine's average wraps around. TPC-H query 1 has
 //! three averages beside the sums of the same columns.
+//!
+//! A call whose argument or filter gives another value each time is left alone: its sum and its count
+//! would be those of different values.
 
 use std::sync::Arc;
 
@@ -81,28 +84,43 @@ impl Parts {
             values: Vec::new(),
         };
         let mut is_any_average = false;
+        let is_free = |name: &String| {
+            let mut fields = aggregate.schema.fields().iter();
+            fields.all(|field| field.name() != name)
+        };
+        let mut names = (0_usize..)
+            .map(|number| format!("part {number} of averages"))
+            .filter(is_free);
         for call in calls {
             let value = match Average::of(call, input)? {
                 Some(average) => {
                     is_any_average = true;
-                    let sum = parts.place_of(average.sum());
-                    let count = parts.place_of(average.count(input)?);
+                    let sum = parts.place_of(average.sum(), names.next());
+                    let count = parts.place_of(average.count(input)?, names.next());
                     Value::Average(sum, count, average.result)
                 }
-                None => Value::Same(parts.place_of(call.clone())),
+                None => Value::Same(parts.place_of(call.clone(), None)),
             };
             parts.values.push(value);
         }
         Ok(is_any_average.then_some(parts))
     }
 
-    fn place_of(&mut self, call: Expr) -> usize {
+    /// The column of `call`, which gets a `name` if it is none of the plan's.
+    fn place_of(&mut self, call: Expr, name: Option<String>) -> usize {
         let plain = call.clone().unalias();
         let known = |other: &Expr| other.clone().unalias() == plain;
-        let known = self.calls.iter().position(known);
+        let known = self
+            .calls
+            .iter()
+            .position(known)
+            .filter(|_| !plain.is_volatile());
         self.keys
             + known.unwrap_or_else(|| {
-                self.calls.push(call);
+                self.calls.push(match name {
+                    Some(name) => call.alias(name),
+                    None => call,
+                });
                 self.calls.len() - 1
             })
     }
@@ -148,6 +166,9 @@ impl<'a> Average<'a> {
         let ("avg", [values], true) = (call.func.name(), params.args.as_slice(), is_plain) else {
             return Ok(None);
         };
+        if expr.is_volatile() {
+            return Ok(None);
+        }
         Ok(match (values.get_type(input)?, expr.get_type(input)?) {
             (DataType::Decimal128(_, _), DataType::Decimal128(precision, scale)) => Some(Self {
                 call,

@@ -6,7 +6,7 @@ use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::Result;
 
 use super::references::{Reference, references};
-use super::{Binder, table_reference};
+use super::{Binder, functions, table_reference};
 use crate::postgres::{self, CatalogPlan};
 
 impl<'a> Binder<'a> {
@@ -30,6 +30,10 @@ impl<'a> Binder<'a> {
         let ast::Statement::Query(query) = statement else {
             return Ok(CatalogPlan::Other);
         };
+        // What these stand for may be about something else.
+        if functions::are_called(statement, self) {
+            return Ok(CatalogPlan::Other);
+        }
         let plan = postgres::plan(self.session, self.state, query)?;
         if let CatalogPlan::Planned(_) = plan {
             for reference in references(statement) {

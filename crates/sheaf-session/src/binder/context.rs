@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
-use datafusion::common::{DFSchema, TableReference, config::ConfigOptions};
+use datafusion::common::{DFSchema, ScalarValue, TableReference, config::ConfigOptions};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::SessionState;
@@ -16,7 +16,7 @@ use datafusion::logical_expr::planner::{
 };
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
+    AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF, lit,
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast::TableFactor;
@@ -96,10 +96,18 @@ impl RelationPlanner for CallPlanner {
             args: Some(args),
             alias,
             sample: None,
+            with_ordinality,
             ..
         } = &relation
             && let Some(source) = self.calls.get(&call_key(name, &args.args))
         {
+            if *with_ordinality {
+                return Err(SheafError::unsupported(format!(
+                    "WITH ORDINALITY does not count the rows of \"{name}\": files are read side by side"
+                ))
+                .with_hint("row_number() OVER (ORDER BY …) counts in an order")
+                .into());
+            }
             let name = TableReference::bare(name.to_string().to_lowercase());
             let plan = LogicalPlanBuilder::scan(name, Arc::clone(source), None)?.build()?;
             return Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
@@ -147,7 +155,10 @@ impl ContextProvider for BoundContext<'_> {
         let schema = DFSchema::empty();
         let args = args
             .into_iter()
-            .map(|arg| simplifier.simplify(simplifier.coerce(arg, &schema)?))
+            .map(|arg| {
+                let arg = simplifier.simplify(simplifier.coerce(arg, &schema)?)?;
+                Ok(untyped(arg))
+            })
             .collect::<EngineResult<Vec<_>>>()?;
         let arguments = TableFunctionArgs::new(&args, self.state);
         Ok(provider_as_source(
@@ -221,6 +232,14 @@ impl ContextProvider for BoundContext<'_> {
 
     fn udwf_names(&self) -> Vec<String> {
         self.state.window_functions().keys().cloned().collect()
+    }
+}
+
+/// NULL of any type as the only one that table functions know.
+fn untyped(argument: Expr) -> Expr {
+    match argument {
+        Expr::Literal(value, _) if value.is_null() => lit(ScalarValue::Null),
+        other => other,
     }
 }
 

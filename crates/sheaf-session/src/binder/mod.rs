@@ -27,6 +27,7 @@ mod renaming;
 mod scope;
 mod system_tables;
 mod virtual_columns;
+mod with_names;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -164,6 +165,7 @@ impl<'a> Binder<'a> {
     /// Plans a statement without calls of functions whose bodies are SQL.
     fn plan_expanded(self, mut statement: ast::Statement) -> BoxFuture<'a, Result<LogicalPlan>> {
         async move {
+            with_names::set_apart(&mut statement);
             pivots::list_values(&mut statement, self).await?;
             column_names::name_computed(&mut statement);
             outer_aggregates::lift(&mut statement, self.state)?;

@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::Expr;
+use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 use sheaf_sql::{FunctionBody, ParameterKind};
 
+use super::Version;
 use crate::versioned::Versioned;
 
 /// Functions that one session may hold.
@@ -36,6 +38,22 @@ pub(crate) struct SqlFunction {
     pub(crate) body_text: String,
     /// The statement that created it.
     pub(crate) create_text: String,
+    /// When its body was planned by itself.
+    pub(crate) checked: Checked,
+}
+
+/// The last version of a catalogue for which something was found to be right.
+#[derive(Debug, Default)]
+pub(crate) struct Checked(Mutex<Option<Version>>);
+
+impl Checked {
+    pub(crate) fn is_at(&self, version: Version) -> bool {
+        *self.0.lock() == Some(version)
+    }
+
+    pub(crate) fn set(&self, version: Version) {
+        *self.0.lock() = Some(version);
+    }
 }
 
 impl SqlFunction {
@@ -144,7 +162,7 @@ impl Functions {
     /// The same functions, apart from now on.
     pub(crate) fn snapshot(&self) -> Self {
         Self {
-            by_name: Versioned::new(self.all()),
+            by_name: self.by_name.snapshot(),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::persisted::PersistedRows;
 use crate::versioned::Versioned;
 
 pub(crate) use functions::{
-    FunctionMap, Functions, Parameter, SqlFunction, kind_identity, scope_name,
+    Checked, FunctionMap, Functions, Parameter, SqlFunction, kind_identity, scope_name,
 };
 pub(crate) use provider::{CATALOG_NAME, PUBLIC_SCHEMA, catalog_list};
 
@@ -101,6 +101,13 @@ pub(crate) enum IfExists {
     Replace,
 }
 
+/// A state of a catalogue: the versions of its relations and of its functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version {
+    relations: u64,
+    functions: u64,
+}
+
 /// Names and what they stand for.
 #[derive(Default)]
 pub(crate) struct Catalog {
@@ -113,14 +120,17 @@ impl Catalog {
     /// The same names, apart from now on.
     pub(crate) fn snapshot(&self) -> Self {
         Self {
-            relations: Versioned::new(self.relations.read().clone()),
+            relations: self.relations.snapshot(),
             functions: self.functions.snapshot(),
         }
     }
 
-    /// Another number after each change.
-    pub(crate) fn version(&self) -> u64 {
-        self.relations.version() + self.functions.version()
+    /// Which state of it this is. Asked for before its contents, it is not newer than them.
+    pub(crate) fn version(&self) -> Version {
+        Version {
+            relations: self.relations.version(),
+            functions: self.functions.version(),
+        }
     }
 
     /// The relation called `name`.

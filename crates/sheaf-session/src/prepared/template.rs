@@ -43,7 +43,7 @@ use sheaf_sql::{Statement, StatementKind};
 use super::parameters::{Parameters, Values, with_types, with_values};
 use super::resident::{FILES_BYTES_MAX, FILES_MAX, Held, Stamp};
 use crate::planner::optimize;
-use crate::session::Session;
+use crate::session::{Session, Version};
 
 /// Operators that may run again once they were reset, and whether one is done at once, row by row.
 const OPERATORS: [(&str, bool); 21] = [
@@ -81,7 +81,7 @@ pub(super) struct Template {
     parameters: Parameters,
     types: Vec<DataType>,
     /// Of the session, when it was made.
-    version: u64,
+    version: Version,
     files: Vec<Stamp>,
     /// What its operators are told of the session.
     config: SessionConfig,

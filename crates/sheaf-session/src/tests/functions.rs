@@ -77,6 +77,43 @@ fn siblings_call_functions_and_may_not_create_them() {
     });
 }
 
+/// A body whose call stands beside columns is planned by itself once after each change of the
+/// catalogue, and each time if it reads files, by itself or through others.
+#[test]
+fn a_body_is_planned_by_itself_once() {
+    let session = session();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("n.csv");
+    let path = path.to_str().unwrap();
+    let setup = format!(
+        "COPY (SELECT 1 AS x) TO '{path}'; CREATE TABLE t AS SELECT 1 AS x; CREATE VIEW v AS FROM '{path}';
+         CREATE FUNCTION below(a) AS (SELECT count(*) FROM t WHERE t.x < a);
+         CREATE FUNCTION over_below(a) AS below(a) + (SELECT 1);
+         CREATE FUNCTION in_view(a) AS (SELECT count(*) FROM v WHERE v.x < a) + below(a);
+         CREATE FUNCTION of_view(a) AS in_view(a)"
+    );
+    block_on(session.sql(&setup)).unwrap();
+    let is_known = |name: &str| {
+        let catalog = &session.inner.catalog;
+        let functions = catalog.functions.all();
+        functions[name][0].checked.is_at(catalog.version())
+    };
+    let call = |name: &str| {
+        let sql = format!("SELECT {name}(x) FROM t");
+        block_on(session.sql(&sql)).unwrap();
+        is_known(name)
+    };
+    assert!(!is_known("below"));
+    assert!(call("below") && call("over_below"));
+    assert!(!call("in_view") && !call("of_view"));
+    block_on(session.sql("CREATE TABLE other AS SELECT 1 AS y")).unwrap();
+    assert!(!is_known("below"));
+    assert!(call("below"));
+    block_on(session.sql("CREATE OR REPLACE TABLE t AS SELECT 1 AS y")).unwrap();
+    let error = block_on(session.sql("SELECT below(x) FROM (SELECT 1 AS x)")).unwrap_err();
+    assert!(error.message().contains("column \"t.x\""), "{error}");
+}
+
 /// The physical plan of a query; the logical one keeps the names under which relations stand.
 async fn explained(session: &Session, query: &str) -> String {
     let sql = format!("EXPLAIN (FORMAT text) {query}");

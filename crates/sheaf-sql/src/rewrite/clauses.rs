@@ -271,14 +271,19 @@ impl Walk<'_> {
             )
     }
 
-    /// `f(TABLE t)` → `f((SELECT * FROM t))`.
+    /// `f(TABLE t)` → `f((SELECT * FROM t))`, and `f(TABLE (query))` in the same way; what arranges its
+    /// rows goes along ([`Walk::arrangement`]).
     fn relation_argument(&mut self, index: usize) {
         let mut end = index + 1;
+        if self.tokens.get(end).map(|token| &token.token) == Some(&Token::LParen) {
+            end = self.closing(end) + 1;
+        }
         while let Some(token) = self.tokens.get(end).map(|token| &token.token)
             && matches!(
                 token,
                 Token::Word(_) | Token::Period | Token::SingleQuotedString(_)
             )
+            && !self.is_arrangement(end)
         {
             end += 1;
         }
@@ -288,7 +293,68 @@ impl Walk<'_> {
         self.edits.remove(index..index + 1);
         let opening = [Token::LParen, word("SELECT"), Token::Mul, word("FROM")];
         self.edits.insert(index, opening);
+        let end = self.arrangement(end);
         self.edits.insert(end, [Token::RParen]);
+    }
+
+    /// Whether PARTITION BY or ORDER BY stands at `index`.
+    fn is_arrangement(&self, index: usize) -> bool {
+        matches!(
+            keyword(self.tokens, index),
+            Keyword::PARTITION | Keyword::ORDER
+        ) && self.is_word(index + 1, Keyword::BY)
+    }
+
+    /// `PARTITION BY k ORDER BY ts` → `DISTRIBUTE BY k SORT BY ts`, of which the grammar below has
+    /// them in a SELECT; several of either stand in parentheses. Gives where it ends.
+    fn arrangement(&mut self, index: usize) -> usize {
+        let mut at = index;
+        for (written, passed_on) in [(Keyword::PARTITION, "DISTRIBUTE"), (Keyword::ORDER, "SORT")] {
+            if !self.is_word(at, written) || !self.is_arrangement(at) {
+                continue;
+            }
+            self.edits.remove(at..at + 1);
+            self.edits.insert(at, [word(passed_on)]);
+            let first = at + 2;
+            at = self.argument_end(first);
+            let is_list = self.tokens.get(first).map(|token| &token.token) == Some(&Token::LParen)
+                && self.closing(first) + 1 == at;
+            if is_list {
+                self.edits.remove(first..first + 1);
+                self.edits.remove(at - 1..at);
+            }
+        }
+        at
+    }
+
+    /// The bracket that closes the one at `open`.
+    fn closing(&self, open: usize) -> usize {
+        let mut depth = 0_usize;
+        for (at, token) in self.tokens.iter().enumerate().skip(open) {
+            match &token.token {
+                Token::LParen => depth += 1,
+                Token::RParen if depth <= 1 => return at,
+                Token::RParen => depth -= 1,
+                _ => {}
+            }
+        }
+        self.tokens.len()
+    }
+
+    /// Where what begins at `index` ends: at a comma or bracket that is not its own, or at ORDER BY.
+    fn argument_end(&self, index: usize) -> usize {
+        let mut depth = 0_usize;
+        for (at, token) in self.tokens.iter().enumerate().skip(index) {
+            match &token.token {
+                Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+                Token::RParen | Token::RBracket | Token::RBrace if depth == 0 => return at,
+                Token::RParen | Token::RBracket | Token::RBrace => depth -= 1,
+                Token::Comma if depth == 0 => return at,
+                Token::Word(_) if depth == 0 && at > index && self.is_arrangement(at) => return at,
+                _ => {}
+            }
+        }
+        self.tokens.len()
     }
 
     fn is_query_word(&self, index: usize) -> bool {

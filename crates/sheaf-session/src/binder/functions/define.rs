@@ -19,7 +19,7 @@ use super::inline::{alias, cast, parameter_of, quoted};
 use super::measure::is_closed;
 use super::names::Declared;
 use super::{calls, resolve};
-use crate::catalog::{FunctionMap, Parameter, SqlFunction};
+use crate::catalog::{Checked, FunctionMap, Parameter, SqlFunction};
 
 impl<'a> Binder<'a> {
     /// The binder that knows `functions` in the place of the session's.
@@ -63,6 +63,7 @@ impl<'a> Binder<'a> {
         let declared = Declared {
             function: name,
             parameters: &parameters,
+            catalog: self.catalog,
         };
         let mut columns = Vec::new();
         for request in resolve::requests(&query, &declared) {
@@ -94,6 +95,7 @@ impl<'a> Binder<'a> {
             body,
             body_text: written.body_text.clone(),
             create_text: create_text.to_owned(),
+            checked: Checked::default(),
         })
     }
 
@@ -176,10 +178,7 @@ struct Nulls<'a>(&'a [Parameter]);
 impl VisitorMut for Nulls<'_> {
     type Break = ();
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        // NULL is no number of rows.
-        if has_parameter_in_limit(query) {
-            query.limit_clause = None;
-        }
+        drop_limits(query);
         ControlFlow::Continue(())
     }
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -256,12 +255,29 @@ fn has_parameter(tree: &impl Walk) -> bool {
     greatest_parameter(tree).is_some()
 }
 
-fn has_parameter_in_limit(query: &Query) -> bool {
-    match &query.limit_clause {
+/// Takes LIMIT, OFFSET and FETCH away, if they are no constants: NULL, which stands for a parameter
+/// where a body is planned by itself, is no number of rows.
+pub(super) fn drop_limits(query: &mut Query) {
+    let is_constant = |count: &Expr| is_closed(count) && !has_parameter(count);
+    let limit = match &query.limit_clause {
         Some(ast::LimitClause::LimitOffset { limit, offset, .. }) => {
-            has_parameter(limit) || offset.as_ref().is_some_and(|o| has_parameter(&o.value))
+            let offset = offset.as_ref().map(|offset| &offset.value);
+            limit.iter().chain(offset).all(is_constant)
         }
-        _ => false,
+        Some(ast::LimitClause::OffsetCommaLimit { offset, limit }) => {
+            is_constant(offset) && is_constant(limit)
+        }
+        None => true,
+    };
+    if !limit {
+        query.limit_clause = None;
+    }
+    let fetch = query
+        .fetch
+        .as_ref()
+        .and_then(|fetch| fetch.quantity.as_ref());
+    if !fetch.is_none_or(is_constant) {
+        query.fetch = None;
     }
 }
 

@@ -126,6 +126,7 @@ fn distance(found: &DataType, wanted: &DataType) -> Option<u32> {
 /// An argument whose type is asked for.
 pub(super) struct Needed {
     pub(super) key: String,
+    pub(super) value: Expr,
     /// A query of it beside the FROM clause that it stands next to, and one beside all around it.
     pub(super) queries: [Query; 2],
 }

@@ -19,22 +19,25 @@ use std::ops::ControlFlow;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, Cte, Expr, Ident, ObjectName, Query, SelectItem, SelectItemQualifiedWildcardKind,
-    SetExpr, TableAlias, TableFactor, TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions,
-    With,
+    CastKind, Cte, DataType, Expr, Ident, ObjectName, Query, SelectItem,
+    SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType, With,
 };
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 use sheaf_sql::walk::WalkMut;
-use sheaf_sql::{FunctionBody, ParameterKind};
+use sheaf_sql::{FunctionBody, ParameterKind, RelationArgument};
 
-use super::super::build::{query_of, select_all, select_from};
+use super::super::build::{call, query_of, select_all, select_from};
 use super::calls::Matched;
-use super::measure::{Uses, has_aggregate, is_closed, is_unit, is_volatile, uses};
+use super::measure::{Uses, has_aggregate, is_closed, is_unit, is_volatile, relation_of, uses};
+use super::ordinals::{is_number, keep_values};
 use crate::catalog::SqlFunction;
 
 /// The name of the body's rows beside its arguments.
 const ROWS: &str = "rows of the function";
+/// The name of the numbers of WITH ORDINALITY.
+const ORDINALITY: &str = "ordinality";
 
 /// What stands in the place of a call.
 pub(super) enum Inlined {
@@ -49,7 +52,7 @@ pub(super) enum Inlined {
 /// value each time would be evaluated more than once.
 pub(super) fn inline(
     matched: Matched,
-    body: FunctionBody,
+    mut body: FunctionBody,
     state: &SessionState,
 ) -> Result<Inlined> {
     let Matched { function, values } = matched;
@@ -58,6 +61,8 @@ pub(super) fn inline(
     for (at, value) in values.into_iter().enumerate() {
         arguments.push(argument(&function, at, value, uses[at], state)?);
     }
+    let numbers: Vec<bool> = arguments.iter().map(Argument::is_number).collect();
+    keep_values(&mut body, &numbers);
     let mut placer = Placer {
         function: &function,
         arguments: &arguments,
@@ -86,6 +91,12 @@ enum Argument {
     /// A value of the caller's names.
     Open(Expr),
     Relation(Box<Query>),
+}
+
+impl Argument {
+    fn is_number(&self) -> bool {
+        matches!(self, Self::Closed(value) if is_number(value))
+    }
 }
 
 fn argument(
@@ -132,7 +143,20 @@ fn argument(
 /// The query of a relation that is an argument.
 fn relation(function: &SqlFunction, name: &str, value: Expr) -> Result<Query> {
     let table = match value {
-        Expr::Subquery(query) => return Ok(*query),
+        Expr::Subquery(query) => {
+            let relation = RelationArgument::of(*query);
+            if relation.is_arranged() {
+                return Err(SheafError::unsupported(format!(
+                    "function \"{}\" is SQL, which reads \"{name}\" as a whole: PARTITION BY and \
+                     ORDER BY behind it mean nothing",
+                    function.name
+                ))
+                .with_hint(
+                    "its body can say GROUP BY, OVER (PARTITION BY … ORDER BY …) or ORDER BY",
+                ));
+            }
+            return Ok(relation.query);
+        }
         Expr::Identifier(name) => ObjectName::from(vec![name]),
         Expr::CompoundIdentifier(parts) => ObjectName::from(parts),
         Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)) => {
@@ -168,8 +192,7 @@ pub(super) fn table_factor(name: ObjectName) -> TableFactor {
 
 /// `CAST(value AS data_type)`; a text that shall be one stays as it is, since options of files are
 /// literals.
-pub(super) fn cast(value: Expr, data_type: &datafusion::sql::sqlparser::ast::DataType) -> Expr {
-    use datafusion::sql::sqlparser::ast::DataType;
+pub(super) fn cast(value: Expr, data_type: &DataType) -> Expr {
     let is_text = matches!(data_type, DataType::Text | DataType::Varchar(None));
     if let Expr::Value(literal) = &value
         && matches!(literal.value, Value::SingleQuotedString(_))
@@ -272,17 +295,7 @@ impl VisitorMut for Placer<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, .. } = factor
-            && let [part] = name.0.as_slice()
-            && let Some(ident) = part.as_ident().filter(|ident| ident.quote_style.is_some())
-        {
-            let parameters = self.function.parameters.iter();
-            let at = parameters
-                .enumerate()
-                .find(|(_, p)| self.function.relation_name(&p.name) == ident.value)
-                .map(|(at, _)| at);
-            self.beside.extend(at);
-        }
+        self.beside.extend(relation_of(factor, self.function));
         ControlFlow::Continue(())
     }
 }
@@ -319,20 +332,10 @@ impl Placer<'_> {
         if row.is_none() && relations.is_none() {
             return rows;
         }
-        let all = SelectItem::QualifiedWildcard(
-            SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![quoted(
-                ROWS.to_owned(),
-            )])),
-            WildcardAdditionalOptions::default(),
-        );
-        let rows = TableFactor::Derived {
-            lateral: row.is_some(),
-            subquery: Box::new(rows),
-            alias: Some(alias(ROWS)),
-            sample: None,
-        };
+        let rows = derived(row.is_some(), rows);
         let from = row.into_iter().chain([rows]).map(alone).collect();
-        let mut query = query_of(SetExpr::Select(Box::new(select_from(vec![all], from))));
+        let select = select_from(vec![all_rows()], from);
+        let mut query = query_of(SetExpr::Select(Box::new(select)));
         query.with = relations;
         query
     }
@@ -376,6 +379,75 @@ impl Placer<'_> {
             cte_tables: ctes,
         });
         (row, relations)
+    }
+}
+
+/// `rows` with their numbers behind them, which keep their name if `alias` names all columns but them.
+pub(super) fn numbered(rows: Query, alias: Option<&mut TableAlias>) -> Query {
+    if let Some(alias) = alias
+        && !alias.columns.is_empty()
+        && width(&rows) == Some(alias.columns.len())
+    {
+        alias.columns.push(TableAliasColumnDef {
+            name: quoted(ORDINALITY.to_owned()),
+            data_type: None,
+        });
+    }
+    let mut number = call("row_number", vec![]);
+    if let Expr::Function(function) = &mut number {
+        function.over = Some(WindowType::WindowSpec(WindowSpec {
+            window_name: None,
+            partition_by: vec![],
+            order_by: vec![],
+            window_frame: None,
+        }));
+    }
+    let items = vec![
+        all_rows(),
+        SelectItem::ExprWithAlias {
+            expr: cast(number, &DataType::BigInt(None)),
+            alias: quoted(ORDINALITY.to_owned()),
+        },
+    ];
+    let rows = derived(false, rows);
+    query_of(SetExpr::Select(Box::new(select_from(
+        items,
+        vec![alone(rows)],
+    ))))
+}
+
+/// How many columns `rows` has, if none of them are `*`.
+fn width(rows: &Query) -> Option<usize> {
+    let SetExpr::Select(select) = rows.body.as_ref() else {
+        return None;
+    };
+    let is_one = |item: &SelectItem| {
+        matches!(
+            item,
+            SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. }
+        )
+    };
+    let items = &select.projection;
+    items.iter().all(is_one).then_some(items.len())
+}
+
+/// All columns of [`ROWS`].
+fn all_rows() -> SelectItem {
+    SelectItem::QualifiedWildcard(
+        SelectItemQualifiedWildcardKind::ObjectName(ObjectName::from(vec![quoted(
+            ROWS.to_owned(),
+        )])),
+        WildcardAdditionalOptions::default(),
+    )
+}
+
+/// `rows` as [`ROWS`].
+fn derived(lateral: bool, rows: Query) -> TableFactor {
+    TableFactor::Derived {
+        lateral,
+        subquery: Box::new(rows),
+        alias: Some(alias(ROWS)),
+        sample: None,
     }
 }
 

@@ -62,6 +62,13 @@ pub(super) fn uses(body: &FunctionBody, function: &SqlFunction) -> Vec<Uses> {
             self.depth = self.depth.saturating_sub(self.levels(expr));
             ControlFlow::Continue(())
         }
+        fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+            let at = relation_of(factor, self.function);
+            if let Some(uses) = at.and_then(|at| self.uses.get_mut(at)) {
+                uses.count += 1;
+            }
+            ControlFlow::Continue(())
+        }
     }
     let mut counter = Counter {
         function,
@@ -73,6 +80,20 @@ pub(super) fn uses(body: &FunctionBody, function: &SqlFunction) -> Vec<Uses> {
         FunctionBody::Table(query) => query.walk(&mut counter),
     };
     counter.uses
+}
+
+/// The number of the parameter whose relation `factor` is.
+pub(super) fn relation_of(factor: &TableFactor, function: &SqlFunction) -> Option<usize> {
+    let TableFactor::Table { name, .. } = factor else {
+        return None;
+    };
+    let [part] = name.0.as_slice() else {
+        return None;
+    };
+    let ident = part.as_ident()?;
+    ident.quote_style?;
+    let mut parameters = function.parameters.iter();
+    parameters.position(|parameter| function.relation_name(&parameter.name) == ident.value)
 }
 
 /// Whether `expr` has a query of its own, beside which its arguments would have to stand: not only
@@ -193,6 +214,33 @@ pub(super) struct Size {
     pub(super) relations: usize,
     /// Expressions within one another, of which a query counts for [`QUERY_LEVELS`].
     pub(super) depth: usize,
+}
+
+impl Size {
+    /// Adds a tree.
+    pub(super) fn add(&mut self, other: Self) {
+        self.expressions = self.expressions.saturating_add(other.expressions);
+        self.relations = self.relations.saturating_add(other.relations);
+    }
+
+    /// Adds what `count` copies of an argument are more than the argument, which is counted already,
+    /// and the parameters, each one expression, in whose place they stand.
+    pub(super) fn add_argument(&mut self, argument: Self, count: usize) {
+        let more = |each: usize, once: usize| each.saturating_mul(count).saturating_sub(once);
+        self.add(Self {
+            expressions: more(argument.expressions.saturating_sub(1), argument.expressions),
+            relations: more(argument.relations, argument.relations),
+            depth: 0,
+        });
+    }
+}
+
+/// Measures the body of a function.
+pub(super) fn body_size(body: &FunctionBody) -> Size {
+    match body {
+        FunctionBody::Expr(expr) => size(expr),
+        FunctionBody::Table(query) => size(query),
+    }
 }
 
 /// Measures `tree`.

@@ -11,7 +11,7 @@ use sheaf_sql::walk::{Walk, WalkMut};
 
 use super::super::{normalize, normalize_part};
 use super::inline::{quoted, table_factor};
-use crate::catalog::{Parameter, scope_name};
+use crate::catalog::{Catalog, Parameter, scope_name};
 
 /// Marks a name that is the one of a column of the result (ORDER BY, GROUP BY).
 const RESULT_MARK: char = '\u{0}';
@@ -20,6 +20,7 @@ const RESULT_MARK: char = '\u{0}';
 pub(super) struct Declared<'a> {
     pub(super) function: &'a str,
     pub(super) parameters: &'a [Parameter],
+    pub(super) catalog: &'a Catalog,
 }
 
 impl Declared<'_> {

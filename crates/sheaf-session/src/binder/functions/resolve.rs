@@ -25,11 +25,13 @@ use super::super::build::{query_of, select_all, select_from};
 use super::super::references::is_path;
 use super::super::scope::Scope;
 use super::super::{normalize, normalize_part};
+use super::define::{drop_limits, null_of};
 use super::inline::{alias, parameter, quoted};
 use super::names::{
     Declared, fields, mark, named_table, relation_names, result_names, unmark, vacant,
 };
 use crate::catalog::PUBLIC_SCHEMA;
+use crate::postgres::PG_CATALOG;
 
 /// The queries whose columns [`settle`] has to know, in its order.
 pub(super) fn requests(body: &Query, declared: &Declared<'_>) -> Vec<Query> {
@@ -246,21 +248,20 @@ impl<'a> Resolver<'a> {
 
     /// `query` where the names of parameters can be looked up.
     fn beside_parameters(&self, mut query: Query) -> Query {
-        struct NoLimits;
-        impl VisitorMut for NoLimits {
+        struct WithoutLimits;
+        impl VisitorMut for WithoutLimits {
             type Break = ();
             fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-                query.limit_clause = None;
-                query.fetch = None;
+                drop_limits(query);
                 ControlFlow::Continue(())
             }
         }
-        let _ = query.walk_mut(&mut NoLimits);
+        let _ = query.walk_mut(&mut WithoutLimits);
         let values = self.declared.parameters.iter();
         let values = values.filter(|p| !matches!(p.kind, ParameterKind::Relation));
         let items: Vec<SelectItem> = values
             .map(|parameter| SelectItem::ExprWithAlias {
-                expr: super::define::null_of(&parameter.kind),
+                expr: null_of(&parameter.kind),
                 alias: quoted(parameter.name.clone()),
             })
             .collect();
@@ -355,8 +356,7 @@ impl<'a> Resolver<'a> {
         }
         let own = normalize_part(part);
         let is_ours = own.starts_with(&format!("{}.", self.declared.scope_name()));
-        // Those of PostgreSQL's catalogue are in no schema of the user's.
-        if is_ours || self.scope.sees(&own) || sheaf_pgcatalog::has_table(None, &own) {
+        if is_ours || self.scope.sees(&own) {
             return None;
         }
         let at = self.declared.find(&own);
@@ -366,7 +366,12 @@ impl<'a> Resolver<'a> {
                 let span = part.as_ident().map(|ident| ident.span);
                 let mut ident = quoted(own.clone());
                 ident.span = span.unwrap_or(ident.span);
-                *name = ObjectName::from(vec![Ident::new(PUBLIC_SCHEMA), ident]);
+                // What the user has named hides tables of PostgreSQL's catalogue.
+                let schema = match self.declared.catalog.get(&own) {
+                    None if sheaf_pgcatalog::has_table(None, &own) => PG_CATALOG,
+                    _ => PUBLIC_SCHEMA,
+                };
+                *name = ObjectName::from(vec![Ident::new(schema), ident]);
             }
         }
         Some(own)

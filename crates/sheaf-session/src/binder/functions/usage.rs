@@ -12,8 +12,9 @@ use sheaf_sql::limits::FUNCTION_DEPTH_MAX;
 use sheaf_sql::walk::Walk;
 
 use super::super::normalize_part;
+use super::super::references::is_path;
 use super::calls;
-use crate::catalog::{FunctionMap, SqlFunction};
+use crate::catalog::{Catalog, FunctionMap, Relation, SqlFunction};
 
 /// What a tree names.
 #[derive(Default)]
@@ -22,6 +23,8 @@ pub(crate) struct Used {
     pub(crate) functions: Vec<Arc<SqlFunction>>,
     /// Relations, by the last part of their names.
     pub(crate) relations: BTreeSet<String>,
+    /// Whether it names files: by their paths, or by calls that read them.
+    has_files: bool,
 }
 
 /// What `tree` names of `functions`, and of relations.
@@ -57,11 +60,14 @@ pub(crate) fn used(tree: &impl Walk, functions: &FunctionMap) -> Used {
 
         fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
             if let Some((name, arguments)) = calls::called_relation(factor) {
+                let reader = name.to_string().to_lowercase();
+                self.used.has_files |= sheaf_files::format_by_function(&reader).is_some();
                 let name = calls::function_name(name);
                 if let Some(overloads) = name.and_then(|name| self.functions.get(&name)) {
                     self.call(overloads, arguments);
                 }
             } else if let TableFactor::Table { name, .. } = factor {
+                self.used.has_files |= is_path(name).is_some();
                 self.used
                     .relations
                     .extend(name.0.last().map(normalize_part));
@@ -83,6 +89,35 @@ pub(crate) fn used_by(function: &SqlFunction, functions: &FunctionMap) -> Used {
         FunctionBody::Expr(expr) => used(expr, functions),
         FunctionBody::Table(query) => used(query, functions),
     }
+}
+
+/// Whether `function` reads files, whose columns may change without anybody saying so: by itself, or
+/// by the functions, views and external tables of `catalog` that it uses.
+pub(super) fn reads_files(function: &SqlFunction, catalog: &Catalog) -> bool {
+    let functions = catalog.functions.all();
+    let mut waiting = vec![used_by(function, &functions)];
+    let (mut seen, mut seen_functions) = (BTreeSet::new(), Vec::new());
+    while let Some(used) = waiting.pop() {
+        if used.has_files {
+            return true;
+        }
+        for function in used.functions {
+            if !seen_functions.iter().any(|f| Arc::ptr_eq(f, &function)) {
+                waiting.push(used_by(&function, &functions));
+                seen_functions.push(function);
+            }
+        }
+        for name in used.relations {
+            match catalog.get(&name) {
+                Some(Relation::Files(_)) => return true,
+                Some(Relation::View(view)) if view.rows.is_none() && seen.insert(name) => {
+                    waiting.push(self::used(view.query.as_ref(), &functions));
+                }
+                _ => {}
+            }
+        }
+    }
+    false
 }
 
 /// Checks that `function`, which is among `functions`, does not lead back to itself.

@@ -1,8 +1,12 @@
 //! CREATE FUNCTION in all its forms, and relations as arguments.
 
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+};
+
 use super::{check, one};
-use crate::parse;
 use crate::statement::{FunctionBody, FunctionReturns, ParameterKind, StatementKind};
+use crate::{RelationArgument, parse, parse_expression};
 
 /// A function in one line: parameters, what it returns, body.
 fn shape(sql: &str) -> String {
@@ -130,6 +134,26 @@ fn relations_are_arguments() {
             "SELECT f(r => TABLE 'a.csv')",
             "SELECT f(r => (SELECT * FROM 'a.csv'))",
         ),
+        (
+            "SELECT * FROM f(TABLE (SELECT 1, 2 ORDER BY 1), 3)",
+            "SELECT * FROM f((SELECT * FROM (SELECT 1, 2 ORDER BY 1)), 3)",
+        ),
+        (
+            "SELECT * FROM f(TABLE t PARTITION BY k ORDER BY ts DESC, 3)",
+            "SELECT * FROM f((SELECT * FROM t DISTRIBUTE BY k SORT BY ts DESC), 3)",
+        ),
+        (
+            "SELECT * FROM f(r => TABLE s.t PARTITION BY (k, lower(j)) ORDER BY (a, b DESC))",
+            "SELECT * FROM f(r => (SELECT * FROM s.t DISTRIBUTE BY k, lower(j) SORT BY a, b DESC))",
+        ),
+        (
+            "SELECT * FROM f(TABLE (SELECT 1 AS k, 2) PARTITION BY (k + 1) * 2)",
+            "SELECT * FROM f((SELECT * FROM (SELECT 1 AS k, 2) DISTRIBUTE BY (k + 1) * 2))",
+        ),
+        (
+            "SELECT * FROM f(TABLE t ORDER BY ts)",
+            "SELECT * FROM f((SELECT * FROM t SORT BY ts))",
+        ),
         ("SELECT * FROM (TABLE t)", "SELECT * FROM (SELECT * FROM t)"),
         ("SELECT 1 IN (TABLE t)", "SELECT 1 IN (SELECT * FROM t)"),
         ("SELECT EXISTS (TABLE t)", "SELECT EXISTS (SELECT * FROM t)"),
@@ -138,4 +162,36 @@ fn relations_are_arguments() {
             "WITH c AS (SELECT * FROM t) SELECT * FROM c",
         ),
     ]);
+}
+
+/// What a function reads of a relation in partitions: rows of each together, in their order.
+#[test]
+fn relations_are_arranged() {
+    for (argument, keys, arranged) in [
+        ("t", 0, "SELECT * FROM t"),
+        (
+            "t PARTITION BY k ORDER BY ts DESC",
+            1,
+            "SELECT * FROM t ORDER BY k, ts DESC",
+        ),
+        ("t PARTITION BY (k, j)", 2, "SELECT * FROM t ORDER BY k, j"),
+        ("t ORDER BY ts", 0, "SELECT * FROM t ORDER BY ts"),
+    ] {
+        let call = parse_expression(&format!("f(TABLE {argument})")).unwrap();
+        let Expr::Function(Function {
+            args: FunctionArguments::List(list),
+            ..
+        }) = call
+        else {
+            panic!("{argument}");
+        };
+        let [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Subquery(query)))] = &list.args[..]
+        else {
+            panic!("{argument}");
+        };
+        let relation = RelationArgument::of(query.as_ref().clone());
+        assert_eq!(relation.partition_by.len(), keys, "{argument}");
+        assert_eq!(relation.is_arranged(), argument != "t", "{argument}");
+        assert_eq!(relation.arranged().to_string(), arranged, "{argument}");
+    }
 }
