@@ -17,4 +17,4 @@ pub mod units;
 
 pub use error::{ErrorKind, Result, SheafError};
 pub use type_names::{sql_field_type_name, sql_type_name};
-pub use units::{ByteCount, RowCount};
+pub use units::{ByteCount, RowCount, VALUE_BYTES_MAX};

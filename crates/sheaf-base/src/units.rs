@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use crate::error::{Result, SheafError};
 
+/// Bytes that one value may have, as in PostgreSQL.
+pub const VALUE_BYTES_MAX: usize = (1 << 30) - 1;
+
 /// A number of bytes. Decimal suffixes (`KB`, `MB`, `GB`, `TB`) are powers of 1000, binary ones
 /// (`KiB`, `MiB`, `GiB`, `TiB`) powers of 1024, as the IEC defines them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

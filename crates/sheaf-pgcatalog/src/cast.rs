@@ -7,6 +7,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use crate::database::{AnyRelation, Database, SCHEMAS};
+use crate::decimal::Decimal;
 use crate::tables::functions as procs;
 use crate::types::{
     BOOL, CHAR, DATE, INT2, INT2VECTOR, INT4, INT8, Kind, NAME, OIDVECTOR, Oid, REGCLASS,
@@ -57,6 +58,14 @@ fn convert(value: Value, from: Oid, to: Oid, database: &Database) -> Result<Valu
         (Value::Int(number), Kind::Float) => Value::Float(number as f64),
         (Value::Int(number), Kind::Bool) => Value::Bool(number != 0),
         (Value::Bool(is), Kind::Int) => Value::Int(is.into()),
+        (Value::Int(number), Kind::Numeric) => Value::numeric(number.into()),
+        (Value::Numeric(number), Kind::Numeric) => Value::Numeric(number),
+        (Value::Numeric(number), Kind::Float) => Value::Float(number.to_float()),
+        (Value::Numeric(number), Kind::Int) => {
+            let number = number.to_int().ok_or_else(|| out_of_range(to))?;
+            Value::Int(in_range(number, to)?)
+        }
+        (Value::Float(number), Kind::Numeric) => Value::numeric(Decimal::of_float(number)?),
         (Value::Float(number), Kind::Float) => Value::Float(number),
         (Value::Float(number), Kind::Int) => {
             let rounded = number.round_ties_even();
@@ -92,7 +101,8 @@ fn convert(value: Value, from: Oid, to: Oid, database: &Database) -> Result<Valu
     })
 }
 
-fn out_of_range(to: Oid) -> SheafError {
+/// The error of a number that a type does not have.
+pub(crate) fn out_of_range(to: Oid) -> SheafError {
     SheafError::user(format!(
         "{} out of range",
         format_type(to, None).unwrap_or_default()
@@ -100,7 +110,11 @@ fn out_of_range(to: Oid) -> SheafError {
     .with_state(SqlState::NUMERIC_VALUE_OUT_OF_RANGE)
 }
 
-fn in_range(number: i64, to: Oid) -> Result<i64> {
+/// The number, if a type has it.
+///
+/// # Errors
+/// `UserInput` (22003) if it has not.
+pub(crate) fn in_range(number: i64, to: Oid) -> Result<i64> {
     let fits = match to {
         INT2 => i16::try_from(number).is_ok(),
         INT4 => i32::try_from(number).is_ok(),
@@ -131,6 +145,10 @@ fn read(text: &str, to: Oid, database: &Database) -> Result<Value> {
             Ok(number) => Value::Int(in_range(number, to)?),
             Err(_) => return Err(invalid(text, to)),
         },
+        Kind::Numeric => {
+            let number = Decimal::read(trimmed).ok_or_else(|| invalid(text, to))?;
+            Value::numeric(number)
+        }
         Kind::Float => Value::Float(trimmed.parse().map_err(|_| invalid(text, to))?),
         Kind::Time => Value::Time(read_time(trimmed).ok_or_else(|| invalid(text, to))?),
         Kind::Array => read_array(trimmed, to, database)?,
@@ -193,7 +211,7 @@ fn read_reference(text: &str, to: Oid, database: &Database) -> Result<Oid> {
         }
         REGROLE => {
             let name = unquoted(text);
-            let mut roles = database.roles().into_iter();
+            let mut roles = database.roles().iter();
             let found = roles.find(|role| role.name == name).map(|role| role.oid);
             (found, "role", SqlState::UNDEFINED_OBJECT)
         }

@@ -1,7 +1,7 @@
 //! The catalogue of one statement: PostgreSQL's tables with the rows that the facts make, and the
 //! ways from names to numbers of objects and back.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::{Arc, LazyLock};
@@ -9,7 +9,10 @@ use std::sync::{Arc, LazyLock};
 use sheaf_base::Result;
 
 use crate::facts::{Facts, Relation, RelationKind, own_oid};
+use crate::names::quote_name;
+use crate::run::Watch;
 use crate::tables;
+use crate::tables::functions::OwnProcs;
 use crate::types::{self, Oid, format_type, types};
 use crate::value::{Names, Row};
 
@@ -52,6 +55,7 @@ pub(crate) struct CatalogColumn {
 pub(crate) struct CatalogTables {
     pub(crate) rows: Vec<CatalogTable>,
     by_name: HashMap<(&'static str, &'static str), usize>,
+    by_oid: HashMap<Oid, usize>,
 }
 
 static TABLES: LazyLock<CatalogTables> = LazyLock::new(CatalogTables::read);
@@ -92,9 +96,10 @@ impl CatalogTables {
     fn read() -> Self {
         let lines = include_str!("../data/relations.tsv").lines();
         let rows: Vec<CatalogTable> = lines.filter_map(read_table).collect();
-        let by_name = rows.iter().enumerate();
+        let numbered = || rows.iter().enumerate();
         Self {
-            by_name: by_name.map(|(i, t)| ((t.schema, t.name), i)).collect(),
+            by_name: numbered().map(|(i, t)| ((t.schema, t.name), i)).collect(),
+            by_oid: numbered().map(|(i, t)| (t.oid, i)).collect(),
             rows,
         }
     }
@@ -116,12 +121,24 @@ pub(crate) type Rows = Rc<Vec<Row>>;
 /// The catalogue of one statement.
 pub(crate) struct Database {
     pub(crate) facts: Arc<Facts>,
-    /// The relations of the facts, by their numbers.
-    by_oid: HashMap<Oid, usize>,
+    relations: OnceCell<RelationPlaces>,
+    roles: OnceCell<Vec<RoleRow>>,
+    /// Functions of Sheaf alone.
+    pub(crate) procs: OnceCell<OwnProcs>,
     rows: RefCell<HashMap<usize, Rows>>,
 }
 
+/// The ways to the relations of the facts.
+#[derive(Default)]
+struct RelationPlaces {
+    by_oid: HashMap<Oid, usize>,
+    by_name: HashMap<&'static str, HashMap<String, usize>>,
+    /// By the types of their rows, and of arrays of these.
+    by_type: HashMap<Oid, usize>,
+}
+
 /// A role.
+#[derive(Clone)]
 pub(crate) struct RoleRow {
     pub(crate) oid: Oid,
     pub(crate) name: String,
@@ -185,41 +202,65 @@ impl RelationKind {
 
 impl Database {
     pub(crate) fn new(facts: Arc<Facts>) -> Self {
-        let numbered = facts.relations.iter().enumerate();
-        let by_oid = numbered.map(|(i, relation)| (relation.oid(), i)).collect();
         Self {
             facts,
-            by_oid,
+            relations: OnceCell::new(),
+            roles: OnceCell::new(),
+            procs: OnceCell::new(),
             rows: RefCell::default(),
         }
+    }
+
+    fn places(&self) -> &RelationPlaces {
+        self.relations.get_or_init(|| {
+            let mut places = RelationPlaces::default();
+            for (index, relation) in self.facts.relations.iter().enumerate() {
+                places.by_oid.insert(relation.oid(), index);
+                places.by_type.insert(relation.row_type(), index);
+                places.by_type.insert(relation.row_array_type(), index);
+                let names = places.by_name.entry(relation.schema).or_default();
+                names.entry(relation.name.clone()).or_insert(index);
+            }
+            places
+        })
+    }
+
+    fn relation_at(&self, place: Option<&usize>) -> Option<&Relation> {
+        self.facts.relations.get(*place?)
+    }
+
+    /// The relation whose rows, or arrays of them, have that type.
+    pub(crate) fn relation_of_type(&self, oid: Oid) -> Option<&Relation> {
+        self.relation_at(self.places().by_type.get(&oid))
     }
 
     /// The rows of a table of PostgreSQL's own; none if nothing here makes any.
     ///
     /// # Errors
     /// Those of a view's query.
-    pub(crate) fn rows(&self, table: usize) -> Result<Rows> {
+    pub(crate) fn rows(&self, table: usize, watch: Option<&dyn Watch>) -> Result<Rows> {
         if let Some(rows) = self.rows.borrow().get(&table) {
             return Ok(Rc::clone(rows));
         }
-        let made = catalog_tables().get(table).map(|t| tables::rows(self, t));
+        let made = catalog_tables()
+            .get(table)
+            .map(|t| tables::rows(self, t, watch));
         let rows = Rc::new(made.transpose()?.unwrap_or_default());
         self.rows.borrow_mut().insert(table, Rc::clone(&rows));
         Ok(rows)
     }
 
     pub(crate) fn own_relation(&self, oid: Oid) -> Option<&Relation> {
-        self.facts.relations.get(*self.by_oid.get(&oid)?)
+        self.relation_at(self.places().by_oid.get(&oid))
     }
 
     pub(crate) fn relation(&self, oid: Oid) -> Option<AnyRelation<'_>> {
         if let Some(relation) = self.own_relation(oid) {
             return Some(AnyRelation::Own(relation));
         }
-        let mut tables = catalog_tables().rows.iter();
-        tables
-            .find(|table| table.oid == oid)
-            .map(AnyRelation::Catalog)
+        let tables = catalog_tables();
+        let found = tables.by_oid.get(&oid).and_then(|index| tables.get(*index));
+        found.map(AnyRelation::Catalog)
     }
 
     /// The relation that a name means; without a schema, as a statement of this session would.
@@ -228,9 +269,8 @@ impl Database {
         schema: Option<&str>,
         name: &str,
     ) -> Option<AnyRelation<'_>> {
-        let wanted = schema.unwrap_or(PUBLIC);
-        let mut own = self.facts.relations.iter();
-        let own = own.find(|r| r.schema == wanted && r.name == name);
+        let names = self.places().by_name.get(schema.unwrap_or(PUBLIC));
+        let own = self.relation_at(names.and_then(|names| names.get(name)));
         own.map(AnyRelation::Own).or_else(|| {
             let index = catalog_tables().find(schema, name)?;
             catalog_tables().get(index).map(AnyRelation::Catalog)
@@ -246,7 +286,11 @@ impl Database {
     }
 
     /// The roles: those that may connect, who asks, and the owner.
-    pub(crate) fn roles(&self) -> Vec<RoleRow> {
+    pub(crate) fn roles(&self) -> &[RoleRow] {
+        self.roles.get_or_init(|| self.made_roles())
+    }
+
+    fn made_roles(&self) -> Vec<RoleRow> {
         let identity = &self.facts.identity;
         let own = (identity.user.clone(), identity.is_superuser, true);
         let known = identity.server.roles().into_iter();
@@ -271,15 +315,14 @@ impl Database {
 
     /// The name of a role.
     pub(crate) fn role_name(&self, oid: Oid) -> Option<String> {
-        let found = self.roles().into_iter().find(|role| role.oid == oid);
-        found.map(|role| role.name)
+        let found = self.roles().iter().find(|role| role.oid == oid);
+        found.map(|role| role.name.clone())
     }
 
     /// The name of a type, of PostgreSQL's or of a relation's rows.
     pub(crate) fn type_name(&self, oid: Oid, modifier: Option<i64>) -> Option<String> {
         format_type(oid, modifier).or_else(|| {
-            let mut own = self.facts.relations.iter();
-            let found = own.find(|r| r.row_type() == oid || r.row_array_type() == oid)?;
+            let found = self.relation_of_type(oid)?;
             let name = self.qualified(AnyRelation::Own(found));
             Some(match found.row_type() == oid {
                 true => name,
@@ -300,161 +343,6 @@ impl Database {
 
 /// The role that owns everything.
 pub(crate) const OWNER_NAME: &str = "sheaf";
-
-/// Words that are no names without quotes.
-const RESERVED: &[&str] = &[
-    "all",
-    "analyse",
-    "analyze",
-    "and",
-    "any",
-    "array",
-    "as",
-    "asc",
-    "asymmetric",
-    "authorization",
-    "between",
-    "bigint",
-    "binary",
-    "bit",
-    "boolean",
-    "both",
-    "case",
-    "cast",
-    "char",
-    "character",
-    "check",
-    "coalesce",
-    "collate",
-    "collation",
-    "column",
-    "concurrently",
-    "constraint",
-    "create",
-    "cross",
-    "current_catalog",
-    "current_date",
-    "current_role",
-    "current_schema",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "dec",
-    "decimal",
-    "default",
-    "deferrable",
-    "desc",
-    "distinct",
-    "do",
-    "else",
-    "end",
-    "except",
-    "exists",
-    "extract",
-    "false",
-    "fetch",
-    "float",
-    "for",
-    "foreign",
-    "freeze",
-    "from",
-    "full",
-    "grant",
-    "greatest",
-    "group",
-    "grouping",
-    "having",
-    "ilike",
-    "in",
-    "initially",
-    "inner",
-    "inout",
-    "int",
-    "integer",
-    "intersect",
-    "interval",
-    "into",
-    "is",
-    "isnull",
-    "join",
-    "lateral",
-    "leading",
-    "least",
-    "left",
-    "like",
-    "limit",
-    "localtime",
-    "localtimestamp",
-    "national",
-    "natural",
-    "nchar",
-    "none",
-    "normalize",
-    "not",
-    "notnull",
-    "null",
-    "nullif",
-    "numeric",
-    "offset",
-    "on",
-    "only",
-    "or",
-    "order",
-    "out",
-    "outer",
-    "overlaps",
-    "overlay",
-    "placing",
-    "position",
-    "precision",
-    "primary",
-    "real",
-    "references",
-    "returning",
-    "right",
-    "row",
-    "select",
-    "session_user",
-    "setof",
-    "similar",
-    "smallint",
-    "some",
-    "substring",
-    "symmetric",
-    "system_user",
-    "table",
-    "tablesample",
-    "then",
-    "time",
-    "timestamp",
-    "to",
-    "trailing",
-    "treat",
-    "trim",
-    "true",
-    "union",
-    "unique",
-    "user",
-    "using",
-    "values",
-    "varchar",
-    "variadic",
-    "verbose",
-    "when",
-    "where",
-    "window",
-    "with",
-];
-
-/// A name as it is written in SQL: in quotes where it needs them.
-pub(crate) fn quote_name(name: &str) -> String {
-    let starts = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    if starts && name.chars().all(is_plain) && !RESERVED.contains(&name) {
-        return name.to_owned();
-    }
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
 
 impl Names for Database {
     fn name_of(&self, type_of: Oid, oid: Oid) -> String {

@@ -5,13 +5,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, AsArray};
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{FieldRef, i256};
 use datafusion::common::ScalarValue;
 use datafusion::common::config::ConfigOptions;
 use datafusion::logical_expr::type_coercion::functions::fields_with_udf;
-use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, Volatility,
+};
 use sheaf_base::{Result, SheafError};
 
+use crate::decimal::Decimal;
 use crate::types::{Kind, Oid, arrow_field, column_type, kind_of};
 use crate::value::Value;
 
@@ -76,6 +79,11 @@ impl EngineFunctions {
 }
 
 impl External {
+    /// Whether it gives something else each time.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.function.signature().volatility == Volatility::Volatile
+    }
+
     /// Calls it.
     ///
     /// # Errors
@@ -129,6 +137,10 @@ pub(crate) fn value_of(scalar: &ScalarValue) -> Result<Value> {
                 .map(|index| value_of(&ScalarValue::try_from_array(&elements, index)?));
             Value::array(elements.collect::<Result<_>>()?)
         }
+        (Kind::Numeric, scalar) => {
+            let number = decimal_of(scalar)?;
+            Value::numeric(number.ok_or_else(|| crate::cast::out_of_range(oid))?)
+        }
         (kind, scalar) => match (kind, scalar.cast_to(wanted.data_type())?) {
             (_, ScalarValue::Boolean(Some(is))) => Value::Bool(is),
             (_, ScalarValue::Int16(Some(number))) => Value::Int(number.into()),
@@ -139,7 +151,10 @@ pub(crate) fn value_of(scalar: &ScalarValue) -> Result<Value> {
             (_, ScalarValue::Float64(Some(number))) => Value::Float(number),
             (_, ScalarValue::Utf8(Some(text))) => text.into(),
             (_, ScalarValue::TimestampMicrosecond(Some(micros), _)) => Value::Time(micros),
-            (_, ScalarValue::Date32(Some(days))) => Value::Time(i64::from(days) * 86_400_000_000),
+            (_, ScalarValue::Date32(Some(days))) => {
+                let micros = i64::from(days).checked_mul(86_400_000_000);
+                Value::Time(micros.ok_or_else(|| crate::cast::out_of_range(oid))?)
+            }
             (_, other) => {
                 return Err(SheafError::unsupported(format!(
                     "values of type {} in this statement",
@@ -148,6 +163,22 @@ pub(crate) fn value_of(scalar: &ScalarValue) -> Result<Value> {
             }
         },
     })
+}
+
+/// A decimal of the engine; `None` if it has too many digits.
+fn decimal_of(scalar: &ScalarValue) -> Result<Option<Decimal>> {
+    let (units, scale) = match scalar {
+        ScalarValue::Decimal32(Some(units), _, scale) => ((*units).into(), *scale),
+        ScalarValue::Decimal64(Some(units), _, scale) => ((*units).into(), *scale),
+        ScalarValue::Decimal128(Some(units), _, scale) => (*units, *scale),
+        ScalarValue::Decimal256(Some(units), _, scale) => return Ok(Decimal::new(*units, *scale)),
+        ScalarValue::UInt64(Some(number)) => ((*number).into(), 0),
+        other => {
+            let what = format!("values of type {} in this statement", other.data_type());
+            return Err(SheafError::unsupported(what));
+        }
+    };
+    Ok(Decimal::new(i256::from_i128(units), scale))
 }
 
 fn arrow_field_of(scalar: &ScalarValue) -> arrow::datatypes::Field {

@@ -4,30 +4,31 @@
 //! are hashes of their names, so that all connections of a server, and its next start, have the same.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
 use arrow::datatypes::SchemaRef;
 
 use crate::types::Oid;
 
+/// What is found out when it is first asked for.
+pub type Late<T> = LazyLock<T, Box<dyn FnOnce() -> T + Send>>;
+
 /// What a session tells of itself.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Facts {
     /// The only database.
     pub database: String,
     /// Who asks.
     pub identity: Identity,
-    /// The version of PostgreSQL that clients are told, as `18.0`.
-    pub server_version: String,
     /// What `version()` says.
     pub version: String,
     /// Tables and views.
-    pub relations: Vec<Relation>,
+    pub relations: Late<Vec<Relation>>,
     /// Functions, sorted by name.
-    pub functions: Vec<Function>,
+    pub functions: Late<Vec<Function>>,
     /// Settings.
-    pub settings: Vec<Setting>,
+    pub settings: Late<Vec<Setting>>,
 }
 
 /// Who asks, and through which door.
@@ -41,6 +42,8 @@ pub struct Identity {
     pub process: i32,
     /// The server, if there is one.
     pub server: Arc<dyn Server>,
+    /// The parameters of the client, if there is one.
+    pub parameters: Arc<dyn ClientParameters>,
 }
 
 impl Default for Identity {
@@ -50,7 +53,23 @@ impl Default for Identity {
             is_superuser: true,
             process: 0,
             server: Arc::new(NoServer(SystemTime::now())),
+            parameters: Arc::new(NoClient),
         }
+    }
+}
+
+/// The values that a client has given to [`crate::PARAMETERS`].
+pub trait ClientParameters: Send + Sync + fmt::Debug {
+    /// The value of a parameter; `None` if it is the default.
+    fn value(&self, name: &str) -> Option<String>;
+}
+
+#[derive(Debug)]
+struct NoClient;
+
+impl ClientParameters for NoClient {
+    fn value(&self, _name: &str) -> Option<String> {
+        None
     }
 }
 
@@ -142,10 +161,6 @@ pub struct Relation {
     pub columns: SchemaRef,
     /// The query of a view.
     pub definition: Option<String>,
-    /// What is said of it.
-    pub comment: Option<String>,
-    /// Bytes of its data, where they are known without looking.
-    pub bytes: Option<u64>,
 }
 
 /// A function of Sheaf.

@@ -14,10 +14,14 @@ mod bind;
 mod cast;
 mod concerns;
 mod database;
+mod decimal;
 mod external;
 mod facts;
 mod functions;
+mod made;
+mod names;
 mod node;
+mod parameters;
 mod plan;
 mod provider;
 mod run;
@@ -30,15 +34,18 @@ mod tests;
 mod types;
 mod value;
 
+pub use bind::may_be_engines;
 pub use concerns::{Concern, concerns};
 pub use external::EngineFunctions;
 pub use facts::{
-    Connection, Facts, Function, Identity, Relation, RelationKind, Role, Server, Setting,
+    ClientParameters, Connection, Facts, Function, Identity, Late, Relation, RelationKind, Role,
+    Server, Setting,
 };
 pub use node::{CatalogNode, CatalogPlanner, Stop, plan};
+pub use parameters::{
+    APPLICATION_NAME, DEFAULT_ISOLATION, ENGINE_NAMES, PARAMETERS, Parameter, SERVER_VERSION,
+    TIME_ZONE, TRANSACTION_ISOLATION, Takes,
+};
 pub use provider::{has_table, is_secret, table};
 pub use scalar::{FactsSource, is_ours, scalar_functions};
-/// The version of PostgreSQL that Sheaf says it is, and whose catalogue this is.
-pub const SERVER_VERSION: &str = "18.0";
-
 pub use types::{Oid, TYPE_KEY, column_type};

@@ -2,9 +2,10 @@
 
 use std::cell::Cell;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use ::arrow::array::RecordBatch;
@@ -12,7 +13,7 @@ use ::arrow::datatypes::{Field, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::Session;
 use datafusion::common::{
-    DFSchema, DFSchemaRef, Result as EngineResult, TableReference, internal_err,
+    DFSchema, DFSchemaRef, DataFusionError, Result as EngineResult, TableReference, internal_err,
 };
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -26,18 +27,19 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_planner::{ExtensionPlanner, PhysicalPlanner};
 use datafusion::sql::sqlparser::ast;
+use futures::TryStreamExt;
 use sheaf_base::{Result, SheafError};
 use tokio_util::sync::CancellationToken;
 
-use crate::arrow::{batch, schema_of};
+use crate::arrow::{batch, batch_span, schema_of};
 use crate::bind::{Bound, bind};
 use crate::cast::cast;
 use crate::database::Database;
 use crate::external::{EngineFunctions, value_of};
 use crate::facts::Facts;
-use crate::run::{Run, Watch};
+use crate::run::{Run, Watch, bytes_of};
 use crate::types::{Oid, TEXT, UNKNOWN, arrow_field, column_type};
-use crate::value::Value;
+use crate::value::{Row, Value};
 
 /// What ends a run: the query's token, under this type among a state's extensions.
 #[derive(Debug)]
@@ -216,30 +218,66 @@ impl PartitionStream for CatalogPartition {
     }
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let schema = Arc::clone(&self.statement.rows);
         let statement = Arc::clone(&self.statement);
         let parameters = self.parameters.clone();
-        let schema = Arc::clone(&self.statement.rows);
-        let rows = async move {
+        let rows = futures::stream::once(async move {
             let watch = Watcher::new(&context);
-            Ok(statement.rows_as_batch(&parameters, &watch)?)
-        };
-        Box::pin(RecordBatchStreamAdapter::new(
-            schema,
-            futures::stream::once(rows),
-        ))
+            let rows = statement
+                .rows(&parameters, &watch)
+                .map_err(DataFusionError::from)?;
+            Ok::<_, DataFusionError>(RowsLeft {
+                rows,
+                statement,
+                watch,
+            })
+        });
+        let batches = rows.map_ok(|left| futures::stream::try_unfold(left, RowsLeft::next));
+        Box::pin(RecordBatchStreamAdapter::new(schema, batches.try_flatten()))
+    }
+}
+
+/// The rows that are not yet sent.
+struct RowsLeft {
+    rows: VecDeque<Row>,
+    statement: Arc<CatalogStatement>,
+    watch: Watcher,
+}
+
+impl RowsLeft {
+    /// The next batch. Its rows are given up for it, which is about as large.
+    async fn next(mut self) -> EngineResult<Option<(RecordBatch, Self)>> {
+        if self.rows.is_empty() {
+            return Ok(None);
+        }
+        self.watch.check()?;
+        let (count, bytes) = batch_span(self.rows.make_contiguous());
+        self.watch.grow(bytes)?;
+        let rows: Vec<Row> = self.rows.drain(..count).collect();
+        let statement = &self.statement;
+        let database = Database::new(Arc::clone(&statement.facts));
+        let columns = &statement.bound.query.columns;
+        let batch = batch(&rows, columns, &statement.rows, &database)?;
+        drop((rows, database));
+        self.watch.shrink(bytes.saturating_mul(2));
+        Ok(Some((batch, self)))
     }
 }
 
 impl CatalogStatement {
-    fn rows_as_batch(&self, parameters: &[(Value, Oid)], watch: &Watcher) -> Result<RecordBatch> {
+    fn rows(&self, parameters: &[(Value, Oid)], watch: &Watcher) -> Result<VecDeque<Row>> {
         let database = Database::new(Arc::clone(&self.facts));
         let parameters = parameters.iter().zip(&self.bound.parameters);
         let parameters =
             parameters.map(|((value, from), to)| cast(value.clone(), *from, *to, &database));
         let parameters = parameters.collect::<Result<Vec<_>>>()?;
-        let run = Run::new(&database, &parameters).watched(watch);
+        let run = Run::new(&database, &parameters).watched(Some(watch));
         let rows = run.query(&self.bound.query)?;
-        batch(&rows, &self.bound.query.columns, &self.rows, &database)
+        // Nothing of the run is left but its rows.
+        drop(run);
+        let rows = Rc::try_unwrap(rows).unwrap_or_else(|rows| rows.as_ref().clone());
+        watch.hold_alone(rows.iter().map(|row| bytes_of(row)).sum())?;
+        Ok(rows.into())
     }
 }
 
@@ -263,6 +301,12 @@ impl Watcher {
             stop: context.session_config().get_extension::<Stop>(),
         }
     }
+
+    /// Holds so many bytes and no others.
+    fn hold_alone(&self, bytes: usize) -> Result<()> {
+        self.shrink(self.held_bytes.get());
+        self.grow(bytes)
+    }
 }
 
 impl Watch for Watcher {
@@ -276,7 +320,7 @@ impl Watch for Watcher {
     }
 
     fn grow(&self, bytes: usize) -> Result<()> {
-        let held = self.held_bytes.get() + bytes;
+        let held = self.held_bytes.get().saturating_add(bytes);
         if held > self.reservation.size() {
             let missing = held - self.reservation.size();
             self.reservation.try_grow(missing.max(RESERVED_BYTES))?;

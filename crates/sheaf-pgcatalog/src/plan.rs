@@ -1,8 +1,8 @@
 //! A query whose names are resolved and whose expressions have types: what `bind` makes of a syntax
 //! tree and `run` evaluates.
 //!
-//! A row of a FROM clause is flat: the columns of its first relation, of its second, and so on. A
-//! column is named by how many queries further out it is (`up`) and its place in that row.
+//! A row of a FROM clause is flat: those columns of all its relations that anything names. A column is
+//! named by how many queries further out it is (`up`) and its place in that row.
 
 use std::sync::Arc;
 
@@ -36,7 +36,12 @@ pub(crate) enum Expr {
     IsNull(Box<Expr>),
     /// IS TRUE, IS FALSE.
     Is(bool, Box<Expr>),
-    Arithmetic(Arithmetic, Box<Expr>, Box<Expr>),
+    /// The type is that of the result, which has to fit it.
+    Arithmetic(Arithmetic, Oid, Box<Expr>, Box<Expr>),
+    /// The second expression, in which [`Expr::Operand`] is the value of the first: what an expression
+    /// names more than once is evaluated once.
+    Let(Box<Expr>, Box<Expr>),
+    Operand,
     Concat(Box<Typed>, Box<Typed>),
     Match(Pattern, Box<Expr>, Box<Expr>),
     Cast(Box<Typed>, Oid),
@@ -120,6 +125,9 @@ pub(crate) struct Pattern {
     pub(crate) is_negated: bool,
 }
 
+/// Digits behind the point of a `numeric` of which nothing is known, as Sheaf has them elsewhere.
+pub(crate) const NUMERIC_SCALE: u8 = 10;
+
 /// A column of a result.
 #[derive(Debug, Clone)]
 pub(crate) struct OutColumn {
@@ -127,6 +135,8 @@ pub(crate) struct OutColumn {
     pub(crate) type_of: Oid,
     /// Those of a record, as far as they are known.
     pub(crate) fields: Vec<OutColumn>,
+    /// Digits behind the point of a `numeric`.
+    pub(crate) scale: u8,
 }
 
 impl OutColumn {
@@ -135,6 +145,7 @@ impl OutColumn {
             name: name.into(),
             type_of,
             fields: vec![],
+            scale: NUMERIC_SCALE,
         }
     }
 }
@@ -150,8 +161,19 @@ pub(crate) struct Query {
     pub(crate) limit: Option<Expr>,
     pub(crate) offset: Option<Expr>,
     pub(crate) columns: Vec<OutColumn>,
-    /// The depths of the queries around it whose columns it names, the outermost being 0.
-    pub(crate) outer: Vec<usize>,
+    /// The columns of queries around it that it names, seen from where it stands.
+    pub(crate) outer: Vec<Outer>,
+    /// The queries of WITH around it whose rows it reads.
+    pub(crate) reads: Vec<usize>,
+    /// Whether it may give other rows for the same values of `outer`.
+    pub(crate) is_volatile: bool,
+}
+
+/// A column of a query around another one: 0 is the nearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outer {
+    pub(crate) up: usize,
+    pub(crate) index: usize,
 }
 
 /// A query of WITH.
@@ -212,6 +234,8 @@ pub(crate) struct OrderKey {
 #[derive(Debug)]
 pub(crate) struct Select {
     pub(crate) from: From,
+    /// Columns of a row of `from`.
+    pub(crate) width: usize,
     pub(crate) filter: Vec<Expr>,
     pub(crate) groups: Option<Groups>,
     pub(crate) having: Option<Expr>,
@@ -283,16 +307,18 @@ pub(crate) enum From {
     Join(Box<Join>),
 }
 
-/// A join.
+/// A join. Of an inner one the right side is evaluated for each row of the left one, which its
+/// conditions and probes may name.
 #[derive(Debug)]
 pub(crate) struct Join {
     pub(crate) kind: JoinKind,
     pub(crate) left: From,
     pub(crate) right: From,
     pub(crate) on: Vec<Expr>,
-    /// Where the columns of the right side begin in the flat row, and where they end.
-    pub(crate) middle: usize,
-    pub(crate) end: usize,
+    /// The places in a row of the columns of the right side.
+    pub(crate) right_columns: Vec<usize>,
+    /// Expressions of the left and the right side that have to be equal, of RIGHT and FULL.
+    pub(crate) equal: Option<(Expr, Expr)>,
 }
 
 /// Kinds of joins.
@@ -308,9 +334,12 @@ pub(crate) enum JoinKind {
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) source: Source,
+    /// Its first column among those of the scope; the number of them.
     pub(crate) start: usize,
     pub(crate) width: usize,
-    /// Conditions on the flat row up to this relation.
+    /// Its columns that anything names, and their places in a row.
+    pub(crate) columns: Vec<(usize, usize)>,
+    /// Conditions on what is there of a row with this relation.
     pub(crate) filters: Vec<Expr>,
     /// A column of the relation, and what it has to be equal to, known before its rows are read.
     pub(crate) probe: Option<(usize, Expr)>,
@@ -321,11 +350,8 @@ pub(crate) struct Item {
 pub(crate) enum Source {
     Table(usize),
     Cte(usize),
-    Query {
-        query: Arc<Query>,
-        /// Whether it names columns of relations before it.
-        is_lateral: bool,
-    },
+    /// One that names columns of relations before it is evaluated for each of their rows.
+    Query(Arc<Query>),
     Function {
         calls: Vec<SetCall>,
         with_ordinality: bool,
@@ -352,12 +378,14 @@ impl Expr {
             | Self::ArrayOf(_)
             | Self::Aggregate(_)
             | Self::Window(_)
+            | Self::Operand
             | Self::Set(_) => {}
             Self::Compare(_, a, b)
             | Self::IsDistinct(a, b)
             | Self::And(a, b)
             | Self::Or(a, b)
-            | Self::Arithmetic(_, a, b)
+            | Self::Arithmetic(_, _, a, b)
+            | Self::Let(a, b)
             | Self::Match(_, a, b)
             | Self::Subscript(a, b)
             | Self::Quantified {

@@ -10,7 +10,7 @@ use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use crate::arrow::{batch, schema_of};
+use crate::arrow::{batches, schema_of};
 use crate::database::{Database, PG_CATALOG, catalog_tables};
 use crate::facts::Facts;
 use crate::functions::SECRET_TABLES;
@@ -75,12 +75,12 @@ impl TableProvider for CatalogTableProvider {
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         let rows = {
             let database = Database::new(Arc::clone(&self.facts));
-            let rows = database.rows(self.index)?;
-            batch(&rows, &self.columns, &self.schema, &database)?
+            let rows = database.rows(self.index, None)?;
+            batches(&rows, &self.columns, &self.schema, &database)?
         };
         let schema = self.schema();
         Ok(MemorySourceConfig::try_new_exec(
-            &[vec![rows]],
+            &[rows],
             schema,
             projection.cloned(),
         )?)

@@ -21,7 +21,8 @@ use crate::cast::cast;
 use crate::database::Database;
 use crate::external::value_of;
 use crate::facts::Facts;
-use crate::functions::{Call, FUNCTIONS, Function, Returns, VARIADIC};
+use crate::functions::{Call, FUNCTIONS, Function, Returns, VARIADIC, functions_named};
+use crate::made::Allowance;
 use crate::types::{Oid, TEXT, UNKNOWN, arrow_field, column_type};
 use crate::value::Value;
 
@@ -38,9 +39,14 @@ pub fn scalar_functions(
         .iter()
         .filter(|f| !has_function(f.name) && names.insert(f.name));
     let functions = missing.map(|function| {
+        // What does something is not done while a statement is planned.
+        let volatility = match functions_named(function.name).any(|known| known.is_volatile) {
+            true => Volatility::Volatile,
+            false => Volatility::Stable,
+        };
         ScalarUDF::from(CatalogFunction {
             name: function.name,
-            signature: Signature::user_defined(Volatility::Stable),
+            signature: Signature::user_defined(volatility),
             facts: Arc::clone(facts),
         })
     });
@@ -148,7 +154,8 @@ impl ScalarUDFImpl for CatalogFunction {
             .args
             .iter()
             .all(|a| matches!(a, ColumnarValue::Scalar(_)));
-        let count = if is_constant { 1 } else { args.number_rows };
+        let is_once = is_constant && !function.is_volatile;
+        let count = if is_once { 1 } else { args.number_rows };
         let columns = args.args.iter().map(|argument| argument.to_array(count));
         let columns = columns.collect::<EngineResult<Vec<_>>>()?;
         let takes = function
@@ -161,6 +168,7 @@ impl ScalarUDFImpl for CatalogFunction {
             .zip(takes)
             .map(|(given, takes)| taken(*given, takes))
             .collect();
+        let memory = Allowance::default();
         let mut results = Vec::with_capacity(count);
         for row in 0..count {
             let values = columns.iter().zip(types.iter().zip(&takes));
@@ -174,6 +182,7 @@ impl ScalarUDFImpl for CatalogFunction {
                     true => Value::Null,
                     false => (function.call)(&Call {
                         database: &database,
+                        memory: &memory,
                         values: &values,
                         types: &takes,
                     })?,
@@ -183,7 +192,7 @@ impl ScalarUDFImpl for CatalogFunction {
         let oid = returned(function, &types);
         let results = crate::arrow::shown_all(&results, oid, &database);
         let array = column(&args.return_field, oid, &results)?;
-        Ok(match is_constant {
+        Ok(match is_once {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?),
             false => ColumnarValue::Array(array),
         })
@@ -197,5 +206,24 @@ fn taken(given: Oid, takes: Oid) -> Oid {
         ANY | ANYARRAY | VARIADIC if given == UNKNOWN => TEXT,
         ANY | ANYARRAY | VARIADIC => given,
         takes => takes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_something_is_not_done_while_planning() {
+        let facts: FactsSource = Arc::new(|| Ok(Arc::new(crate::testing::facts())));
+        let functions = scalar_functions(&|_| false, &facts);
+        for (name, volatility) in [
+            ("pg_cancel_backend", Volatility::Volatile),
+            ("pg_terminate_backend", Volatility::Volatile),
+            ("pg_get_userbyid", Volatility::Stable),
+        ] {
+            let found = functions.iter().find(|function| function.name() == name);
+            assert_eq!(found.unwrap().signature().volatility, volatility, "{name}");
+        }
     }
 }

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use ::arrow::datatypes::{DataType, Field, Schema};
 
-use crate::facts::{Facts, Identity, Relation, RelationKind};
+use crate::facts::{Facts, Identity, Late, Relation, RelationKind};
+
+fn late<T: Send + 'static>(value: T) -> Late<T> {
+    Late::new(Box::new(move || value))
+}
 
 /// A database with one table and one view.
 pub(crate) fn facts() -> Facts {
@@ -19,19 +23,16 @@ pub(crate) fn facts() -> Facts {
         kind,
         columns: Arc::clone(&columns),
         definition: definition.map(str::to_owned),
-        comment: None,
-        bytes: Some(8192),
     };
     Facts {
         database: "sheaf".to_owned(),
         identity: Identity::default(),
-        server_version: "18.0".to_owned(),
         version: "PostgreSQL 18.0 (Sheaf)".to_owned(),
-        relations: vec![
+        relations: late(vec![
             relation("big", RelationKind::View, Some(" SELECT 1;")),
             relation("sales", RelationKind::Table, None),
-        ],
-        functions: vec![],
-        settings: vec![],
+        ]),
+        functions: late(vec![]),
+        settings: late(vec![]),
     }
 }

@@ -1,12 +1,14 @@
 //! PostgreSQL's types: their numbers, their names, and what Arrow types stand for them.
 //!
 //! `data/types.tsv` lists every type of PostgreSQL 18 that is no row of one of its own tables, as
-//! its `pg_type` has them.
+//! its `pg_type` and `pg_description` have them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
+
+use crate::plan::NUMERIC_SCALE;
 
 /// The number of an object.
 pub type Oid = u32;
@@ -71,6 +73,7 @@ pub(crate) struct PgType {
     pub(crate) base: Oid,
     pub(crate) modifier: i64,
     pub(crate) collation: Oid,
+    pub(crate) description: Option<&'static str>,
 }
 
 /// All types, and the ways to them.
@@ -120,6 +123,7 @@ fn read_type(line: &'static str) -> Option<PgType> {
         base: oid(21)?,
         modifier: number(22)?,
         collation: oid(23)?,
+        description: text(24).filter(|text| !text.is_empty()),
     })
 }
 
@@ -272,6 +276,7 @@ pub(crate) enum Kind {
     Bool,
     Int,
     Float,
+    Numeric,
     Text,
     Time,
     Array,
@@ -284,7 +289,8 @@ pub(crate) fn kind_of(oid: Oid) -> Kind {
         BOOL => Kind::Bool,
         INT2 | INT4 | INT8 | OID | XID | CID | XID8 | REGPROC | REGPROCEDURE | REGCLASS
         | REGTYPE | REGNAMESPACE | REGROLE => Kind::Int,
-        FLOAT4 | FLOAT8 | NUMERIC => Kind::Float,
+        FLOAT4 | FLOAT8 => Kind::Float,
+        NUMERIC => Kind::Numeric,
         TIMESTAMP | TIMESTAMPTZ | DATE => Kind::Time,
         RECORD => Kind::Record,
         _ if types().element_of(oid).is_some() => Kind::Array,
@@ -298,6 +304,22 @@ pub(crate) fn is_reference(oid: Oid) -> bool {
         oid,
         REGPROC | REGPROCEDURE | REGCLASS | REGTYPE | REGNAMESPACE | REGROLE
     )
+}
+
+/// Digits of a `numeric` in a result.
+const NUMERIC_PRECISION: u8 = 38;
+
+/// The Arrow field of a column of type `oid`, which has so many digits behind the point if it is a
+/// `numeric`.
+pub(crate) fn arrow_field_of(name: &str, oid: Oid, scale: u8) -> Field {
+    let field = arrow_field(name, oid);
+    match (field.data_type(), i8::try_from(scale)) {
+        (DataType::Decimal128(precision, _), Ok(scale)) => {
+            let data_type = DataType::Decimal128(*precision, scale);
+            field.with_data_type(data_type)
+        }
+        _ => field,
+    }
 }
 
 /// The Arrow field of a column of type `oid`.
@@ -326,6 +348,10 @@ pub(crate) fn arrow_field(name: &str, oid: Oid) -> Field {
             }
             (Kind::Int, _) => (DataType::Int64, None),
             (Kind::Float, _) => (DataType::Float64, None),
+            (Kind::Numeric, _) => {
+                let scale = i8::try_from(NUMERIC_SCALE).unwrap_or_default();
+                (DataType::Decimal128(NUMERIC_PRECISION, scale), None)
+            }
             _ => (DataType::Utf8, None),
         },
     };

@@ -1,12 +1,14 @@
 //! Values of the catalogues, their order and their text.
 
 use std::cmp::Ordering;
-use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use sheaf_base::Result;
 
+use crate::decimal::Decimal;
+use crate::made::Sink;
 use crate::types::{self, Kind, Oid, kind_of, types};
 
 /// A value; what it means its type says.
@@ -17,6 +19,7 @@ pub(crate) enum Value {
     /// Integers, and numbers of objects.
     Int(i64),
     Float(f64),
+    Numeric(Box<Decimal>),
     Text(Arc<str>),
     /// Microseconds since 1970.
     Time(i64),
@@ -46,6 +49,10 @@ impl Value {
 
     pub(crate) fn oid(oid: Oid) -> Self {
         Self::Int(oid.into())
+    }
+
+    pub(crate) fn numeric(number: Decimal) -> Self {
+        Self::Numeric(Box::new(number))
     }
 
     pub(crate) fn is_null(&self) -> bool {
@@ -96,6 +103,7 @@ impl Value {
                 Self::Text(text) => text.len(),
                 Self::Array(array) => array.elements.iter().map(Self::bytes).sum(),
                 Self::Record(fields) => fields.iter().map(Self::bytes).sum(),
+                Self::Numeric(_) => size_of::<Decimal>(),
                 _ => 0,
             }
     }
@@ -104,7 +112,8 @@ impl Value {
     pub(crate) fn compare(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) | (Self::Time(a), Self::Time(b)) => a.cmp(b),
-            (Self::Float(a), Self::Float(b)) => a.total_cmp(b),
+            (Self::Float(a), Self::Float(b)) => compare_floats(*a, *b),
+            (Self::Numeric(a), Self::Numeric(b)) => a.cmp(b),
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
             (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
             (Self::Array(a), Self::Array(b)) => compare_all(&a.elements, &b.elements),
@@ -118,12 +127,28 @@ impl Value {
             Self::Bool(_) => 0,
             Self::Int(_) => 1,
             Self::Float(_) => 2,
-            Self::Text(_) => 3,
-            Self::Time(_) => 4,
-            Self::Array(_) => 5,
-            Self::Record(_) => 6,
-            Self::Null => 7,
+            Self::Numeric(_) => 3,
+            Self::Text(_) => 4,
+            Self::Time(_) => 5,
+            Self::Array(_) => 6,
+            Self::Record(_) => 7,
+            Self::Null => 8,
         }
+    }
+}
+
+/// The order of PostgreSQL's floats: both zeros are one, what is no number is one and the greatest.
+fn compare_floats(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b)
+        .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// The bits that equal floats share.
+fn float_bits(number: f64) -> u64 {
+    match number {
+        _ if number.is_nan() => f64::NAN.to_bits(),
+        0.0 => 0,
+        number => number.to_bits(),
     }
 }
 
@@ -148,7 +173,8 @@ impl Hash for Value {
             Self::Null => {}
             Self::Bool(is) => is.hash(state),
             Self::Int(number) | Self::Time(number) => number.hash(state),
-            Self::Float(number) => number.to_bits().hash(state),
+            Self::Float(number) => float_bits(*number).hash(state),
+            Self::Numeric(number) => number.hash(state),
             Self::Text(text) => text.hash(state),
             Self::Array(array) => array.elements.hash(state),
             Self::Record(fields) => fields.hash(state),
@@ -192,22 +218,39 @@ pub(crate) trait Names {
     fn name_of(&self, type_of: Oid, oid: Oid) -> String;
 }
 
-/// The text of a value, as PostgreSQL's output functions give it; `None` if it is NULL.
+/// The text of a value, as PostgreSQL's output functions give it; `None` if it is NULL. Of arrays and
+/// records it is as large as they are: functions use [`write`], which is counted.
 pub(crate) fn output(value: &Value, type_of: Oid, names: &dyn Names) -> Option<String> {
-    Some(match value {
-        Value::Null => return None,
-        Value::Bool(is) => if *is { "t" } else { "f" }.to_owned(),
-        Value::Int(number) if types::is_reference(type_of) => match Oid::try_from(*number) {
-            Ok(oid) => names.name_of(type_of, oid),
-            Err(_) => number.to_string(),
+    let mut text = String::new();
+    let is_some = write(value, type_of, names, &mut text).unwrap_or(false);
+    is_some.then_some(text)
+}
+
+/// Writes the text of a value, unless that is NULL; says whether it is not.
+///
+/// # Errors
+/// Those of `sink`.
+pub(crate) fn write(
+    value: &Value,
+    type_of: Oid,
+    names: &dyn Names,
+    sink: &mut dyn Sink,
+) -> Result<bool> {
+    match value {
+        Value::Null => return Ok(false),
+        Value::Bool(is) => sink.put(if *is { "t" } else { "f" })?,
+        Value::Int(number) => match Oid::try_from(*number) {
+            Ok(oid) if types::is_reference(type_of) => sink.put(&names.name_of(type_of, oid))?,
+            _ => sink.put(&number.to_string())?,
         },
-        Value::Int(number) => number.to_string(),
-        Value::Float(number) => number_text(*number),
-        Value::Text(text) => text.to_string(),
-        Value::Time(micros) => time_text(*micros, type_of),
-        Value::Array(array) => array_text(array, type_of, names),
-        Value::Record(fields) => record_text(fields, names),
-    })
+        Value::Float(number) => sink.put(&number_text(*number))?,
+        Value::Numeric(number) => sink.put(&number.to_string())?,
+        Value::Text(text) => sink.put(text)?,
+        Value::Time(micros) => sink.put(&time_text(*micros, type_of))?,
+        Value::Array(array) => write_array(array, type_of, names, sink)?,
+        Value::Record(fields) => write_record(fields, names, sink)?,
+    }
+    Ok(true)
 }
 
 fn number_text(number: f64) -> String {
@@ -238,51 +281,88 @@ fn time_text(micros: i64, type_of: Oid) -> String {
     text
 }
 
-fn array_text(array: &Array, type_of: Oid, names: &dyn Names) -> String {
+fn write_array(array: &Array, type_of: Oid, names: &dyn Names, sink: &mut dyn Sink) -> Result<()> {
     let element = types().element_of(type_of).unwrap_or(types::TEXT);
-    let texts = array.elements.iter().map(|e| output(e, element, names));
-    if matches!(type_of, types::INT2VECTOR | types::OIDVECTOR) {
-        let texts: Vec<String> = texts.flatten().collect();
-        return texts.join(" ");
+    let is_vector = matches!(type_of, types::INT2VECTOR | types::OIDVECTOR);
+    let (open, between, close) = if is_vector {
+        ("", " ", "")
+    } else {
+        ("{", ",", "}")
+    };
+    let quotes = kind_of(element) == Kind::Text || types::is_reference(element);
+    sink.put(open)?;
+    for (index, value) in array.elements.iter().enumerate() {
+        if index > 0 {
+            sink.put(between)?;
+        }
+        match value {
+            Value::Null if is_vector => {}
+            Value::Null => sink.put("NULL")?,
+            Value::Text(text) => write_quoted(text, is_special_in_array, "\\\"", sink)?,
+            value if quotes => {
+                let text = output(value, element, names).unwrap_or_default();
+                write_quoted(&text, is_special_in_array, "\\\"", sink)?;
+            }
+            value => {
+                write(value, element, names, sink)?;
+            }
+        }
     }
-    let quotes = kind_of(element) == Kind::Text;
-    let texts = texts.map(|text| match text {
-        None => "NULL".to_owned(),
-        Some(text) if quotes || types::is_reference(element) => array_element(&text),
-        Some(text) => text,
-    });
-    format!("{{{}}}", texts.collect::<Vec<_>>().join(","))
+    sink.put(close)
 }
 
-fn array_element(text: &str) -> String {
+fn is_special_in_array(text: &str) -> bool {
     let special = |c: char| c.is_whitespace() || matches!(c, '{' | '}' | ',' | '"' | '\\');
-    if text.is_empty() || text.eq_ignore_ascii_case("null") || text.contains(special) {
-        return format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    }
-    text.to_owned()
+    text.is_empty() || text.eq_ignore_ascii_case("null") || text.contains(special)
 }
 
-fn record_text(fields: &[Value], names: &dyn Names) -> String {
-    let mut text = String::from("(");
+fn is_special_in_record(text: &str) -> bool {
+    let special = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | '"' | '\\');
+    text.is_empty() || text.contains(special)
+}
+
+/// Writes a text, in quotes if it needs them; `quote` is what stands for one within.
+fn write_quoted(
+    text: &str,
+    needs_quotes: fn(&str) -> bool,
+    quote: &str,
+    sink: &mut dyn Sink,
+) -> Result<()> {
+    if !needs_quotes(text) {
+        return sink.put(text);
+    }
+    sink.put("\"")?;
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '"']) {
+        let (before, found) = rest.split_at(at);
+        sink.put(before)?;
+        sink.put(if found.starts_with('"') {
+            quote
+        } else {
+            "\\\\"
+        })?;
+        rest = found.get(1..).unwrap_or_default();
+    }
+    sink.put(rest)?;
+    sink.put("\"")
+}
+
+fn write_record(fields: &[Value], names: &dyn Names, sink: &mut dyn Sink) -> Result<()> {
+    sink.put("(")?;
     for (index, field) in fields.iter().enumerate() {
         if index > 0 {
-            text.push(',');
+            sink.put(",")?;
         }
-        let Some(field) = output(field, types::TEXT, names) else {
-            continue;
-        };
-        let special = |c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | '"' | '\\');
-        let _ = match field.is_empty() || field.contains(special) {
-            true => write!(
-                text,
-                "\"{}\"",
-                field.replace('\\', "\\\\").replace('"', "\"\"")
-            ),
-            false => write!(text, "{field}"),
-        };
+        match field {
+            Value::Null => {}
+            Value::Text(text) => write_quoted(text, is_special_in_record, "\"\"", sink)?,
+            field => {
+                let text = output(field, types::TEXT, names).unwrap_or_default();
+                write_quoted(&text, is_special_in_record, "\"\"", sink)?;
+            }
+        }
     }
-    text.push(')');
-    text
+    sink.put(")")
 }
 
 impl From<&String> for Value {

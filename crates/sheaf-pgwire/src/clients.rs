@@ -45,7 +45,7 @@ impl Clients {
         let connection = Connection {
             process,
             user: login.user.clone(),
-            application: application_of(login),
+            application: String::new(),
             address: login.address.map(|address: IpAddr| address.to_string()),
             since: SystemTime::now(),
             state: "idle",
@@ -58,13 +58,6 @@ impl Clients {
             clients: Arc::clone(self),
         }
     }
-}
-
-/// What a client called itself when it came.
-fn application_of(login: &Login) -> String {
-    let mut settings = login.settings.iter();
-    let found = settings.find(|(name, _)| name.eq_ignore_ascii_case("application_name"));
-    found.map(|(_, value)| value.clone()).unwrap_or_default()
 }
 
 impl Server for Clients {
@@ -107,6 +100,13 @@ impl ClientEntry {
             false => "idle",
         };
         self.note(state, |_| {});
+    }
+
+    /// The client is called so from now on.
+    pub(crate) fn calls_itself(&self, name: &str) {
+        if let Some(connection) = self.clients.list.lock().get_mut(&self.process) {
+            name.clone_into(&mut connection.application);
+        }
     }
 
     fn note(&self, state: &'static str, change: impl FnOnce(&mut Connection)) {

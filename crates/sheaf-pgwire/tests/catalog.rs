@@ -152,3 +152,39 @@ fn numbers_of_objects_are_the_same_on_all_connections() {
     let (mut a, mut b) = (server.connect(), server.connect());
     assert_eq!(oid(&mut a, "sales"), oid(&mut b, "sales"));
 }
+
+#[test]
+fn what_a_client_sets_is_shown() {
+    let server = served();
+    let mut client = server.connect();
+    client.run("SET application_name = 'report 7'; SET extra_float_digits = 2");
+    let own = "FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    assert_eq!(
+        client.rows(&format!("SELECT application_name {own}")),
+        [["report 7"]]
+    );
+    let set = "SELECT name, setting, source, boot_val FROM pg_settings
+               WHERE name IN ('application_name', 'extra_float_digits', 'DateStyle') ORDER BY 1";
+    assert_eq!(
+        client.rows(set),
+        [
+            ["DateStyle", "ISO, MDY", "default", "ISO, MDY"],
+            ["application_name", "report 7", "session", ""],
+            ["extra_float_digits", "2", "session", "1"],
+        ]
+    );
+}
+
+#[test]
+fn explaining_a_statement_ends_no_connection() {
+    let server = served();
+    let (mut client, mut other) = (server.connect(), server.connect());
+    let process = other.rows("SELECT pg_backend_pid()")[0][0].clone();
+    for sql in [
+        format!("EXPLAIN SELECT pg_terminate_backend({process})"),
+        format!("EXPLAIN SELECT pg_terminate_backend({process}), region FROM sales"),
+    ] {
+        client.run(&sql);
+        assert_eq!(other.rows("SELECT 1"), [["1"]], "{sql}");
+    }
+}

@@ -115,6 +115,7 @@ impl SessionBuilder {
             completed = complete(&mut engine_state, &self.settings, &engine)
                 .and_then(|()| crate::postgres::register(&mut engine_state, session));
             SessionInner {
+                this: Weak::clone(session),
                 access: Access::Process,
                 engine: Arc::clone(&engine),
                 settings: Versioned::new(Arc::new(self.settings)),

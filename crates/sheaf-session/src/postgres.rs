@@ -9,13 +9,12 @@ use datafusion::execution::SessionState;
 use datafusion::execution::registry::FunctionRegistry;
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
 use datafusion::sql::sqlparser::ast;
-use sheaf_base::error::ErrorKind;
 use sheaf_base::settings::Layer;
 use sheaf_base::{Result, SheafError};
 use sheaf_functions::fold::Fold;
 use sheaf_pgcatalog::{
-    Concern, EngineFunctions, Facts, FactsSource, Function, Relation, RelationKind, SERVER_VERSION,
-    Setting, concerns, is_ours, scalar_functions,
+    Concern, EngineFunctions, Facts, FactsSource, Function, Late, Relation, RelationKind,
+    SERVER_VERSION, Setting, concerns, is_ours, scalar_functions,
 };
 
 use crate::access::Access;
@@ -28,21 +27,28 @@ use crate::system::{function_list, schemas};
 /// The schema whose tables are found without it.
 pub(crate) const PG_CATALOG: &str = "pg_catalog";
 
-/// What a session tells of itself: what it may see, and no more.
+/// What a session tells of itself: what it may see, and no more. Lists are made when they are read.
 pub(crate) fn facts(session: &SessionInner) -> Facts {
-    let state = session.state.read().clone();
     Facts {
         database: CATALOG_NAME.to_owned(),
         identity: session.identity.read().clone(),
-        server_version: SERVER_VERSION.to_owned(),
         version: format!(
             "PostgreSQL {SERVER_VERSION} (Sheaf {})",
             env!("CARGO_PKG_VERSION")
         ),
-        relations: relations(session),
-        functions: functions(session, &state),
-        settings: settings(session, &state),
+        relations: late(session, relations),
+        functions: late(session, functions),
+        settings: late(session, settings),
     }
+}
+
+/// What `find` finds when it is asked for; nothing when the session has ended.
+fn late<T: 'static>(session: &SessionInner, find: fn(&SessionInner) -> Vec<T>) -> Late<Vec<T>> {
+    let session = Weak::clone(&session.this);
+    Late::new(Box::new(move || {
+        let session = session.upgrade();
+        session.map_or_else(Vec::new, |session| find(&session))
+    }))
 }
 
 fn relations(session: &SessionInner) -> Vec<Relation> {
@@ -56,8 +62,6 @@ fn relations(session: &SessionInner) -> Vec<Relation> {
         kind: RelationKind::View,
         columns,
         definition: None,
-        comment: None,
-        bytes: None,
     });
     own.chain(system).collect()
 }
@@ -83,12 +87,11 @@ fn own_relation(access: Access, name: String, relation: &catalog::Relation) -> R
         kind,
         columns,
         definition,
-        comment: None,
-        bytes: None,
     }
 }
 
-fn functions(session: &SessionInner, state: &SessionState) -> Vec<Function> {
+fn functions(session: &SessionInner) -> Vec<Function> {
+    let state = &session.state.read().clone();
     let is_users = |name: &str| {
         let found = state.aggregate_functions().get(name);
         found.is_some_and(|function| Fold::of(function).is_some())
@@ -104,7 +107,8 @@ fn functions(session: &SessionInner, state: &SessionState) -> Vec<Function> {
     all.collect()
 }
 
-fn settings(session: &SessionInner, state: &SessionState) -> Vec<Setting> {
+fn settings(session: &SessionInner) -> Vec<Setting> {
+    let state = &session.state.read().clone();
     let settings = session.settings.read();
     let all = settings.iter().map(|(setting, value, layer)| Setting {
         name: setting.name.to_owned(),
@@ -127,19 +131,49 @@ fn settings(session: &SessionInner, state: &SessionState) -> Vec<Setting> {
 /// # Errors
 /// `Internal` if the engine refuses one.
 pub(crate) fn register(state: &mut SessionState, session: &Weak<SessionInner>) -> Result<()> {
-    let session = Weak::clone(session);
-    let source: FactsSource = Arc::new(move || {
-        let session = session.upgrade();
-        let session = session.ok_or_else(|| SheafError::internal("the session has ended"))?;
-        Ok(Arc::new(facts(&session)))
-    });
     // The engine's `version` tells of itself.
     let is_kept = |name: &str| name != "version" && has_function(state, name);
-    let functions = scalar_functions(&is_kept, &source);
+    let functions = scalar_functions(&is_kept, &source(session));
     for function in functions {
         state.register_udf(Arc::new(function))?;
     }
     Ok(())
+}
+
+/// Functions that tell whose session it is, and of which database.
+const OF_IDENTITY: &[&str] = &[
+    "current_database",
+    "current_catalog",
+    "current_schema",
+    "current_user",
+    "current_role",
+    "session_user",
+    "user",
+];
+
+/// Registers PostgreSQL's functions that tell whose session it is in the place of the engine's, which
+/// know of nobody.
+///
+/// # Errors
+/// `Internal` if the engine refuses one.
+pub(crate) fn register_identity(
+    state: &mut SessionState,
+    session: &Weak<SessionInner>,
+) -> Result<()> {
+    let functions = scalar_functions(&|name| !OF_IDENTITY.contains(&name), &source(session));
+    for function in functions {
+        state.register_udf(Arc::new(function))?;
+    }
+    Ok(())
+}
+
+fn source(session: &Weak<SessionInner>) -> FactsSource {
+    let session = Weak::clone(session);
+    Arc::new(move || {
+        let session = session.upgrade();
+        let session = session.ok_or_else(|| SheafError::internal("the session has ended"))?;
+        Ok(Arc::new(facts(&session)))
+    })
 }
 
 /// Whether the engine itself has a function of that name.
@@ -173,7 +207,7 @@ pub(crate) fn plan(
     let engine = EngineFunctions::new(functions, Arc::clone(state.config_options()));
     match sheaf_pgcatalog::plan(query, Arc::new(facts(session)), &engine) {
         Ok(plan) => Ok(CatalogPlan::Planned(plan)),
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(CatalogPlan::Refused(error)),
+        Err(error) if sheaf_pgcatalog::may_be_engines(&error) => Ok(CatalogPlan::Refused(error)),
         Err(error) => Err(error),
     }
 }

@@ -2,7 +2,7 @@
 //! statements of one user, and takes a statement from text to a running stream.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
@@ -59,6 +59,8 @@ pub struct Session {
 pub(crate) struct SessionInner {
     pub(crate) access: Access,
     pub(crate) engine: Arc<EngineRuntime>,
+    /// Itself, for what is found out later.
+    pub(crate) this: Weak<SessionInner>,
     pub(crate) settings: Versioned<Arc<Settings>>,
     pub(crate) catalog: Arc<Catalog>,
     /// Functions, rules and options; cloned by each statement, so that it sees one state.
@@ -116,6 +118,7 @@ impl Session {
             // They were registered once, and are again for this session's facts.
             let _ = crate::postgres::register(&mut state, session);
             SessionInner {
+                this: Weak::clone(session),
                 access,
                 engine: Arc::clone(&inner.engine),
                 settings: Versioned::new(settings),
@@ -133,8 +136,12 @@ impl Session {
 
     /// Says whose session it is: what `current_user`, `pg_stat_activity` and the functions of
     /// privileges tell. What the session may do is none of this.
-    pub fn identify(&self, identity: Identity) {
+    ///
+    /// # Errors
+    /// `Internal` if the engine refuses the functions that tell it.
+    pub fn identify(&self, identity: Identity) -> Result<()> {
         *self.inner.identity.write() = identity;
+        crate::postgres::register_identity(&mut self.inner.state.write(), &self.inner.this)
     }
 
     /// Splits a script into statements.

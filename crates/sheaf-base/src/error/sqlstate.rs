@@ -23,6 +23,9 @@ states! {
     INTERVAL_FIELD_OVERFLOW = "22015", "An interval outside its range.";
     INVALID_FRAME_OFFSET = "22013", "A window frame whose offset is NULL or less than 0.";
     INVALID_ARGUMENT_FOR_NTH_VALUE = "22016", "There is no row 0 in a window frame.";
+    INVALID_REGULAR_EXPRESSION = "2201B", "A pattern that is no regular expression.";
+    INVALID_ROW_COUNT_IN_LIMIT = "2201W", "A LIMIT of less than 0 rows.";
+    INVALID_ROW_COUNT_IN_OFFSET = "2201X", "An OFFSET of less than 0 rows.";
     NULL_VALUE_NOT_ALLOWED = "22004", "NULL where a value has to be.";
     INVALID_DATETIME_FORMAT = "22007", "A text that is no date, time or interval.";
     DATETIME_OVERFLOW = "22008", "A date, time or interval outside its range.";

@@ -21,11 +21,8 @@ use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, Ex
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use datafusion::logical_expr::ColumnarValue;
 use sheaf_base::error::SqlState;
-use sheaf_base::{ByteCount, SheafError};
+use sheaf_base::{ByteCount, SheafError, VALUE_BYTES_MAX};
 use sheaf_runtime::engine::planning::may_fold;
-
-/// Bytes that one value may have, as in PostgreSQL.
-pub const VALUE_BYTES_MAX: usize = (1 << 30) - 1;
 
 /// Bytes that a call may make of one batch: offsets into it have 32 bits.
 pub const BATCH_BYTES_MAX: usize = (1 << 31) - 1;

@@ -34,7 +34,7 @@ use datafusion::logical_expr::{
 
 pub use concat::concatenation;
 pub use constant::constant_column;
-pub use memory::{BATCH_BYTES_MAX, CallMemory, VALUE_BYTES_MAX};
+pub use memory::{BATCH_BYTES_MAX, CallMemory};
 pub(crate) use memory::{Needed, admit_unfolded};
 use memory::{admit, check_repeated};
 pub(crate) use sizes::span;

@@ -10,8 +10,9 @@ use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNanoType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
 use regex::Regex;
+use sheaf_base::VALUE_BYTES_MAX;
 
-use super::memory::{Needed, VALUE_BYTES_MAX};
+use super::memory::Needed;
 
 /// How much a function makes of its arguments.
 #[derive(Debug, Clone, Copy)]

@@ -17,7 +17,9 @@ use crate::functions::{
 use crate::plan::{
     AggregateCall, Expr, OrderKey, OutColumn, SetCall, Typed, WindowCall, WindowFunction,
 };
-use crate::types::{INT8, Kind, Oid, RECORD, TEXT, UNKNOWN, kind_of, types};
+use crate::types::{
+    FLOAT8, INT2, INT4, INT8, Kind, NUMERIC, Oid, RECORD, TEXT, UNKNOWN, kind_of, types,
+};
 
 /// How well arguments fit what a function takes: the higher the better; `None` if they do not.
 fn fit(given: &[Oid], takes: &[Oid]) -> Option<usize> {
@@ -37,7 +39,10 @@ fn fit(given: &[Oid], takes: &[Oid]) -> Option<usize> {
             takes if given == UNKNOWN => Some(if takes == TEXT { 3 } else { 2 }),
             takes => {
                 let (from, to) = (kind_of(given), kind_of(takes));
-                let is_wider = matches!((from, to), (Kind::Int, Kind::Float));
+                let is_wider = matches!(
+                    (from, to),
+                    (Kind::Int, Kind::Numeric | Kind::Float) | (Kind::Numeric, Kind::Float)
+                );
                 (from == to || is_wider).then_some(if from == to { 3 } else { 1 })
             }
         }
@@ -79,10 +84,8 @@ impl SetCall {
         let element = types().element_of(types().base_of(array)).unwrap_or(TEXT);
         let columns = self.function.columns.iter();
         columns
-            .map(|(name, type_of)| OutColumn {
-                name: (*name).to_owned(),
-                type_of: if *type_of == 0 { element } else { *type_of },
-                fields: vec![],
+            .map(|(name, type_of)| {
+                OutColumn::new(*name, if *type_of == 0 { element } else { *type_of })
             })
             .collect()
     }
@@ -229,6 +232,9 @@ impl Binder<'_> {
                 Returns::Type(type_of) => type_of,
                 Returns::Same => first,
             };
+            if function.is_volatile {
+                self.note_volatile();
+            }
             return Ok(Typed {
                 expr: Expr::Call(function, arguments),
                 type_of,
@@ -237,6 +243,9 @@ impl Binder<'_> {
         let arguments = self.coerced(arguments, &[VARIADIC])?;
         let types: Vec<Oid> = arguments.iter().map(known_type).collect();
         if let Some((external, type_of)) = self.engine.resolve(name, &types)? {
+            if external.is_volatile() {
+                self.note_volatile();
+            }
             return Ok(Typed {
                 expr: Expr::External(Arc::new(external), arguments),
                 type_of,
@@ -250,6 +259,13 @@ impl Binder<'_> {
             Some(ident) => at(error, ident),
             None => error,
         })
+    }
+
+    /// Notes that no query around gives the same rows always.
+    fn note_volatile(&mut self) {
+        for uses in &mut self.uses {
+            uses.is_volatile = true;
+        }
     }
 
     fn aggregate(
@@ -394,8 +410,15 @@ fn type_of_aggregate(call: &AggregateCall) -> Oid {
     let first = call.arguments.first().map_or(TEXT, known_type);
     match call.function.returns {
         AggregateType::Type(type_of) => type_of,
-        // Sums of small integers are larger.
-        AggregateType::Same if call.function.name == "sum" && kind_of(first) == Kind::Int => INT8,
+        AggregateType::Sum => match first {
+            INT2 | INT4 => INT8,
+            first if kind_of(first) == Kind::Int => NUMERIC,
+            first => first,
+        },
+        AggregateType::Mean => match kind_of(first) {
+            Kind::Float => FLOAT8,
+            _ => NUMERIC,
+        },
         AggregateType::Same => first,
         AggregateType::ArrayOfSame => {
             let first = types().base_of(first);

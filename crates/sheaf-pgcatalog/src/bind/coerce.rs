@@ -7,6 +7,7 @@ use sheaf_base::{Result, SheafError};
 
 use super::Binder;
 use super::query::constant;
+use super::scales::scale_of_column;
 use crate::plan::{Body, Expr, OutColumn, Query, Typed};
 use crate::types::{
     FLOAT8, INT2, INT4, INT8, Kind, NUMERIC, Oid, TEXT, UNKNOWN, format_type, kind_of, types,
@@ -21,8 +22,11 @@ pub(super) fn agreed(left: Oid, right: Oid) -> Option<Oid> {
         (UNKNOWN, other) | (other, UNKNOWN) => Some(other),
         _ => match (kind_of(left), kind_of(right)) {
             (Kind::Int, Kind::Int) => Some(wider(left, right)),
-            (Kind::Float, Kind::Float) => Some(FLOAT8),
-            (Kind::Int, Kind::Float) | (Kind::Float, Kind::Int) => Some(FLOAT8),
+            (Kind::Int | Kind::Numeric, Kind::Numeric) | (Kind::Numeric, Kind::Int) => {
+                Some(NUMERIC)
+            }
+            (Kind::Float | Kind::Int | Kind::Numeric, Kind::Float)
+            | (Kind::Float, Kind::Int | Kind::Numeric) => Some(FLOAT8),
             (Kind::Text, Kind::Text) => Some(TEXT),
             (Kind::Time, Kind::Time) => Some(left.max(right)),
             (Kind::Array, Kind::Array) => {
@@ -119,7 +123,7 @@ impl Binder<'_> {
                 // Texts are texts, but what is read from one may be no name.
                 Kind::Text => from != UNKNOWN || to_base == TEXT,
                 Kind::Int => !matches!(to_base, INT2 | INT4),
-                Kind::Float | Kind::Bool | Kind::Record => true,
+                Kind::Float | Kind::Numeric | Kind::Bool | Kind::Record => true,
                 Kind::Time | Kind::Array => false,
             };
         if is_same {
@@ -196,9 +200,13 @@ impl Binder<'_> {
             .columns
             .iter()
             .zip(wanted)
-            .map(|(column, wanted)| OutColumn::new(column.name.clone(), *wanted));
+            .map(|(column, wanted)| OutColumn {
+                scale: scale_of_column(column),
+                ..OutColumn::new(column.name.clone(), *wanted)
+            });
         let columns = columns.collect();
-        let outer = query.outer.clone();
+        let (outer, reads) = (query.outer.clone(), query.reads.clone());
+        let is_volatile = query.is_volatile;
         Ok(Query {
             id: self.new_id(),
             ctes: vec![],
@@ -211,14 +219,19 @@ impl Binder<'_> {
             offset: None,
             columns,
             outer,
+            reads,
+            is_volatile,
         })
     }
 }
 
+/// How the message of [`no_operator`] begins.
+pub(super) const NO_OPERATOR: &str = "operator does not exist";
+
 /// The error of an operator that does not exist.
 pub(super) fn no_operator(left: Oid, operator: &str, right: Oid) -> SheafError {
     SheafError::user(format!(
-        "operator does not exist: {} {operator} {}",
+        "{NO_OPERATOR}: {} {operator} {}",
         shown(left),
         shown(right)
     ))
@@ -228,5 +241,8 @@ pub(super) fn no_operator(left: Oid, operator: &str, right: Oid) -> SheafError {
 
 /// Whether numbers of this type have fractions.
 pub(super) fn is_number(oid: Oid) -> bool {
-    matches!(kind_of(types().base_of(oid)), Kind::Int | Kind::Float) || oid == NUMERIC
+    matches!(
+        kind_of(types().base_of(oid)),
+        Kind::Int | Kind::Float | Kind::Numeric
+    )
 }

@@ -8,6 +8,7 @@ use super::coerce::{is_number, no_operator};
 use super::forms::{Operator, operator_of, type_of};
 use super::subqueries::{negate, truth};
 use super::{Binder, name_of, unsupported};
+use crate::decimal::Decimal;
 use crate::functions::ANY;
 use crate::plan::{Arithmetic, Comparison, Expr, Typed};
 use crate::types::{
@@ -24,6 +25,7 @@ impl Binder<'_> {
     /// # Errors
     /// See [`super::bind`].
     pub(super) fn expr(&mut self, expr: &Ast) -> Result<Typed> {
+        self.count_expression()?;
         match expr {
             Ast::Identifier(ident) => self.identifier(ident),
             Ast::CompoundIdentifier(parts) => self.column(parts),
@@ -95,12 +97,7 @@ impl Binder<'_> {
                 negated,
                 low,
                 high,
-            } => {
-                let low = self.compare(expr, Comparison::GreaterOrEqual, low)?;
-                let high = self.compare(expr, Comparison::LessOrEqual, high)?;
-                let both = Expr::And(Box::new(low), Box::new(high));
-                Ok(truth(negate(both, *negated)))
-            }
+            } => self.between(expr, low, high, *negated),
             Ast::Like {
                 negated,
                 expr,
@@ -180,9 +177,9 @@ impl Binder<'_> {
             ast::Value::Number(digits, _) => match digits.parse::<i64>() {
                 Ok(number) if i32::try_from(number).is_ok() => of(Value::Int(number), INT4),
                 Ok(number) => of(Value::Int(number), INT8),
-                Err(_) => match digits.parse() {
-                    Ok(number) => of(Value::Float(number), NUMERIC),
-                    Err(_) => Err(unsupported(&format!("the number {digits}"))),
+                Err(_) => match Decimal::read(digits) {
+                    Some(number) => of(Value::numeric(number), NUMERIC),
+                    None => Err(unsupported(&format!("the number {digits}"))),
                 },
             },
             ast::Value::Placeholder(name) => {
@@ -258,6 +255,49 @@ impl Binder<'_> {
         }
     }
 
+    /// An expression that is named more than once, and what stands for it: the same, if that is short,
+    /// or a name for its value.
+    fn operand(&mut self, expr: &Ast) -> Result<(Option<Box<Expr>>, Typed)> {
+        let typed = self.expr(expr)?;
+        match typed.expr {
+            Expr::Value(_) | Expr::Column { .. } | Expr::Parameter(_) => Ok((None, typed)),
+            expr => {
+                let named = Typed {
+                    expr: Expr::Operand,
+                    type_of: typed.type_of,
+                };
+                Ok((Some(Box::new(expr)), named))
+            }
+        }
+    }
+
+    fn between(&mut self, expr: &Ast, low: &Ast, high: &Ast, negated: bool) -> Result<Typed> {
+        let (named, operand) = self.operand(expr)?;
+        let (low, high) = (self.expr(low)?, self.expr(high)?);
+        let low = self.comparison(operand.clone(), Comparison::GreaterOrEqual, low)?;
+        // A parameter has a type by now.
+        let operand = self.retyped(operand);
+        let high = self.comparison(operand, Comparison::LessOrEqual, high)?;
+        let both = Expr::And(Box::new(low), Box::new(high));
+        Ok(truth(negate(with(named, both), negated)))
+    }
+
+    /// A parameter with the type that is known of it.
+    fn retyped(&self, typed: Typed) -> Typed {
+        match typed.expr {
+            Expr::Parameter(index) => Typed {
+                type_of: self
+                    .parameters
+                    .get(index)
+                    .copied()
+                    .flatten()
+                    .unwrap_or(UNKNOWN),
+                expr: Expr::Parameter(index),
+            },
+            _ => typed,
+        }
+    }
+
     fn compare(&mut self, left: &Ast, comparison: Comparison, right: &Ast) -> Result<Expr> {
         let (left, right) = (self.expr(left)?, self.expr(right)?);
         self.comparison(left, comparison, right)
@@ -284,9 +324,11 @@ impl Binder<'_> {
             ast::UnaryOperator::Plus => self.expr(expr),
             ast::UnaryOperator::Minus => {
                 let typed = self.expr(expr)?;
-                if let Expr::Value(Value::Int(number)) = typed.expr {
+                if let Expr::Value(Value::Int(number)) = typed.expr
+                    && let Some(number) = number.checked_neg()
+                {
                     return Ok(Typed {
-                        expr: Expr::Value(Value::Int(-number)),
+                        expr: Expr::Value(Value::Int(number)),
                         type_of: typed.type_of,
                     });
                 }
@@ -294,12 +336,15 @@ impl Binder<'_> {
                     return Err(no_operator(ANY, "-", typed.type_of));
                 }
                 let zero = match kind_of(typed.type_of) {
-                    Kind::Float => Value::Float(0.0),
+                    // Minus zero is not zero minus zero.
+                    Kind::Float => Value::Float(-0.0),
+                    Kind::Numeric => Value::numeric(0.into()),
                     _ => Value::Int(0),
                 };
                 Ok(Typed {
                     expr: Expr::Arithmetic(
                         Arithmetic::Subtract,
+                        typed.type_of,
                         Box::new(Expr::Value(zero)),
                         Box::new(typed.expr),
                     ),
@@ -346,9 +391,20 @@ impl Binder<'_> {
         otherwise: Option<&Ast>,
     ) -> Result<Typed> {
         let (mut tests, mut results) = (vec![], vec![]);
+        let (named, operand) = match operand {
+            Some(operand) => {
+                let (named, operand) = self.operand(operand)?;
+                (named, Some(operand))
+            }
+            None => (None, None),
+        };
         for when in conditions {
-            tests.push(match operand {
-                Some(operand) => self.compare(operand, Comparison::Equal, &when.condition)?,
+            tests.push(match operand.clone() {
+                Some(operand) => {
+                    let operand = self.retyped(operand);
+                    let condition = self.expr(&when.condition)?;
+                    self.comparison(operand, Comparison::Equal, condition)?
+                }
                 None => self.condition(&when.condition)?,
             });
             results.push(self.expr(&when.result)?);
@@ -364,11 +420,12 @@ impl Binder<'_> {
         let mut results: Vec<Expr> = results.into_iter().map(|typed| typed.expr).collect();
         let otherwise = Box::new(results.pop().unwrap_or_else(Expr::null));
         let branches = tests.into_iter().zip(results).collect();
+        let case = Expr::Case {
+            branches,
+            otherwise,
+        };
         Ok(Typed {
-            expr: Expr::Case {
-                branches,
-                otherwise,
-            },
+            expr: with(named, case),
             type_of,
         })
     }
@@ -383,6 +440,14 @@ impl Binder<'_> {
             expr: Expr::Array(elements),
             type_of,
         })
+    }
+}
+
+/// An expression in which [`Expr::Operand`] stands for the value of another one.
+fn with(named: Option<Box<Expr>>, expr: Expr) -> Expr {
+    match named {
+        Some(named) => Expr::Let(named, Box::new(expr)),
+        None => expr,
     }
 }
 

@@ -5,7 +5,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use super::query::renamed;
-use super::scope::ScopeColumn;
+use super::scope::{ScopeColumn, Shown};
 use super::{Binder, at, name_of, parts_of, unsupported};
 use crate::database::catalog_tables;
 use crate::plan::{
@@ -21,100 +21,86 @@ impl Binder<'_> {
     pub(super) fn from(&mut self, tables: &[ast::TableWithJoins]) -> Result<From> {
         let mut all = From::Nothing;
         for table in tables {
-            let middle = self.width();
             let right = self.table(table)?;
-            all = self.joined(JoinKind::Inner, all, right, vec![], middle);
+            all = joined(JoinKind::Inner, all, right, vec![]);
         }
         Ok(all)
     }
 
-    /// The columns so far.
-    fn width(&self) -> usize {
-        self.scopes.last().map_or(0, |scope| scope.columns.len())
-    }
-
-    fn joined(
-        &self,
-        kind: JoinKind,
-        left: From,
-        right: From,
-        on: Vec<Expr>,
-        middle: usize,
-    ) -> From {
-        match left {
-            From::Nothing => right,
-            left => From::Join(Box::new(Join {
-                kind,
-                left,
-                right,
-                on,
-                middle,
-                end: self.width(),
-            })),
-        }
+    /// How many columns names without a table find so far.
+    fn shown_count(&self) -> usize {
+        self.scopes.last().map_or(0, |scope| scope.shown.len())
     }
 
     fn table(&mut self, table: &ast::TableWithJoins) -> Result<From> {
-        let start = self.width();
+        let start = self.shown_count();
         let mut left = self.factor(&table.relation)?;
         for join in &table.joins {
             let (kind, constraint) = kind_of(&join.join_operator)?;
-            let middle = self.width();
+            let middle = self.shown_count();
             let right = self.factor(&join.relation)?;
             let on = match constraint {
                 None | Some(JoinConstraint::None) => vec![],
                 Some(JoinConstraint::On(condition)) => self.conditions(condition)?,
                 Some(JoinConstraint::Using(names)) => {
                     let names = names.iter().filter_map(|name| parts_of(name).pop());
-                    self.using(&names.collect::<Vec<_>>(), start, middle)?
+                    self.using(kind, &names.collect::<Vec<_>>(), start, middle)?
                 }
                 Some(JoinConstraint::Natural) => {
                     let names = self.shared_names(start, middle);
-                    self.using(&names, start, middle)?
+                    self.using(kind, &names, start, middle)?
                 }
             };
-            left = self.joined(kind, left, right, on, middle);
+            left = joined(kind, left, right, on);
         }
         Ok(left)
     }
 
     fn shared_names(&self, start: usize, middle: usize) -> Vec<String> {
-        let columns = self.scopes.last().map_or(&[][..], |scope| &scope.columns);
-        let (left, right) = columns.split_at(middle.min(columns.len()));
+        let shown = self.scopes.last().map_or(&[][..], |scope| &scope.shown);
+        let (left, right) = shown.split_at(middle.min(shown.len()));
         let left = left.get(start..).unwrap_or_default();
         let names = left.iter().map(|column| &column.name);
         let shared = names.filter(|name| right.iter().any(|column| column.name == **name));
         shared.cloned().collect()
     }
 
-    /// Equations of the columns of these names on both sides.
-    fn using(&mut self, names: &[String], start: usize, middle: usize) -> Result<Vec<Expr>> {
-        let mut on = vec![];
-        let depth = self.scopes.len().saturating_sub(1);
+    /// Equations of the columns of these names on both sides, of which each pair is one from now on:
+    /// that of the side whose rows all appear, or the first that is not NULL of FULL. They come first.
+    fn using(
+        &mut self,
+        kind: JoinKind,
+        names: &[String],
+        start: usize,
+        middle: usize,
+    ) -> Result<Vec<Expr>> {
+        let depth = self.depth();
+        let scope = self.scope_mut()?;
+        let mut right = scope.shown.split_off(middle.min(scope.shown.len()));
+        let mut left = scope.shown.split_off(start.min(scope.shown.len()));
+        let (mut on, mut merged) = (vec![], vec![]);
         for name in names {
-            let columns = self.scopes.last().map_or(&[][..], |scope| &scope.columns);
-            let numbered = || columns.iter().enumerate().skip(start);
-            let fits =
-                |(_, column): &(usize, &ScopeColumn)| column.name == *name && !column.is_merged;
-            let left = numbered().take(middle - start).find(fits).map(|(i, _)| i);
-            let right = numbered().skip(middle - start).find(fits).map(|(i, _)| i);
-            let (Some(left), Some(right)) = (left, right) else {
+            let sides = (take_named(&mut left, name)?, take_named(&mut right, name)?);
+            let (Some(left), Some(right)) = sides else {
                 return Err(SheafError::user(format!(
                     "column \"{name}\" specified in USING clause does not exist in both tables"
                 ))
                 .with_state(SqlState::UNDEFINED_COLUMN));
             };
-            if let Some(column) = self.scope_mut()?.columns.get_mut(right) {
-                column.is_merged = true;
-            }
-            let sides = (self.column_at(depth, left), self.column_at(depth, right));
-            let (left, right, _) = self.unify(sides.0, sides.1, "=")?;
-            on.push(Expr::Compare(
-                Comparison::Equal,
-                Box::new(left.expr),
-                Box::new(right.expr),
-            ));
+            let one = self.merged_column(depth, &left.columns)?;
+            let other = self.merged_column(depth, &right.columns)?;
+            on.push(self.comparison(one, Comparison::Equal, other)?);
+            merged.push(match kind {
+                JoinKind::Inner | JoinKind::Left => left,
+                JoinKind::Right => right,
+                JoinKind::Full => Shown {
+                    columns: [left.columns, right.columns].concat(),
+                    ..left
+                },
+            });
         }
+        let all = merged.into_iter().chain(left).chain(right);
+        self.scope_mut()?.shown.extend(all);
         Ok(on)
     }
 
@@ -180,20 +166,24 @@ impl Binder<'_> {
         let names = alias.map_or(&[][..], |alias| &alias.columns).iter();
         let names: Vec<String> = names.map(|column| name_of(&column.name)).collect();
         let columns = renamed(columns, &names)?;
-        let start = self.width();
+        let scope = self.scope_mut()?;
+        let start = scope.columns.len();
         let width = columns.len();
-        let found = columns.into_iter().map(|column| ScopeColumn {
-            table: table.clone(),
-            name: column.name,
-            type_of: column.type_of,
-            fields: column.fields,
-            is_merged: false,
-        });
-        self.scope_mut()?.columns.extend(found);
+        for (index, column) in columns.into_iter().enumerate() {
+            scope.shown.push(Shown {
+                name: column.name.clone(),
+                columns: vec![start + index],
+            });
+            scope.columns.push(ScopeColumn {
+                table: table.clone(),
+                column,
+            });
+        }
         Ok(From::Item(Item {
             source,
             start,
             width,
+            columns: vec![],
             filters: vec![],
             probe: None,
         }))
@@ -209,16 +199,8 @@ impl Binder<'_> {
             .checked_sub(2)
             .and_then(|index| parts.get(index));
         if schema.is_none()
-            && let Some(cte) = self
-                .ctes
-                .iter()
-                .rev()
-                .find(|cte| cte.name == *table)
-                .cloned()
+            && let Some(cte) = self.read_cte(table)
         {
-            for scope in &cte.outer {
-                self.use_scope(*scope);
-            }
             return self.item(Source::Cte(cte.id), &cte.columns, table, alias);
         }
         let index = catalog_tables().find(schema.map(String::as_str), table);
@@ -247,17 +229,12 @@ impl Binder<'_> {
         query: &ast::Query,
         alias: Option<&ast::TableAlias>,
     ) -> Result<From> {
-        let depth = self.scopes.len().saturating_sub(1);
         self.scope_mut()?.is_hidden = !is_lateral;
         let query = self.query(query);
         self.scope_mut()?.is_hidden = false;
-        let query = query?;
+        let query = std::sync::Arc::new(query?);
         let columns = query.columns.clone();
-        let source = Source::Query {
-            is_lateral: query.outer.contains(&depth),
-            query: std::sync::Arc::new(query),
-        };
-        self.item(source, &columns, "", alias)
+        self.item(Source::Query(query), &columns, "", alias)
     }
 
     fn called(
@@ -312,6 +289,32 @@ impl Binder<'_> {
             with_ordinality,
         };
         self.item(source, &columns, name, alias)
+    }
+}
+
+fn joined(kind: JoinKind, left: From, right: From, on: Vec<Expr>) -> From {
+    match left {
+        From::Nothing => right,
+        left => From::Join(Box::new(Join {
+            kind,
+            left,
+            right,
+            on,
+            right_columns: vec![],
+            equal: None,
+        })),
+    }
+}
+
+/// Takes the only column of that name.
+fn take_named(shown: &mut Vec<Shown>, name: &str) -> Result<Option<Shown>> {
+    let mut named = shown.iter().enumerate().filter(|(_, s)| s.name == name);
+    match (named.next().map(|(index, _)| index), named.next()) {
+        (Some(_), Some(_)) => Err(SheafError::user(format!(
+            "common column name \"{name}\" appears more than once in one side of a join"
+        ))
+        .with_state(SqlState::AMBIGUOUS_COLUMN)),
+        (found, _) => Ok(found.map(|index| shown.remove(index))),
     }
 }
 

@@ -14,6 +14,7 @@ mod from;
 mod operators;
 mod parts;
 mod query;
+mod scales;
 mod scope;
 mod select;
 mod subqueries;
@@ -22,18 +23,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
-use sheaf_base::error::{Position, SqlState};
+use sheaf_base::error::{ErrorKind, Position, SqlState};
 use sheaf_base::{Result, SheafError};
 
 pub(crate) use self::calls::function_for;
 use self::query::NamedCte;
 use self::scope::Scope;
 use crate::external::EngineFunctions;
-use crate::plan::Query;
+use crate::plan::{Outer, Query};
 use crate::types::{Oid, TEXT};
 
 /// Queries within queries: deeper ones are refused.
 const DEPTH_MAX: usize = 64;
+/// Expressions that a statement may have.
+const EXPRESSIONS_MAX: usize = 250_000;
 
 /// A query that can be run.
 #[derive(Debug)]
@@ -56,6 +59,7 @@ pub(crate) fn bind(query: &ast::Query, engine: &EngineFunctions) -> Result<Bound
         parameters: vec![],
         uses: vec![],
         next_id: 0,
+        expression_count: 0,
     };
     let query = binder.query(query)?;
     let parameters = binder.parameters.into_iter();
@@ -63,6 +67,20 @@ pub(crate) fn bind(query: &ast::Query, engine: &EngineFunctions) -> Result<Bound
         query: Arc::new(query),
         parameters: parameters.map(|oid| oid.unwrap_or(TEXT)).collect(),
     })
+}
+
+/// Whether the engine may have what an error says is not here: a form, a function, a table or a type.
+/// Operators between types are PostgreSQL's.
+#[must_use]
+pub fn may_be_engines(error: &SheafError) -> bool {
+    const MISSING: &[SqlState] = &[
+        SqlState::UNDEFINED_FUNCTION,
+        SqlState::UNDEFINED_TABLE,
+        SqlState::UNDEFINED_OBJECT,
+    ];
+    let is_missing = MISSING.contains(&error.state());
+    error.kind() == ErrorKind::Unsupported
+        || (is_missing && !error.message().starts_with(coerce::NO_OPERATOR))
 }
 
 /// The state of binding.
@@ -74,15 +92,51 @@ struct Binder<'a> {
     ctes: Vec<NamedCte>,
     /// The types of parameters, as far as they are known.
     parameters: Vec<Option<Oid>>,
-    /// For each query around, its depth and the depths of the scopes around it that it uses.
-    uses: Vec<(usize, BTreeSet<usize>)>,
+    /// What each query around names of what is around it, innermost last.
+    uses: Vec<Uses>,
     next_id: usize,
+    expression_count: usize,
+}
+
+/// What a query names of what is around it.
+#[derive(Debug, Default)]
+struct Uses {
+    /// The number of scopes around it.
+    depth: usize,
+    /// Scopes, counted from the outermost one, and places in their rows.
+    columns: BTreeSet<(usize, usize)>,
+    /// Queries of WITH.
+    ctes: BTreeSet<usize>,
+    is_volatile: bool,
+}
+
+impl Uses {
+    /// The columns, seen from where the query stands.
+    fn outer(&self) -> Vec<Outer> {
+        let columns = self.columns.iter().filter_map(|(scope, index)| {
+            let up = self.depth.checked_sub(scope + 1)?;
+            Some(Outer { up, index: *index })
+        });
+        columns.collect()
+    }
 }
 
 impl Binder<'_> {
     fn new_id(&mut self) -> usize {
         self.next_id += 1;
         self.next_id
+    }
+
+    /// Counts an expression.
+    fn count_expression(&mut self) -> Result<()> {
+        self.expression_count += 1;
+        match self.expression_count > EXPRESSIONS_MAX {
+            true => Err(SheafError::resource(format!(
+                "a statement about the catalogue has more than {EXPRESSIONS_MAX} expressions"
+            ))
+            .with_state(SqlState::PROGRAM_LIMIT)),
+            false => Ok(()),
+        }
     }
 
     fn scope_mut(&mut self) -> Result<&mut Scope> {

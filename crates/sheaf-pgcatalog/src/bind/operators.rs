@@ -79,8 +79,15 @@ impl Binder<'_> {
             (_, OID) => INT8,
             (_, known) => known,
         };
+        let is_of_bits = matches!(arithmetic, Arithmetic::And | Arithmetic::Or);
+        if (is_of_bits && kind_of(common) != Kind::Int)
+            || (arithmetic == Arithmetic::Remainder && type_of == FLOAT8)
+        {
+            return Err(no_operator(from, symbol, to));
+        }
+        let (left, right) = (Box::new(left.expr), Box::new(right.expr));
         Ok(Typed {
-            expr: Expr::Arithmetic(arithmetic, Box::new(left.expr), Box::new(right.expr)),
+            expr: Expr::Arithmetic(arithmetic, type_of, left, right),
             type_of,
         })
     }

@@ -51,7 +51,7 @@ impl Binder<'_> {
             }
             Expr::Column { up, index } => {
                 let depth = self.scopes.len().checked_sub(up + 1)?;
-                let column = self.scopes.get(depth)?.columns.get(*index)?;
+                let column = self.scopes.get(depth)?.column_at_place(*index)?;
                 (!column.fields.is_empty()).then(|| column.fields.clone())
             }
             _ => None,

@@ -1,6 +1,5 @@
 //! Queries, WITH, and operators between queries.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{self, SetExpr};
@@ -8,8 +7,9 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use super::coerce::unify_columns;
-use super::{Binder, DEPTH_MAX, at, name_of, unsupported};
-use crate::plan::{Body, Cte, Expr, Order, OutColumn, Query, SetOperator, Typed};
+use super::scales::scale_of_column;
+use super::{Binder, DEPTH_MAX, Uses, at, name_of, unsupported};
+use crate::plan::{Body, Cte, Expr, NUMERIC_SCALE, Order, OutColumn, Query, SetOperator, Typed};
 use crate::types::{INT8, TEXT, UNKNOWN};
 use crate::value::Value;
 
@@ -19,8 +19,8 @@ pub(super) struct NamedCte {
     pub(super) name: String,
     pub(super) id: usize,
     pub(super) columns: Vec<OutColumn>,
-    /// The scopes that its query uses.
-    pub(super) outer: Vec<usize>,
+    /// How many queries were around it: those further within read its rows.
+    level: usize,
 }
 
 /// A body with the columns that it shows and the order that was found for it.
@@ -45,12 +45,11 @@ impl Binder<'_> {
         if !query.pipe_operators.is_empty() || query.fetch.is_some() {
             return Err(unsupported("FETCH, or |>,"));
         }
-        let depth = self.scopes.len();
         let known = self.ctes.len();
-        self.uses.push((depth, BTreeSet::new()));
+        self.push_uses();
         let bound = self.query_within(query);
         self.ctes.truncate(known);
-        let uses = self.uses.pop().map(|(_, uses)| uses).unwrap_or_default();
+        let uses = self.uses.pop().unwrap_or_default();
         let (ctes, mut body, (limit, offset)) = bound?;
         // A text without a type that nothing has asked for is a text.
         let untyped = body
@@ -66,8 +65,36 @@ impl Binder<'_> {
             limit,
             offset,
             columns: body.columns,
-            outer: uses.into_iter().collect(),
+            outer: uses.outer(),
+            reads: uses.ctes.into_iter().collect(),
+            is_volatile: uses.is_volatile,
         })
+    }
+
+    fn push_uses(&mut self) {
+        self.uses.push(Uses {
+            depth: self.scopes.len(),
+            ..Uses::default()
+        });
+    }
+
+    /// The query of WITH of that name, whose rows are read here.
+    pub(super) fn read_cte(&mut self, name: &str) -> Option<NamedCte> {
+        let cte = self.ctes.iter().rev().find(|cte| cte.name == name)?.clone();
+        for uses in self.uses.iter_mut().skip(cte.level) {
+            uses.ctes.insert(cte.id);
+        }
+        Some(cte)
+    }
+
+    fn name_cte(&mut self, name: String, id: usize, columns: Vec<OutColumn>) {
+        let level = self.uses.len();
+        self.ctes.push(NamedCte {
+            name,
+            id,
+            columns,
+            level,
+        });
     }
 
     #[expect(clippy::type_complexity, reason = "three parts of one query")]
@@ -133,12 +160,7 @@ impl Binder<'_> {
                     (cte, columns)
                 }
             };
-            self.ctes.push(NamedCte {
-                name,
-                id: cte.id,
-                columns,
-                outer: cte.query.outer.clone(),
-            });
+            self.name_cte(name, cte.id, columns);
             ctes.push(Arc::new(cte));
         }
         Ok(ctes)
@@ -163,12 +185,7 @@ impl Binder<'_> {
         let first = self.set_operand(left)?;
         let columns = renamed(&first.columns, names)?;
         let id = self.new_id();
-        self.ctes.push(NamedCte {
-            name: name.to_owned(),
-            id,
-            columns: columns.clone(),
-            outer: first.outer.clone(),
-        });
+        self.name_cte(name.to_owned(), id, columns.clone());
         let step = self.set_operand(right);
         self.ctes.pop();
         let step = step?;
@@ -236,6 +253,11 @@ impl Binder<'_> {
         let names = left.columns.iter().zip(&types);
         let columns: Vec<OutColumn> = names
             .map(|(column, type_of)| OutColumn::new(column.name.clone(), *type_of))
+            .zip(left.columns.iter().zip(&right.columns))
+            .map(|(column, (left, right))| OutColumn {
+                scale: scale_of_column(left).max(scale_of_column(right)),
+                ..column
+            })
             .collect();
         Ok(BoundBody {
             order: self.order_of_columns(order, &columns)?,
@@ -254,10 +276,9 @@ impl Binder<'_> {
         if let SetExpr::Query(query) = body {
             return self.query(query);
         }
-        let depth = self.scopes.len();
-        self.uses.push((depth, BTreeSet::new()));
+        self.push_uses();
         let bound = self.body(body, &[]);
-        let uses = self.uses.pop().map(|(_, uses)| uses).unwrap_or_default();
+        let uses = self.uses.pop().unwrap_or_default();
         let bound = bound?;
         Ok(Query {
             id: self.new_id(),
@@ -267,7 +288,9 @@ impl Binder<'_> {
             limit: None,
             offset: None,
             columns: bound.columns,
-            outer: uses.into_iter().collect(),
+            outer: uses.outer(),
+            reads: uses.ctes.into_iter().collect(),
+            is_volatile: uses.is_volatile,
         })
     }
 
@@ -291,10 +314,10 @@ impl Binder<'_> {
         let (mut shown, mut cells) = (vec![], vec![]);
         for (index, column) in columns.into_iter().enumerate() {
             let (column, type_of) = self.unify_all(column)?;
+            let scales = column.iter().map(|cell| self.scale_of(&cell.expr));
             shown.push(OutColumn {
-                name: format!("column{}", index + 1),
-                type_of,
-                fields: vec![],
+                scale: scales.max().unwrap_or(NUMERIC_SCALE),
+                ..OutColumn::new(format!("column{}", index + 1), type_of)
             });
             cells.push(column);
         }
@@ -383,6 +406,7 @@ pub(super) fn renamed(columns: &[OutColumn], names: &[String]) -> Result<Vec<Out
             known => known,
         },
         fields: column.fields.clone(),
+        scale: column.scale,
     });
     Ok(columns.collect())
 }

@@ -14,6 +14,10 @@ use crate::value::Value;
 #[derive(Debug, Default)]
 pub(super) struct Scope {
     pub(super) columns: Vec<ScopeColumn>,
+    /// What names without a table find, in the order of `*`.
+    pub(super) shown: Vec<Shown>,
+    /// The columns that anything names: a row holds those alone, in this order.
+    pub(super) places: Vec<usize>,
     /// Whether a query within FROM is bound that may not name the relations before it.
     pub(super) is_hidden: bool,
     pub(super) aggregates: Vec<AggregateCall>,
@@ -21,82 +25,143 @@ pub(super) struct Scope {
     pub(super) sets: Vec<SetCall>,
 }
 
-/// A column of the flat row.
+/// A column of a relation.
 #[derive(Debug, Clone)]
 pub(super) struct ScopeColumn {
     pub(super) table: String,
+    pub(super) column: OutColumn,
+}
+
+/// A column, or several that USING makes one: the first that is not NULL.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
     pub(super) name: String,
-    pub(super) type_of: Oid,
-    /// Those of a record, as far as they are known.
-    pub(super) fields: Vec<OutColumn>,
-    /// The second of two that USING makes one: only a name with its table finds it.
-    pub(super) is_merged: bool,
+    pub(super) columns: Vec<usize>,
 }
 
 /// Columns that every table has and `*` does not show, with what they hold here.
 const SYSTEM_COLUMNS: &[(&str, Oid, i64)] =
     &[("xmin", XID, 1), ("xmax", XID, 0), ("cmin", INT4, 0)];
 
+/// Columns that programs of older versions ask for by the names that they had then.
+const FORMER_NAMES: &[(&str, &str)] = &[
+    ("daticulocale", "datlocale"),
+    ("colliculocale", "colllocale"),
+];
+
 /// What a name stands for.
 enum Found {
-    Column(usize, usize),
-    /// A whole row of a relation: the range of its columns.
+    Column(usize, Vec<usize>),
+    /// A whole row of a relation: its columns.
     Row(usize, Vec<usize>),
+}
+
+impl Scope {
+    /// The place in a row of a column, which is there from now on.
+    fn place_of(&mut self, column: usize) -> usize {
+        let known = self.places.iter().position(|known| *known == column);
+        known.unwrap_or_else(|| {
+            self.places.push(column);
+            self.places.len() - 1
+        })
+    }
+
+    /// The columns of a table, if it is one of these relations.
+    pub(super) fn columns_of(&self, table: &str) -> Vec<usize> {
+        let numbered = self.columns.iter().enumerate();
+        let found = numbered.filter(|(_, column)| column.table == table);
+        found.map(|(index, _)| index).collect()
+    }
+
+    /// The column at a place of a row.
+    pub(super) fn column_at_place(&self, place: usize) -> Option<&OutColumn> {
+        let column = self.columns.get(*self.places.get(place)?)?;
+        Some(&column.column)
+    }
 }
 
 impl Binder<'_> {
     /// The depth of the innermost scope.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.scopes.len().saturating_sub(1)
     }
 
-    /// Notes that all queries between here and a scope name something of it.
-    pub(super) fn use_scope(&mut self, scope: usize) {
-        for (depth, uses) in &mut self.uses {
-            if scope < *depth {
-                uses.insert(scope);
+    /// A column by its number; `scope` counts from the outermost one.
+    pub(super) fn column_at(&mut self, scope: usize, column: usize) -> Typed {
+        let depth = self.depth();
+        let mut typed = Typed {
+            type_of: TEXT,
+            expr: Expr::null(),
+        };
+        if let Some(found) = self.scopes.get_mut(scope) {
+            let index = found.place_of(column);
+            let known = found.columns.get(column);
+            typed.type_of = known.map_or(TEXT, |known| known.column.type_of);
+            typed.expr = Expr::Column {
+                up: depth - scope,
+                index,
+            };
+            // All queries between here and there name it.
+            for uses in &mut self.uses {
+                if scope < uses.depth {
+                    uses.columns.insert((scope, index));
+                }
             }
         }
+        typed
     }
 
-    /// A column by its place; `scope` counts from the outermost one.
-    pub(super) fn column_at(&mut self, scope: usize, index: usize) -> Typed {
-        self.use_scope(scope);
-        let column = self.scopes.get(scope).and_then(|s| s.columns.get(index));
-        Typed {
-            type_of: column.map_or(TEXT, |column| column.type_of),
-            expr: Expr::Column {
-                up: self.depth() - scope,
-                index,
-            },
+    /// The first of several columns that is not NULL.
+    ///
+    /// # Errors
+    /// `UserInput` (42804) if their types do not agree.
+    pub(super) fn merged_column(&mut self, scope: usize, columns: &[usize]) -> Result<Typed> {
+        let all = columns.iter().map(|column| self.column_at(scope, *column));
+        let all: Vec<Typed> = all.collect();
+        match <[Typed; 1]>::try_from(all) {
+            Ok([only]) => Ok(only),
+            Err(all) => {
+                let (all, type_of) = self.unify_all(all)?;
+                let all = all.into_iter().map(|typed| typed.expr);
+                Ok(Typed {
+                    expr: Expr::Coalesce(all.collect()),
+                    type_of,
+                })
+            }
         }
     }
 
     fn find(&self, table: Option<&str>, name: &str, ident: &ast::Ident) -> Result<Option<Found>> {
-        for (scope, found) in self.scopes.iter().enumerate().rev() {
-            if found.is_hidden {
+        for (number, scope) in self.scopes.iter().enumerate().rev() {
+            if scope.is_hidden {
                 continue;
             }
-            let fits = |column: &ScopeColumn| match table {
-                Some(table) => column.table == table && column.name == name,
-                None => column.name == name && !column.is_merged,
+            let found: Vec<Vec<usize>> = match table {
+                Some(table) => {
+                    let own = scope.columns.iter().enumerate();
+                    let fits =
+                        |column: &ScopeColumn| column.table == table && column.column.name == name;
+                    let own = own.filter(|(_, column)| fits(column));
+                    own.map(|(index, _)| vec![index]).collect()
+                }
+                None => {
+                    let shown = scope.shown.iter().filter(|shown| shown.name == name);
+                    shown.map(|shown| shown.columns.clone()).collect()
+                }
             };
-            let numbered = found.columns.iter().enumerate();
-            let mut matching = numbered.filter(|(_, column)| fits(column));
-            if let Some((index, _)) = matching.next() {
-                if matching.next().is_some() {
+            let mut found = found.into_iter();
+            if let Some(columns) = found.next() {
+                if found.next().is_some() {
                     let error =
                         SheafError::user(format!("column reference \"{name}\" is ambiguous"));
                     return Err(at(error.with_state(SqlState::AMBIGUOUS_COLUMN), ident));
                 }
-                return Ok(Some(Found::Column(scope, index)));
+                return Ok(Some(Found::Column(number, columns)));
             }
             if table.is_none() {
-                let whole = found.columns.iter().enumerate();
-                let whole = whole.filter(|(_, column)| column.table == name);
-                let whole: Vec<usize> = whole.map(|(index, _)| index).collect();
+                let whole = scope.columns_of(name);
                 if !whole.is_empty() {
-                    return Ok(Some(Found::Row(scope, whole)));
+                    return Ok(Some(Found::Row(number, whole)));
                 }
             }
         }
@@ -117,8 +182,14 @@ impl Binder<'_> {
             .checked_sub(2)
             .and_then(|index| parts.get(index));
         let table = table.map(name_of);
-        match self.find(table.as_deref(), &name, last)? {
-            Some(Found::Column(scope, index)) => Ok(self.column_at(scope, index)),
+        let mut found = self.find(table.as_deref(), &name, last)?;
+        if found.is_none()
+            && let Some((_, now)) = FORMER_NAMES.iter().find(|(former, _)| *former == name)
+        {
+            found = self.find(table.as_deref(), now, last)?;
+        }
+        match found {
+            Some(Found::Column(scope, columns)) => self.merged_column(scope, &columns),
             Some(Found::Row(scope, indices)) => {
                 let columns = indices.into_iter().map(|i| self.column_at(scope, i).expr);
                 Ok(Typed {
@@ -169,7 +240,7 @@ impl Binder<'_> {
         };
         let error = SheafError::user(shown).with_state(SqlState::UNDEFINED_COLUMN);
         let names = self.scopes.iter().flat_map(|scope| &scope.columns);
-        match nearest(name, names.map(|column| column.name.as_str())) {
+        match nearest(name, names.map(|column| column.column.name.as_str())) {
             Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
             None => error,
         }

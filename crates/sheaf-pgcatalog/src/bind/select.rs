@@ -8,7 +8,7 @@ use super::forms::output_name;
 use super::query::{BoundBody, order_of, shown_column};
 use super::scope::Scope;
 use super::{Binder, conditions, name_of, parts_of, unsupported};
-use crate::plan::{Body, Distinct, Expr, From, Groups, Order, OutColumn, Select, Typed};
+use crate::plan::{Body, Distinct, Expr, Groups, Order, OutColumn, Select, Typed};
 use crate::types::{BOOL, TEXT};
 
 impl Binder<'_> {
@@ -45,6 +45,7 @@ impl Binder<'_> {
                 name: name.clone(),
                 type_of: typed.type_of,
                 fields: self.record_columns(&typed.expr).unwrap_or_default(),
+                scale: self.scale_of(&typed.expr),
             })
             .collect();
         let shown = shown.into_iter().map(|(_, typed)| typed.expr);
@@ -62,9 +63,7 @@ impl Binder<'_> {
             .last_mut()
             .map(std::mem::take)
             .unwrap_or_default();
-        if !matches!(from, From::Nothing) {
-            conditions::place(&mut from, &mut filter, self.scopes.len() - 1);
-        }
+        conditions::arrange(&mut from, &mut filter, &scope.places);
         let has_groups = keys.is_some() || !scope.aggregates.is_empty() || having.is_some();
         let groups = has_groups.then(|| Groups {
             keys: keys.unwrap_or_default(),
@@ -73,6 +72,7 @@ impl Binder<'_> {
         Ok(BoundBody {
             body: Body::Select(Box::new(Select {
                 from,
+                width: scope.places.len(),
                 filter,
                 groups,
                 having,
@@ -137,14 +137,23 @@ impl Binder<'_> {
     }
 
     fn star(&mut self, table: Option<&str>) -> Result<Vec<(String, Typed)>> {
-        let scope = self.scopes.len().saturating_sub(1);
-        let columns = self.scopes.last().map(|scope| scope.columns.clone());
-        let columns = columns.unwrap_or_default().into_iter().enumerate();
-        let found = columns.filter(|(_, column)| match table {
-            Some(table) => column.table == table,
-            None => !column.is_merged,
+        let depth = self.depth();
+        let found = self.scopes.last().map(|scope| match table {
+            Some(table) => {
+                let columns = scope.columns_of(table).into_iter();
+                let named = columns.filter_map(|index| {
+                    let name = scope.columns.get(index)?.column.name.clone();
+                    Some((name, vec![index]))
+                });
+                named.collect::<Vec<_>>()
+            }
+            None => {
+                let shown = scope.shown.iter();
+                let named = shown.map(|shown| (shown.name.clone(), shown.columns.clone()));
+                named.collect()
+            }
         });
-        let found: Vec<_> = found.collect();
+        let found = found.unwrap_or_default();
         if found.is_empty() {
             let error = match table {
                 Some(table) => {
@@ -155,9 +164,8 @@ impl Binder<'_> {
             return Err(error.with_state(SqlState::UNDEFINED_TABLE));
         }
         let found = found.into_iter();
-        Ok(found
-            .map(|(index, column)| (column.name, self.column_at(scope, index)))
-            .collect())
+        let columns = found.map(|(name, columns)| Ok((name, self.merged_column(depth, &columns)?)));
+        columns.collect()
     }
 
     fn group_keys(
@@ -177,14 +185,13 @@ impl Binder<'_> {
         }
         let names: Vec<OutColumn> = items
             .iter()
-            .map(|item| OutColumn {
-                name: match item {
+            .map(|item| {
+                let name = match item {
                     SelectItem::UnnamedExpr(expr) => output_name(expr),
                     SelectItem::ExprWithAlias { alias, .. } => name_of(alias),
                     _ => String::new(),
-                },
-                type_of: TEXT,
-                fields: vec![],
+                };
+                OutColumn::new(name, TEXT)
             })
             .collect();
         let mut bound = vec![];

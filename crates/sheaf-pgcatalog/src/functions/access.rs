@@ -77,12 +77,12 @@ impl Question<'_> {
 }
 
 fn found_role(call: &Call<'_>, role: &Value) -> Result<RoleRow> {
-    let mut roles = call.database.roles().into_iter();
+    let mut roles = call.database.roles().iter();
     let found = match role {
         Value::Text(name) => roles.find(|known| known.name == **name),
         other => roles.find(|known| other.as_oid() == Some(known.oid)),
     };
-    found.ok_or_else(|| {
+    found.cloned().ok_or_else(|| {
         let name = role.as_str().unwrap_or_default();
         missing("role", name, SqlState::UNDEFINED_OBJECT)
     })

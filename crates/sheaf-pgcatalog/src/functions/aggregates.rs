@@ -1,12 +1,15 @@
 //! Aggregate functions.
 
-use serde_json::{Map, Value as Json};
-use sheaf_base::Result;
+use sheaf_base::error::SqlState;
+use sheaf_base::{Result, SheafError};
 
-use super::{ANY, json_of};
+use super::ANY;
+use super::json::{write_json, write_name};
+use crate::cast::out_of_range;
 use crate::database::Database;
-use crate::types::{BOOL, FLOAT8, INT8, JSON, JSONB, Oid, TEXT};
-use crate::value::{Value, output};
+use crate::made::{Memory, Sink, Text, hold_elements};
+use crate::types::{BOOL, FLOAT8, INT2, INT4, INT8, JSON, JSONB, Oid, TEXT};
+use crate::value::{Value, write};
 
 /// An aggregate function: it is given all rows of a group at once.
 #[derive(Debug)]
@@ -26,11 +29,15 @@ pub(crate) enum AggregateType {
     Type(Oid),
     Same,
     ArrayOfSame,
+    /// A type for larger numbers, and for means of them.
+    Sum,
+    Mean,
 }
 
 /// The arguments in every row of a group.
 pub(crate) struct Group<'a> {
     pub(crate) database: &'a Database,
+    pub(crate) memory: &'a dyn Memory,
     pub(crate) rows: &'a [Vec<Value>],
     pub(crate) types: &'a [Oid],
 }
@@ -71,15 +78,15 @@ impl Aggregate {
     }
 }
 
-use AggregateType::{ArrayOfSame, Same, Type};
+use AggregateType::{ArrayOfSame, Mean, Same, Sum, Type};
 
 /// Every aggregate function.
 pub(crate) static AGGREGATES: &[Aggregate] = &[
     of("count", Type(INT8), count),
     of("min", Same, least).wanting(TEXT),
     of("max", Same, greatest).wanting(TEXT),
-    of("sum", Same, sum).wanting(FLOAT8),
-    of("avg", Type(FLOAT8), average).wanting(FLOAT8),
+    of("sum", Sum, sum).wanting(FLOAT8),
+    of("avg", Mean, average).wanting(FLOAT8),
     of("bool_and", Type(BOOL), every).wanting(BOOL),
     of("every", Type(BOOL), every).wanting(BOOL),
     of("bool_or", Type(BOOL), some).wanting(BOOL),
@@ -118,32 +125,46 @@ fn greatest(group: &Group<'_>) -> Result<Value> {
 }
 
 fn sum(group: &Group<'_>) -> Result<Value> {
+    let is_wide = matches!(group.type_of(0), INT2 | INT4);
+    Ok(match total(group)? {
+        Value::Numeric(total) if is_wide => {
+            let total = total.to_int().ok_or_else(|| out_of_range(INT8))?;
+            Value::Int(total)
+        }
+        total => total,
+    })
+}
+
+/// The sum: of whole numbers a decimal, of floats a float.
+fn total(group: &Group<'_>) -> Result<Value> {
     let mut total = Value::Null;
     for value in group.values() {
+        let value = match value {
+            Value::Int(number) => Value::numeric((*number).into()),
+            value => value.clone(),
+        };
         total = match (total, value) {
-            (Value::Int(a), Value::Int(b)) => Value::Int(a.saturating_add(*b)),
             (Value::Float(a), Value::Float(b)) => Value::Float(a + b),
-            (Value::Null, first) => first.clone(),
-            (total, _) => total,
+            (Value::Numeric(a), Value::Numeric(b)) => Value::numeric(a.add(*b)?),
+            (Value::Null, first @ (Value::Float(_) | Value::Numeric(_))) => first,
+            (total, Value::Null) => total,
+            _ => {
+                return Err(SheafError::user("function sum does not take such values")
+                    .with_state(SqlState::UNDEFINED_FUNCTION));
+            }
         };
     }
     Ok(total)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a mean is a float")]
+#[expect(clippy::cast_precision_loss, reason = "a mean of floats is a float")]
 fn average(group: &Group<'_>) -> Result<Value> {
-    if group.rows.is_empty() {
-        return Ok(Value::Null);
-    }
-    let total: f64 = group
-        .values()
-        .map(|value| match value {
-            Value::Int(number) => *number as f64,
-            Value::Float(number) => *number,
-            _ => 0.0,
-        })
-        .sum();
-    Ok(Value::Float(total / group.rows.len() as f64))
+    let count = i64::try_from(group.rows.len()).unwrap_or(i64::MAX);
+    Ok(match total(group)? {
+        Value::Float(total) => Value::Float(total / count as f64),
+        Value::Numeric(total) => Value::numeric(total.divide(count.into())?),
+        other => other,
+    })
 }
 
 fn every(group: &Group<'_>) -> Result<Value> {
@@ -160,6 +181,7 @@ fn array(group: &Group<'_>) -> Result<Value> {
     if group.rows.is_empty() {
         return Ok(Value::Null);
     }
+    hold_elements(group.memory, group.rows.len())?;
     Ok(Value::array(group.values().cloned().collect()))
 }
 
@@ -167,41 +189,46 @@ fn string(group: &Group<'_>) -> Result<Value> {
     if group.rows.is_empty() {
         return Ok(Value::Null);
     }
-    let mut text = String::new();
+    let mut text = Text::new(group.memory);
     for (index, row) in group.rows.iter().enumerate() {
-        let part = |i: usize| {
-            row.get(i)
-                .and_then(|v| output(v, group.type_of(i), group.database))
-        };
-        if index > 0 {
-            text.push_str(&part(1).unwrap_or_default());
+        if let Some(between) = row.get(1).filter(|_| index > 0) {
+            write(between, group.type_of(1), group.database, &mut text)?;
         }
-        text.push_str(&part(0).unwrap_or_default());
+        if let Some(value) = row.first() {
+            write(value, group.type_of(0), group.database, &mut text)?;
+        }
     }
-    Ok(text.into())
+    text.into_value()
 }
 
 fn json(group: &Group<'_>) -> Result<Value> {
     if group.rows.is_empty() {
         return Ok(Value::Null);
     }
-    let values = group
-        .values()
-        .map(|v| json_of(v, group.type_of(0), group.database).to_string());
-    Ok(format!("[{}]", values.collect::<Vec<_>>().join(", ")).into())
+    let mut text = Text::new(group.memory);
+    text.put("[")?;
+    for (index, value) in group.values().enumerate() {
+        text.put(if index > 0 { ", " } else { "" })?;
+        write_json(value, group.type_of(0), group.database, &mut text)?;
+    }
+    text.put("]")?;
+    text.into_value()
 }
 
 fn object(group: &Group<'_>) -> Result<Value> {
     if group.rows.is_empty() {
         return Ok(Value::Null);
     }
-    let mut fields = Map::new();
-    for row in group.rows {
+    let mut text = Text::new(group.memory);
+    text.put("{ ")?;
+    for (index, row) in group.rows.iter().enumerate() {
         let (Some(name), Some(value)) = (row.first(), row.get(1)) else {
             continue;
         };
-        let name = output(name, group.type_of(0), group.database).unwrap_or_default();
-        fields.insert(name, json_of(value, group.type_of(1), group.database));
+        text.put(if index > 0 { ", " } else { "" })?;
+        write_name(name, group.type_of(0), group.database, &mut text)?;
+        write_json(value, group.type_of(1), group.database, &mut text)?;
     }
-    Ok(Json::Object(fields).to_string().into())
+    text.put(" }")?;
+    text.into_value()
 }

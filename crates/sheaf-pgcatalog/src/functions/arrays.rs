@@ -5,8 +5,9 @@ use std::sync::Arc;
 use sheaf_base::Result;
 
 use super::{Call, elements};
+use crate::made::{Memory, Sink, Text, hold_elements};
 use crate::types::{TEXT, types};
-use crate::value::{Array, Value, output};
+use crate::value::{Array, Value, write};
 
 pub(super) fn empty(_: &Call<'_>) -> Result<Value> {
     Ok(Value::array(vec![]))
@@ -19,10 +20,22 @@ pub(super) fn to_string(call: &Call<'_>) -> Result<Value> {
     };
     let element = types().element_of(call.type_of(0)).unwrap_or(TEXT);
     let null = call.value(2).as_str();
-    let texts = array.elements.iter().filter_map(|value| {
-        output(value, element, call.database).or_else(|| null.map(str::to_owned))
-    });
-    Ok(texts.collect::<Vec<_>>().join(between).into())
+    let mut text = Text::new(call.memory);
+    let mut is_first = true;
+    for value in &array.elements {
+        if value.is_null() && null.is_none() {
+            continue;
+        }
+        text.put(if std::mem::take(&mut is_first) {
+            ""
+        } else {
+            between
+        })?;
+        if !write(value, element, call.database, &mut text)? {
+            text.put(null.unwrap_or_default())?;
+        }
+    }
+    text.into_value()
 }
 
 /// The array, if the call asks about the dimension that it has.
@@ -45,7 +58,7 @@ pub(super) fn lower(call: &Call<'_>) -> Result<Value> {
 
 pub(super) fn upper(call: &Call<'_>) -> Result<Value> {
     Ok(dimension(call)
-        .map(|array| array.lower + count(array) - 1)
+        .map(|array| array.lower.saturating_add(count(array) - 1))
         .into())
 }
 
@@ -68,35 +81,41 @@ pub(super) fn position(call: &Call<'_>) -> Result<Value> {
         .iter()
         .position(|value| value == call.value(1));
     let found = found.and_then(|index| i64::try_from(index).ok());
-    Ok(found.map(|index| index + array.lower).into())
+    Ok(found.map(|index| index.saturating_add(array.lower)).into())
 }
 
 pub(super) fn append(call: &Call<'_>) -> Result<Value> {
+    hold_elements(call.memory, elements(call.value(0)).len() + 1)?;
     let mut all = elements(call.value(0)).to_vec();
     all.push(call.value(1).clone());
     Ok(Value::array(all))
 }
 
 pub(super) fn cat(call: &Call<'_>) -> Result<Value> {
-    Ok(joined(call.value(0), call.value(1)))
+    joined(call.value(0), call.value(1), call.memory)
 }
 
 /// One array behind another; NULL is nothing.
-pub(crate) fn joined(left: &Value, right: &Value) -> Value {
-    match (left, right) {
+///
+/// # Errors
+/// `Resource` if it becomes too large.
+pub(crate) fn joined(left: &Value, right: &Value, memory: &dyn Memory) -> Result<Value> {
+    Ok(match (left, right) {
         (Value::Null, other) | (other, Value::Null) => other.clone(),
         (left, right) => {
             let lower = left.as_array().map_or(1, |array| array.lower);
+            hold_elements(memory, elements(left).len() + elements(right).len())?;
             let elements = [elements(left), elements(right)].concat();
             Value::Array(Arc::new(Array { lower, elements }))
         }
-    }
+    })
 }
 
 pub(super) fn remove(call: &Call<'_>) -> Result<Value> {
     if call.value(0).is_null() {
         return Ok(Value::Null);
     }
+    hold_elements(call.memory, elements(call.value(0)).len())?;
     let kept = elements(call.value(0)).iter();
     let kept = kept.filter(|value| *value != call.value(1));
     Ok(Value::array(kept.cloned().collect()))

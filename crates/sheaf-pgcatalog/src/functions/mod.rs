@@ -4,6 +4,7 @@
 mod access;
 mod aggregates;
 mod arrays;
+mod call;
 mod json;
 mod objects;
 mod server;
@@ -14,17 +15,17 @@ mod texts;
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
-use crate::database::Database;
 use crate::types::{
-    BOOL, CHAR, FLOAT8, INT4, INT8, JSON, JSONB, NAME, OID, OIDVECTOR, Oid, RECORD, REGCLASS,
-    REGNAMESPACE, REGPROC, REGPROCEDURE, REGROLE, REGTYPE, TEXT, TIMESTAMPTZ, XID, XID8,
+    BOOL, CHAR, FLOAT8, INT2, INT4, INT8, JSON, JSONB, NAME, NUMERIC, OID, OIDVECTOR, Oid, RECORD,
+    REGCLASS, REGNAMESPACE, REGPROC, REGPROCEDURE, REGROLE, REGTYPE, TEXT, TIMESTAMPTZ, XID, XID8,
 };
 use crate::value::Value;
 
 pub(crate) use access::SECRET_TABLES;
 pub(crate) use aggregates::{AGGREGATES, Aggregate, AggregateType, Group};
 pub(crate) use arrays::joined;
-pub(crate) use json::json_of;
+use call::of;
+pub(crate) use call::{Call, Function, Returns};
 pub(crate) use sets::{SET_FUNCTIONS, SetFunction};
 
 /// Any type.
@@ -36,90 +37,6 @@ pub(crate) const VARIADIC: Oid = 0;
 const NAME_ARRAY: Oid = 1003;
 const INT4_ARRAY: Oid = 1007;
 const ACL_ARRAY: Oid = 1034;
-
-/// A function that gives a value.
-#[derive(Debug)]
-pub(crate) struct Function {
-    pub(crate) name: &'static str,
-    pub(crate) arguments: &'static [Oid],
-    pub(crate) returns: Returns,
-    /// Whether it is called with NULL; else it gives NULL then.
-    pub(crate) takes_nulls: bool,
-    /// Whether one that the session has of the name goes before it.
-    pub(crate) gives_way: bool,
-    pub(crate) call: fn(&Call<'_>) -> Result<Value>,
-}
-
-/// The type that a function gives.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Returns {
-    Type(Oid),
-    /// That of its first argument.
-    Same,
-}
-
-/// One call.
-pub(crate) struct Call<'a> {
-    pub(crate) database: &'a Database,
-    pub(crate) values: &'a [Value],
-    pub(crate) types: &'a [Oid],
-}
-
-impl Call<'_> {
-    /// An argument; NULL if it was left out.
-    fn value(&self, index: usize) -> &Value {
-        self.values.get(index).unwrap_or(&Value::Null)
-    }
-
-    fn type_of(&self, index: usize) -> Oid {
-        self.types.get(index).copied().unwrap_or(TEXT)
-    }
-
-    fn int(&self, index: usize) -> i64 {
-        self.value(index).as_int().unwrap_or(0)
-    }
-
-    fn oid(&self, index: usize) -> Oid {
-        self.value(index).as_oid().unwrap_or(0)
-    }
-
-    fn text(&self, index: usize) -> &str {
-        self.value(index).as_str().unwrap_or_default()
-    }
-}
-
-const fn of(
-    name: &'static str,
-    arguments: &'static [Oid],
-    returns: Oid,
-    call: fn(&Call<'_>) -> Result<Value>,
-) -> Function {
-    Function {
-        name,
-        arguments,
-        returns: Returns::Type(returns),
-        takes_nulls: false,
-        gives_way: false,
-        call,
-    }
-}
-
-impl Function {
-    const fn giving_way(mut self) -> Self {
-        self.gives_way = true;
-        self
-    }
-
-    const fn with_nulls(mut self) -> Self {
-        self.takes_nulls = true;
-        self
-    }
-
-    const fn returning(mut self, returns: Returns) -> Self {
-        self.returns = returns;
-        self
-    }
-}
 
 /// NULL, for what Sheaf has nothing of: indexes, constraints, triggers, rules.
 fn nothing(_: &Call<'_>) -> Result<Value> {
@@ -183,14 +100,15 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         INT4,
         server::encoding_number,
     ),
-    of("pg_cancel_backend", &[INT4], BOOL, server::cancel),
-    of("pg_terminate_backend", &[INT4], BOOL, server::terminate),
+    of("pg_cancel_backend", &[INT4], BOOL, server::cancel).volatile(),
+    of("pg_terminate_backend", &[INT4], BOOL, server::terminate).volatile(),
     of(
         "pg_terminate_backend",
         &[INT4, INT8],
         BOOL,
         server::terminate,
-    ),
+    )
+    .volatile(),
     of("pg_blocking_pids", &[INT4], INT4_ARRAY, arrays::empty),
     // What is called how.
     of("format_type", &[OID, INT4], TEXT, objects::format_type).with_nulls(),
@@ -325,11 +243,12 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     of("pg_relation_size", &[REGCLASS, TEXT], INT8, sizes::relation),
     of("pg_total_relation_size", &[REGCLASS], INT8, sizes::relation),
     of("pg_indexes_size", &[REGCLASS], INT8, zero),
-    of("pg_database_size", &[OID], INT8, sizes::database),
-    of("pg_database_size", &[NAME], INT8, sizes::database),
-    of("pg_tablespace_size", &[OID], INT8, sizes::database),
-    of("pg_tablespace_size", &[NAME], INT8, sizes::database),
+    of("pg_database_size", &[OID], INT8, zero),
+    of("pg_database_size", &[NAME], INT8, zero),
+    of("pg_tablespace_size", &[OID], INT8, zero),
+    of("pg_tablespace_size", &[NAME], INT8, zero),
     of("pg_size_pretty", &[INT8], TEXT, sizes::pretty),
+    of("pg_size_pretty", &[NUMERIC], TEXT, sizes::pretty_numeric),
     of("pg_stat_get_numscans", &[OID], INT8, zero),
     // Who may what.
     of("has_table_privilege", &[ANY, TEXT], BOOL, access::table),
@@ -472,7 +391,10 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     of("to_jsonb", &[ANY], JSONB, json::value),
     of("row_to_json", &[RECORD], JSON, json::value),
     // Numbers that the engine would give in other types.
+    of("abs", &[INT2], INT2, sizes::absolute),
+    of("abs", &[INT4], INT4, sizes::absolute),
     of("abs", &[INT8], INT8, sizes::absolute),
+    of("abs", &[NUMERIC], NUMERIC, sizes::absolute),
     of("abs", &[FLOAT8], FLOAT8, sizes::absolute),
 ];
 

@@ -51,8 +51,7 @@ pub(super) fn type_is_visible(call: &Call<'_>) -> Result<Value> {
     if let Some(found) = types().get(oid) {
         return Ok((found.schema == "pg_catalog").into());
     }
-    let mut own = call.database.facts.relations.iter();
-    let found = own.find(|r| r.row_type() == oid || r.row_array_type() == oid);
+    let found = call.database.relation_of_type(oid);
     Ok(found.map(|found| found.schema == "public").into())
 }
 
@@ -88,14 +87,14 @@ pub(super) fn to_regrole(call: &Call<'_>) -> Result<Value> {
     Ok(found.map_or(Value::Null, |role| Value::oid(role.oid)))
 }
 
-/// What is said of a relation or function.
+/// What is said of a type or function.
 pub(super) fn description(call: &Call<'_>) -> Result<Value> {
     let (oid, database) = (call.oid(0), call.database);
     let catalog = call.value(1).as_str();
-    if catalog.is_none_or(|name| name == "pg_class")
-        && let Some(relation) = database.own_relation(oid)
+    if catalog.is_none_or(|name| name == "pg_type")
+        && let Some(text) = types().get(oid).and_then(|known| known.description)
     {
-        return Ok(relation.comment.clone().into());
+        return Ok(text.into());
     }
     if catalog.is_none_or(|name| name == "pg_proc")
         && let Some(function) = procs::find(database, oid)

@@ -8,7 +8,7 @@ use crate::types::{BOOL, INT4, INT8, NAME, OID, Oid, REGCLASS, TEXT};
 use crate::value::{Row, Value};
 
 /// Rows that one call may give.
-const ROWS_MAX: i64 = 1_000_000;
+const ROWS_MAX: u64 = 1_000_000;
 
 /// A function that gives rows.
 #[derive(Debug)]
@@ -17,14 +17,18 @@ pub(crate) struct SetFunction {
     pub(crate) arguments: &'static [Oid],
     /// The columns of its rows, one of type 0 being that of its argument's elements.
     pub(crate) columns: &'static [(&'static str, Oid)],
-    pub(crate) call: fn(&Call<'_>) -> Result<Vec<Row>>,
+    pub(crate) call: SetCallback,
 }
+
+/// Rows, made when they are asked for.
+pub(crate) type SetRows<'c> = Box<dyn Iterator<Item = Row> + 'c>;
+type SetCallback = for<'c> fn(&'c Call<'c>) -> Result<SetRows<'c>>;
 
 const fn of(
     name: &'static str,
     arguments: &'static [Oid],
     columns: &'static [(&'static str, Oid)],
-    call: fn(&Call<'_>) -> Result<Vec<Row>>,
+    call: SetCallback,
 ) -> SetFunction {
     SetFunction {
         name,
@@ -139,69 +143,72 @@ pub(crate) static SET_FUNCTIONS: &[SetFunction] = &[
     ),
 ];
 
-fn nothing(_: &Call<'_>) -> Result<Vec<Row>> {
-    Ok(vec![])
+fn nothing<'c>(_: &'c Call<'c>) -> Result<SetRows<'c>> {
+    Ok(Box::new(std::iter::empty()))
 }
 
-fn unnest(call: &Call<'_>) -> Result<Vec<Row>> {
-    Ok(elements(call.value(0))
-        .iter()
-        .map(|value| vec![value.clone()])
-        .collect())
+fn unnest<'c>(call: &'c Call<'c>) -> Result<SetRows<'c>> {
+    let elements = elements(call.value(0)).iter();
+    Ok(Box::new(elements.map(|value| vec![value.clone()])))
 }
 
-fn series(call: &Call<'_>) -> Result<Vec<Row>> {
+fn series<'c>(call: &'c Call<'c>) -> Result<SetRows<'c>> {
     let (first, last) = (call.int(0), call.int(1));
     let step = call.value(2).as_int().unwrap_or(1);
     if step == 0 {
         return Err(SheafError::user("step size cannot equal zero")
             .with_state(SqlState::INVALID_PARAMETER_VALUE));
     }
-    let count = match (last.checked_sub(first), step > 0) {
-        (Some(span), true) if span >= 0 => span / step + 1,
-        (Some(span), false) if span <= 0 => span / step + 1,
-        (Some(_), _) => 0,
-        (None, _) => i64::MAX,
+    let is_over = move |number: i64| match step > 0 {
+        true => number > last,
+        false => number < last,
     };
-    if count > ROWS_MAX {
+    let count = match is_over(first) {
+        true => 0,
+        false => first.abs_diff(last) / step.unsigned_abs(),
+    };
+    if count >= ROWS_MAX {
         return Err(SheafError::resource(format!(
             "generate_series would give more than {ROWS_MAX} rows in a statement about the catalogue"
-        )));
+        ))
+        .with_state(SqlState::PROGRAM_LIMIT));
     }
-    Ok((0..count)
-        .map(|index| vec![Value::Int(first + index * step)])
-        .collect())
+    // Past the largest number there is no other.
+    let numbers = std::iter::successors(Some(first), move |number| number.checked_add(step));
+    let numbers = numbers.take_while(move |number| !is_over(*number));
+    Ok(Box::new(numbers.map(|number| vec![Value::Int(number)])))
 }
 
-fn subscripts(call: &Call<'_>) -> Result<Vec<Row>> {
+fn subscripts<'c>(call: &'c Call<'c>) -> Result<SetRows<'c>> {
     let Some(array) = call.value(0).as_array().filter(|_| call.int(1) == 1) else {
-        return Ok(vec![]);
+        return nothing(call);
     };
-    let mut found: Vec<Row> = (array.lower..)
-        .zip(&array.elements)
-        .map(|(number, _)| vec![Value::Int(number)])
-        .collect();
-    if call.value(2).is_true() {
-        found.reverse();
-    }
-    Ok(found)
+    let (lower, count) = (array.lower, array.elements.len());
+    let number = move |index: usize| {
+        let number = i64::try_from(index).ok().and_then(|i| lower.checked_add(i));
+        vec![Value::from(number)]
+    };
+    Ok(match call.value(2).is_true() {
+        true => Box::new((0..count).rev().map(number)),
+        false => Box::new((0..count).map(number)),
+    })
 }
 
 /// Elements with their numbers from 1, whatever the array begins at.
-fn expand(call: &Call<'_>) -> Result<Vec<Row>> {
+fn expand<'c>(call: &'c Call<'c>) -> Result<SetRows<'c>> {
     let numbered = (1..).zip(elements(call.value(0)));
-    Ok(numbered
-        .map(|(number, value)| vec![value.clone(), Value::Int(number)])
-        .collect())
+    Ok(Box::new(numbered.map(|(number, value)| {
+        vec![value.clone(), Value::Int(number)]
+    })))
 }
 
 /// Options as `name=value`.
-fn options(call: &Call<'_>) -> Result<Vec<Row>> {
+fn options<'c>(call: &'c Call<'c>) -> Result<SetRows<'c>> {
     let options = elements(call.value(0)).iter().filter_map(Value::as_str);
-    Ok(options
-        .map(|option| match option.split_once('=') {
+    Ok(Box::new(options.map(
+        |option| match option.split_once('=') {
             Some((name, value)) => vec![name.into(), value.into()],
             None => vec![option.into(), Value::Null],
-        })
-        .collect())
+        },
+    )))
 }

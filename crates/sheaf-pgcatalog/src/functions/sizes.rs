@@ -3,28 +3,14 @@
 use sheaf_base::Result;
 
 use super::Call;
+use crate::cast::{in_range, out_of_range};
+use crate::types::INT8;
 use crate::value::Value;
 
-/// Bytes of a relation; a view has none.
+/// Bytes of a relation, of which nothing is written in any place of Sheaf's own: 0 if there is one.
 pub(super) fn relation(call: &Call<'_>) -> Result<Value> {
-    let database = call.database;
-    let oid = call.oid(0);
-    if database.relation(oid).is_none() {
-        return Ok(Value::Null);
-    }
-    let bytes = database
-        .own_relation(oid)
-        .and_then(|relation| relation.bytes);
-    Ok(Value::Int(
-        i64::try_from(bytes.unwrap_or(0)).unwrap_or(i64::MAX),
-    ))
-}
-
-/// Bytes of all relations.
-pub(super) fn database(call: &Call<'_>) -> Result<Value> {
-    let relations = &call.database.facts.relations;
-    let bytes: u64 = relations.iter().filter_map(|relation| relation.bytes).sum();
-    Ok(Value::Int(i64::try_from(bytes).unwrap_or(i64::MAX)))
+    let found = call.database.relation(call.oid(0));
+    Ok(found.map(|_| 0_i64).into())
 }
 
 /// Bytes of a value in memory.
@@ -36,8 +22,13 @@ pub(super) fn value(call: &Call<'_>) -> Result<Value> {
 
 pub(super) fn absolute(call: &Call<'_>) -> Result<Value> {
     Ok(match call.value(0) {
-        Value::Int(number) => Value::Int(number.saturating_abs()),
+        Value::Int(number) => {
+            let type_of = call.type_of(0);
+            let absolute = number.checked_abs().ok_or_else(|| out_of_range(type_of))?;
+            Value::Int(in_range(absolute, type_of)?)
+        }
         Value::Float(number) => Value::Float(number.abs()),
+        Value::Numeric(number) => Value::numeric(number.absolute()?),
         _ => Value::Null,
     })
 }
@@ -45,6 +36,19 @@ pub(super) fn absolute(call: &Call<'_>) -> Result<Value> {
 /// Bytes as people read them: the largest unit of which there are fewer than 10,240, rounded.
 pub(super) fn pretty(call: &Call<'_>) -> Result<Value> {
     Ok(pretty_bytes(call.int(0)).into())
+}
+
+/// The same of a sum of them.
+pub(super) fn pretty_numeric(call: &Call<'_>) -> Result<Value> {
+    let Value::Numeric(number) = call.value(0) else {
+        return Ok(Value::Null);
+    };
+    let bytes = number.to_int().ok_or_else(|| out_of_range(INT8))?;
+    let is_small = bytes.unsigned_abs() < UNIT_MAX.unsigned_abs();
+    Ok(match is_small {
+        true => format!("{number} bytes").into(),
+        false => pretty_bytes(bytes).into(),
+    })
 }
 
 /// Units, each 1,024 of the one before.

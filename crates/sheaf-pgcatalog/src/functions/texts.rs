@@ -3,7 +3,8 @@
 use sheaf_base::Result;
 
 use super::Call;
-use crate::database::quote_name;
+use crate::made::{Sink, Text};
+use crate::names::quote_name;
 use crate::value::{Value, output};
 
 pub(super) fn empty(_: &Call<'_>) -> Result<Value> {
@@ -14,31 +15,51 @@ pub(super) fn quote_ident(call: &Call<'_>) -> Result<Value> {
     Ok(quote_name(call.text(0)).into())
 }
 
-/// A literal as SQL reads it.
-pub(crate) fn literal(text: &str) -> String {
-    let quoted = text.replace('\'', "''");
-    match quoted.contains('\\') {
-        true => format!("E'{}'", quoted.replace('\\', "\\\\")),
-        false => format!("'{quoted}'"),
+/// Writes a literal as SQL reads it.
+fn write_literal(text: &str, sink: &mut Text<'_>) -> Result<()> {
+    sink.put(if text.contains('\\') { "E'" } else { "'" })?;
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '\'']) {
+        let (before, found) = rest.split_at(at);
+        sink.put(before)?;
+        sink.put(if found.starts_with('\'') {
+            "''"
+        } else {
+            "\\\\"
+        })?;
+        rest = found.get(1..).unwrap_or_default();
     }
+    sink.put(rest)?;
+    sink.put("'")
 }
 
 pub(super) fn quote_literal(call: &Call<'_>) -> Result<Value> {
-    let text = output(call.value(0), call.type_of(0), call.database);
-    Ok(text.map(|text| literal(&text)).into())
+    let mut text = Text::new(call.memory);
+    match call.value(0) {
+        Value::Null => return Ok(Value::Null),
+        Value::Text(value) => write_literal(value, &mut text)?,
+        value => {
+            call.memory.hold(value.bytes().saturating_mul(3))?;
+            let value = output(value, call.type_of(0), call.database).unwrap_or_default();
+            write_literal(&value, &mut text)?;
+        }
+    }
+    text.into_value()
 }
 
 pub(super) fn quote_nullable(call: &Call<'_>) -> Result<Value> {
-    let text = output(call.value(0), call.type_of(0), call.database);
-    Ok(text
-        .map_or_else(|| "NULL".to_owned(), |text| literal(&text))
-        .into())
+    match call.value(0) {
+        Value::Null => Ok(Value::text("NULL")),
+        _ => quote_literal(call),
+    }
 }
 
 pub(super) fn concat(call: &Call<'_>) -> Result<Value> {
-    let values = call.values.iter().enumerate();
-    let texts = values.filter_map(|(i, value)| output(value, call.type_of(i), call.database));
-    Ok(texts.collect::<String>().into())
+    let mut text = Text::new(call.memory);
+    for index in 0..call.values.len() {
+        call.write(index, &mut text)?;
+    }
+    text.into_value()
 }
 
 pub(super) fn null_if(call: &Call<'_>) -> Result<Value> {

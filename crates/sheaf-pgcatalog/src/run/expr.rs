@@ -1,17 +1,20 @@
 //! Expressions.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
+use super::numbers::arithmetic;
 use super::{Frame, Run};
 use crate::cast::cast;
 use crate::functions::{Call, joined};
-use crate::plan::{Arithmetic, Comparison, Expr, Pattern, Quantified, Query, Typed};
-use crate::types::{Kind, kind_of, types};
-use crate::value::{Array, Value, output};
+use crate::made::{Memory, Text, hold_elements};
+use crate::plan::{Comparison, Expr, Pattern, Quantified, Query, Typed};
+use crate::types::{Kind, Oid, kind_of, types};
+use crate::value::{Array, Value, write};
 
 impl Run<'_> {
     /// The value of `expr`.
@@ -23,22 +26,17 @@ impl Run<'_> {
             Expr::Aggregate(index) => cell(frame.aggregates, *index),
             Expr::Window(index) => cell(frame.windows, *index),
             Expr::Set(index) => cell(frame.sets, *index),
-            Expr::And(left, right) => match self.eval(left, frame)? {
-                Value::Bool(false) => Value::Bool(false),
-                Value::Bool(true) => self.eval(right, frame)?,
-                _ => match self.eval(right, frame)? {
-                    Value::Bool(false) => Value::Bool(false),
-                    _ => Value::Null,
-                },
-            },
-            Expr::Or(left, right) => match self.eval(left, frame)? {
-                Value::Bool(true) => Value::Bool(true),
-                Value::Bool(false) => self.eval(right, frame)?,
-                _ => match self.eval(right, frame)? {
-                    Value::Bool(true) => Value::Bool(true),
-                    _ => Value::Null,
-                },
-            },
+            Expr::Operand => frame.operand.cloned().unwrap_or(Value::Null),
+            Expr::Let(operand, body) => {
+                let operand = self.eval(operand, frame)?;
+                let frame = Frame {
+                    operand: Some(&operand),
+                    ..*frame
+                };
+                self.eval(body, &frame)?
+            }
+            Expr::And(left, right) => self.connected(left, right, false, frame)?,
+            Expr::Or(left, right) => self.connected(left, right, true, frame)?,
             Expr::Not(inner) => match self.eval(inner, frame)? {
                 Value::Bool(is) => Value::Bool(!is),
                 _ => Value::Null,
@@ -76,25 +74,49 @@ impl Run<'_> {
             }
             Expr::Cast(inner, to) => {
                 let value = self.eval(&inner.expr, frame)?;
+                self.hold(cast_bytes(&value, *to))?;
                 cast(value, inner.type_of, *to, self.database)?
             }
             other => self.eval_part(other, frame)?,
         })
     }
 
+    /// AND, which false decides, or OR, which true does.
+    fn connected(
+        &self,
+        left: &Expr,
+        right: &Expr,
+        decides: bool,
+        frame: &Frame<'_>,
+    ) -> Result<Value> {
+        let left = self.eval(left, frame)?;
+        if left == Value::Bool(decides) {
+            return Ok(left);
+        }
+        let right = self.eval(right, frame)?;
+        Ok(match left {
+            Value::Bool(_) => right,
+            _ if right == Value::Bool(decides) => right,
+            _ => Value::Null,
+        })
+    }
+
     /// Values that are made of several, and calls.
     fn eval_part(&self, expr: &Expr, frame: &Frame<'_>) -> Result<Value> {
         Ok(match expr {
-            Expr::Arithmetic(what, left, right) => {
+            Expr::Arithmetic(what, type_of, left, right) => {
                 let (left, right) = (self.eval(left, frame)?, self.eval(right, frame)?);
-                arithmetic(*what, &left, &right)?
+                arithmetic(*what, *type_of, &left, &right)?
             }
             Expr::Concat(left, right) => self.concat(left, right, frame)?,
             Expr::Match(pattern, left, right) => {
                 let (left, right) = (self.eval(left, frame)?, self.eval(right, frame)?);
                 self.matches(*pattern, &left, &right)?
             }
-            Expr::Array(elements) => Value::array(self.eval_all(elements, frame)?),
+            Expr::Array(elements) => {
+                hold_elements(self, elements.len())?;
+                Value::array(self.eval_all(elements, frame)?)
+            }
             Expr::Row(fields) => Value::Record(self.eval_all(fields, frame)?.into()),
             Expr::Field(record, index) => match self.eval(record, frame)? {
                 Value::Record(fields) => cell(&fields, *index),
@@ -110,6 +132,7 @@ impl Run<'_> {
                     Some(bound) => self.eval(bound, frame).map(|bound| bound.as_int()),
                     None => Ok(None),
                 };
+                hold_elements(self, array.as_array().map_or(0, |a| a.elements.len()))?;
                 slice(&array, bound(from)?, bound(to)?)
             }
             Expr::InList(left, list) => {
@@ -131,25 +154,36 @@ impl Run<'_> {
                 let (left, array) = (self.eval(left, frame)?, self.eval(array, frame)?);
                 self.quantified(&left, *comparison, &array, *is_all)?
             }
-            Expr::Call(function, arguments) => {
-                let values = self.eval_typed(arguments, frame)?;
+            Expr::Call(..) | Expr::External(..) => self.eval_call(expr, frame)?,
+            other => self.eval_query(other, frame)?,
+        })
+    }
+
+    fn eval_call(&self, expr: &Expr, frame: &Frame<'_>) -> Result<Value> {
+        let (Expr::Call(_, arguments) | Expr::External(_, arguments)) = expr else {
+            return Err(SheafError::internal("an expression that calls nothing"));
+        };
+        let values = self.eval_typed(arguments, frame)?;
+        let types: Vec<_> = arguments.iter().map(|argument| argument.type_of).collect();
+        match expr {
+            Expr::Call(function, _) => {
                 if !function.takes_nulls && values.iter().any(Value::is_null) {
                     return Ok(Value::Null);
                 }
-                let types: Vec<_> = arguments.iter().map(|argument| argument.type_of).collect();
                 (function.call)(&Call {
                     database: self.database,
+                    memory: self,
                     values: &values,
                     types: &types,
-                })?
+                })
             }
-            Expr::External(function, arguments) => {
-                let values = self.eval_typed(arguments, frame)?;
-                let types: Vec<_> = arguments.iter().map(|argument| argument.type_of).collect();
-                function.call(&values, &types)?
+            Expr::External(function, _) => {
+                let value = function.call(&values, &types)?;
+                self.hold(value.bytes())?;
+                Ok(value)
             }
-            other => self.eval_query(other, frame)?,
-        })
+            _ => Ok(Value::Null),
+        }
     }
 
     fn eval_query(&self, expr: &Expr, frame: &Frame<'_>) -> Result<Value> {
@@ -170,6 +204,7 @@ impl Run<'_> {
             Expr::Exists(query) => Value::Bool(!self.rows_of(query, Some(frame))?.is_empty()),
             Expr::ArrayOf(query) => {
                 let rows = self.rows_of(query, Some(frame))?;
+                hold_elements(self, rows.len())?;
                 Value::array(rows.iter().map(|row| cell(row, 0)).collect())
             }
             Expr::QuantifiedQuery {
@@ -221,16 +256,20 @@ impl Run<'_> {
         );
         let is_array = |typed: &Typed| kind_of(types().base_of(typed.type_of)) == Kind::Array;
         let one = |value: Value| Value::array(vec![value]);
-        Ok(match (is_array(left), is_array(right)) {
-            (true, true) => joined(&values.0, &values.1),
-            (true, false) => joined(&values.0, &one(values.1)),
-            (false, true) => joined(&one(values.0), &values.1),
+        match (is_array(left), is_array(right)) {
+            (true, true) => joined(&values.0, &values.1, self),
+            (true, false) => joined(&values.0, &one(values.1), self),
+            (false, true) => joined(&one(values.0), &values.1, self),
             (false, false) => {
-                let left = output(&values.0, left.type_of, self.database);
-                let right = output(&values.1, right.type_of, self.database);
-                left.zip(right).map(|(left, right)| left + &right).into()
+                let mut text = Text::new(self);
+                let is_there = write(&values.0, left.type_of, self.database, &mut text)?
+                    && write(&values.1, right.type_of, self.database, &mut text)?;
+                match is_there {
+                    true => text.into_value(),
+                    false => Ok(Value::Null),
+                }
             }
-        })
+        }
     }
 
     fn matches(&self, pattern: Pattern, text: &Value, source: &Value) -> Result<Value> {
@@ -253,19 +292,36 @@ impl Run<'_> {
         };
         match (comparison, left.as_array()) {
             (Quantified::Within, Some(left)) => {
-                let mut all = left.elements.iter();
-                Ok(all.all(|value| array.elements.contains(value)).into())
+                let missing = self.find_shared(&left.elements, &array.elements, false)?;
+                Ok((!missing).into())
             }
-            (Quantified::Shares, Some(left)) => {
-                let mut all = left.elements.iter();
-                Ok(all.any(|value| array.elements.contains(value)).into())
-            }
+            (Quantified::Shares, Some(left)) => Ok(self
+                .find_shared(&left.elements, &array.elements, true)?
+                .into()),
             (Quantified::Within | Quantified::Shares, None) => Ok(Value::Null),
             _ => {
                 let elements = array.elements.iter().map(|value| Ok(value.clone()));
                 self.any(left, comparison, elements, is_all)
             }
         }
+    }
+
+    /// Whether any value of the left is among those of the right, or not among them.
+    fn find_shared(&self, left: &[Value], right: &[Value], is_among: bool) -> Result<bool> {
+        self.hold(right.len().saturating_mul(size_of::<Value>()))?;
+        let mut known = HashSet::new();
+        // NULL is equal to nothing.
+        for value in right.iter().filter(|value| !value.is_null()) {
+            self.step()?;
+            known.insert(value);
+        }
+        for value in left {
+            self.step()?;
+            if known.contains(value) == is_among {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether a comparison is true of any value, or of all: NULL if that is not known.
@@ -278,6 +334,7 @@ impl Run<'_> {
     ) -> Result<Value> {
         let mut is_unknown = false;
         for value in values {
+            self.step()?;
             let value = value?;
             let found = match comparison {
                 Quantified::Comparison(comparison) => compare(comparison, left, &value),
@@ -316,37 +373,21 @@ pub(super) fn compare(comparison: Comparison, left: &Value, right: &Value) -> Va
     })
 }
 
-fn arithmetic(what: Arithmetic, left: &Value, right: &Value) -> Result<Value> {
-    let divided = || SheafError::user("division by zero").with_state(SqlState::DIVISION_BY_ZERO);
-    Ok(match (left, right) {
-        (Value::Int(a), Value::Int(b)) => {
-            if matches!(what, Arithmetic::Divide | Arithmetic::Remainder) && *b == 0 {
-                return Err(divided());
-            }
-            let result = match what {
-                Arithmetic::Add => a.checked_add(*b),
-                Arithmetic::Subtract => a.checked_sub(*b),
-                Arithmetic::Multiply => a.checked_mul(*b),
-                Arithmetic::Divide => a.checked_div(*b),
-                Arithmetic::Remainder => a.checked_rem(*b),
-                Arithmetic::And => Some(a & b),
-                Arithmetic::Or => Some(a | b),
-            };
-            Value::Int(result.ok_or_else(|| {
-                SheafError::user("bigint out of range")
-                    .with_state(SqlState::NUMERIC_VALUE_OUT_OF_RANGE)
-            })?)
+/// The most bytes that a cast makes of a value.
+fn cast_bytes(value: &Value, to: Oid) -> usize {
+    const ELEMENT_BYTES: usize = 64;
+    match (value, kind_of(types().base_of(to))) {
+        (Value::Text(text), Kind::Array) => {
+            let is_between = |byte: &u8| matches!(byte, b',' | b' ' | b'\t' | b'\n' | b'\r');
+            let count = text.bytes().filter(|byte| is_between(byte)).count() + 1;
+            count
+                .saturating_mul(ELEMENT_BYTES)
+                .saturating_add(text.len())
         }
-        (Value::Float(a), Value::Float(b)) => Value::Float(match what {
-            Arithmetic::Add => a + b,
-            Arithmetic::Subtract => a - b,
-            Arithmetic::Multiply => a * b,
-            Arithmetic::Divide if *b == 0.0 => return Err(divided()),
-            Arithmetic::Divide => a / b,
-            _ => a % b,
-        }),
-        _ => Value::Null,
-    })
+        (Value::Array(_) | Value::Record(_), _) => value.bytes().saturating_mul(3),
+        (Value::Text(text), _) => text.len(),
+        _ => 0,
+    }
 }
 
 fn subscript(array: &Value, index: &Value) -> Value {

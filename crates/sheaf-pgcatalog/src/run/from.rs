@@ -1,40 +1,34 @@
-//! Relations: each makes rows longer by its columns.
+//! Relations: each puts its columns into rows, which are NULL before.
 
 use std::rc::Rc;
 
-use sheaf_base::{Result, SheafError};
+use sheaf_base::Result;
 
-use super::{Frame, Place, Run};
+use super::account::bytes_of;
+use super::kept::{Index, Place};
+use super::{Frame, Run};
 use crate::database::Rows;
 use crate::functions::Call;
-use crate::plan::{From, Item, Join, JoinKind, Query, SetCall, Source};
+use crate::plan::{Expr, From, Item, Join, JoinKind, Select, SetCall, Source};
 use crate::value::{Row, Value};
 
-/// Shows `visit` the queries of FROM.
-pub(super) fn each_query<'q>(from: &'q From, visit: &mut dyn FnMut(&'q Query)) {
-    match from {
-        From::Nothing => {}
-        From::Item(item) => {
-            if let Source::Query { query, .. } = &item.source {
-                visit(query);
-            }
-        }
-        From::Join(join) => {
-            each_query(&join.left, visit);
-            each_query(&join.right, visit);
-        }
-    }
-}
+/// What is done with a row of functions side by side, of each of which it may be the end.
+type SetVisit<'v> = &'v mut dyn FnMut(i64, &[Option<Row>]) -> Result<()>;
 
 impl Run<'_> {
     /// The rows of FROM.
-    pub(super) fn rows_of_from(&self, from: &From, outer: Option<&Frame<'_>>) -> Result<Vec<Row>> {
+    pub(super) fn rows_of_from(
+        &self,
+        select: &Select,
+        outer: Option<&Frame<'_>>,
+    ) -> Result<Vec<Row>> {
         let mut rows = vec![];
-        self.extend(from, &[], outer, &mut rows)?;
+        let empty = vec![Value::Null; select.width];
+        self.extend(&select.from, &empty, outer, &mut rows)?;
         Ok(rows)
     }
 
-    /// Adds to `rows` the row `before` with the columns of each row of `from` behind it.
+    /// Adds to `rows` the row `before` with the columns of each row of `from` in it.
     fn extend(
         &self,
         from: &From,
@@ -63,7 +57,6 @@ impl Run<'_> {
         self.extend(&join.left, before, outer, &mut left)?;
         let mut found = vec![];
         for left in left {
-            found.clear();
             self.extend(&join.right, &left, outer, &mut found)?;
             let mut is_matched = false;
             for row in found.drain(..) {
@@ -71,13 +64,12 @@ impl Run<'_> {
                     is_matched = true;
                     rows.push(row);
                 } else {
-                    self.release(&row);
+                    self.release(bytes_of(&row));
                 }
             }
-            if !is_matched && join.kind == JoinKind::Left {
-                let mut row = left;
-                row.resize(join.end, Value::Null);
-                rows.push(row);
+            match !is_matched && join.kind == JoinKind::Left {
+                true => rows.push(left),
+                false => self.release(bytes_of(&left)),
             }
         }
         Ok(())
@@ -93,34 +85,62 @@ impl Run<'_> {
     ) -> Result<()> {
         let (mut left, mut right) = (vec![], vec![]);
         self.extend(&join.left, before, outer, &mut left)?;
-        let mut empty = before.to_vec();
-        empty.resize(join.middle, Value::Null);
-        self.extend(&join.right, &empty, outer, &mut right)?;
+        self.extend(&join.right, before, outer, &mut right)?;
+        let all: Vec<usize> = (0..right.len()).collect();
+        let index = match &join.equal {
+            Some((_, key)) => Some(self.index_of(&right, key, outer)?),
+            None => None,
+        };
         let mut has_partner = vec![false; right.len()];
         for left in left {
+            let found = match (&join.equal, &index) {
+                (Some((key, _)), Some(index)) => {
+                    let key = self.eval(key, &Frame::of(&left, outer))?;
+                    index.get(&key).map_or(&[][..], Vec::as_slice)
+                }
+                _ => &all,
+            };
             let mut is_matched = false;
-            for (right, has_partner) in right.iter().zip(&mut has_partner) {
+            for number in found {
                 self.step()?;
+                let Some(right) = right.get(*number) else {
+                    continue;
+                };
                 let mut row = left.clone();
-                row.extend_from_slice(right.get(join.middle..).unwrap_or_default());
+                for place in &join.right_columns {
+                    if let (Some(cell), Some(value)) = (row.get_mut(*place), right.get(*place)) {
+                        cell.clone_from(value);
+                    }
+                }
                 if self.all_true(&join.on, &Frame::of(&row, outer))? {
-                    (is_matched, *has_partner) = (true, true);
-                    rows.push(row);
+                    is_matched = true;
+                    if let Some(has_partner) = has_partner.get_mut(*number) {
+                        *has_partner = true;
+                    }
+                    self.keep(rows, row)?;
                 }
             }
             if !is_matched && join.kind == JoinKind::Full {
-                let mut row = left;
-                row.resize(join.end, Value::Null);
-                rows.push(row);
+                rows.push(left);
             }
         }
         let alone = right.into_iter().zip(has_partner);
-        rows.extend(
-            alone
-                .filter(|(_, has_partner)| !has_partner)
-                .map(|(row, _)| row),
-        );
+        let alone = alone.filter(|(_, has_partner)| !has_partner);
+        rows.extend(alone.map(|(row, _)| row));
         Ok(())
+    }
+
+    /// The numbers of rows by the values of an expression.
+    fn index_of(&self, rows: &[Row], key: &Expr, outer: Option<&Frame<'_>>) -> Result<Index> {
+        let mut index = Index::new();
+        for (number, row) in rows.iter().enumerate() {
+            self.step()?;
+            let key = self.eval(key, &Frame::of(row, outer))?;
+            if !key.is_null() {
+                index.entry(key).or_default().push(number);
+            }
+        }
+        Ok(index)
     }
 
     fn extend_item(
@@ -131,36 +151,45 @@ impl Run<'_> {
         rows: &mut Vec<Row>,
     ) -> Result<()> {
         let frame = Frame::of(before, outer);
+        let mark = self.mark();
         let (place, own) = self.item_rows(item, &frame)?;
+        // What was made for this row alone goes when it is done.
+        let passing_bytes = self.mark() - mark;
+        let mut row = before.to_vec();
         let mut add = |own: &Row| -> Result<()> {
             self.step()?;
-            let mut row = Vec::with_capacity(before.len() + item.width);
-            row.extend_from_slice(before);
-            row.extend(own.iter().take(item.width).cloned());
+            for (column, place) in &item.columns {
+                if let (Some(cell), Some(value)) = (row.get_mut(*place), own.get(*column)) {
+                    cell.clone_from(value);
+                }
+            }
             match self.all_true(&item.filters, &Frame::of(&row, outer))? {
-                true => self.keep(rows, row),
+                true => self.keep(rows, row.clone()),
                 false => Ok(()),
             }
         };
         match (&item.probe, place) {
             (Some((column, wanted)), Some(place)) => {
                 let wanted = self.eval(wanted, &frame)?;
-                let index = self.index(place, *column, &own);
+                let index = self.index(place, *column, &own)?;
                 let found = index.get(&wanted).map_or(&[][..], Vec::as_slice);
                 let mut found = found.iter().filter_map(|number| own.get(*number));
                 found.try_for_each(&mut add)
             }
             _ => own.iter().try_for_each(&mut add),
-        }
+        }?;
+        self.release(passing_bytes);
+        Ok(())
     }
 
     /// The rows of a relation, and by what an index of them is kept.
     fn item_rows(&self, item: &Item, frame: &Frame<'_>) -> Result<(Option<Place>, Rows)> {
         Ok(match &item.source {
-            Source::Table(table) => (Some(Place::Table(*table)), self.database.rows(*table)?),
+            Source::Table(table) => (Some(Place::Table(*table)), self.table_rows(*table)?),
             Source::Cte(id) => (Some(Place::Query(*id)), self.cte_rows(*id)?),
-            Source::Query { query, .. } => {
-                let place = query.outer.is_empty().then_some(Place::Query(query.id));
+            Source::Query(query) => {
+                let is_kept = query.outer.is_empty();
+                let place = is_kept.then_some(Place::Query(query.id));
                 (place, self.rows_of(query, Some(frame))?)
             }
             Source::Function {
@@ -184,43 +213,68 @@ impl Run<'_> {
         with_ordinality: bool,
         frame: &Frame<'_>,
     ) -> Result<Vec<Row>> {
-        let found = calls.iter().map(|call| self.set_rows(call, frame));
-        let found = found.collect::<Result<Vec<_>>>()?;
-        let count = found.iter().map(Vec::len).max().unwrap_or(0);
-        let rows = (0..count).map(|index| {
+        let mut rows = vec![];
+        self.each_of_sets(calls, frame, &mut |number, found| {
             let mut row = vec![];
-            for (rows, call) in found.iter().zip(calls) {
-                match rows.get(index) {
+            for (own, call) in found.iter().zip(calls) {
+                match own {
                     Some(own) => row.extend_from_slice(own),
                     None => row.resize(row.len() + call.function.columns.len(), Value::Null),
                 }
             }
             if with_ordinality {
-                let number = i64::try_from(index + 1);
-                row.push(Value::Int(
-                    number.map_err(|_| SheafError::internal("a row's number"))?,
-                ));
+                row.push(Value::Int(number));
             }
-            Ok(row)
-        });
-        rows.collect()
+            self.keep(&mut rows, row)
+        })?;
+        Ok(rows)
     }
 
-    /// The rows of one call.
-    pub(super) fn set_rows(&self, call: &SetCall, frame: &Frame<'_>) -> Result<Vec<Row>> {
-        let values = self.eval_typed(&call.arguments, frame)?;
-        if values.iter().any(Value::is_null) {
-            return Ok(vec![]);
-        }
-        let types: Vec<_> = call
-            .arguments
+    /// Shows `visit` the rows of functions side by side, with their numbers from 1: nothing of those
+    /// that have no more.
+    pub(super) fn each_of_sets(
+        &self,
+        calls: &[SetCall],
+        frame: &Frame<'_>,
+        visit: SetVisit<'_>,
+    ) -> Result<()> {
+        let values = calls
             .iter()
-            .map(|argument| argument.type_of)
+            .map(|call| self.eval_typed(&call.arguments, frame));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        let types = calls.iter().map(|call| {
+            let arguments = call.arguments.iter();
+            arguments.map(|argument| argument.type_of).collect()
+        });
+        let types: Vec<Vec<_>> = types.collect();
+        let made: Vec<Call<'_>> = values
+            .iter()
+            .zip(&types)
+            .map(|(values, types)| Call {
+                database: self.database,
+                memory: self,
+                values,
+                types,
+            })
             .collect();
-        (call.function.call)(&Call {
-            database: self.database,
-            values: &values,
-            types: &types,
-        })
+        let mut sets = vec![];
+        for (call, made) in calls.iter().zip(&made) {
+            sets.push(match made.values.iter().any(Value::is_null) {
+                true => None,
+                false => Some((call.function.call)(made)?),
+            });
+        }
+        for number in 1_i64.. {
+            self.step()?;
+            let rows = sets
+                .iter_mut()
+                .map(|set| set.as_mut().and_then(Iterator::next));
+            let rows: Vec<Option<Row>> = rows.collect();
+            if rows.iter().all(Option::is_none) {
+                break;
+            }
+            visit(number, &rows)?;
+        }
+        Ok(())
     }
 }

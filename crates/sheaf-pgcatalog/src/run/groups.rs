@@ -1,14 +1,16 @@
 //! Groups with their aggregates, and window functions.
 
 use std::cmp::Ordering;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use sheaf_base::Result;
 
+use super::account::{bytes_of, bytes_of_all};
 use super::query::compare_cells;
 use super::{Frame, Run};
 use crate::functions::Group;
-use crate::plan::{AggregateCall, From, OrderKey, Select, WindowCall, WindowFunction};
+use crate::made::Memory;
+use crate::plan::{AggregateCall, OrderKey, Select, WindowCall, WindowFunction};
 use crate::value::{Row, Value};
 
 /// A row that the list is made of: one of FROM, or the first of a group with its aggregates.
@@ -35,7 +37,12 @@ impl Run<'_> {
         let mut places: HashMap<Vec<Value>, usize> = HashMap::new();
         let mut members: Vec<Vec<Row>> = vec![];
         for row in rows {
-            let key = self.eval_all(&groups.keys, &Frame::of(&row, outer))?;
+            self.step()?;
+            let frame = Frame::of(&row, outer);
+            let key = self.passing(|| self.eval_all(&groups.keys, &frame))?;
+            if !places.contains_key(&key) {
+                self.hold(bytes_of(&key))?;
+            }
             let place = *places.entry(key).or_insert_with(|| {
                 members.push(vec![]);
                 members.len() - 1
@@ -55,7 +62,7 @@ impl Run<'_> {
                 .iter()
                 .map(|call| self.aggregate(call, &rows, outer));
             let aggregates = aggregates.collect::<Result<Vec<_>>>()?;
-            let empty = || vec![Value::Null; width_of(&select.from)];
+            let empty = || vec![Value::Null; select.width];
             let row = rows.into_iter().next().unwrap_or_else(empty);
             let frame = Frame {
                 aggregates: &aggregates,
@@ -79,8 +86,10 @@ impl Run<'_> {
         rows: &[Row],
         outer: Option<&Frame<'_>>,
     ) -> Result<Value> {
+        let mark = self.mark();
         let mut kept = vec![];
         for row in rows {
+            self.step()?;
             let frame = Frame::of(row, outer);
             if let Some(filter) = &call.filter
                 && !self.eval(filter, &frame)?.is_true()
@@ -92,24 +101,27 @@ impl Run<'_> {
                 continue;
             }
             let keys = self.keys(&call.order, &frame)?;
+            self.hold(bytes_of(&keys) + bytes_of(&values))?;
             kept.push((keys, values));
         }
         kept.sort_by(|(a, _), (b, _)| compare_keys(&call.order, a, b));
         let mut values: Vec<Vec<Value>> = kept.into_iter().map(|(_, values)| values).collect();
         if call.is_distinct {
-            let mut known = HashSet::new();
-            values.retain(|row| known.insert(row.clone()));
+            self.keep_first(&mut values, Clone::clone)?;
         }
         let types: Vec<_> = call
             .arguments
             .iter()
             .map(|argument| argument.type_of)
             .collect();
-        (call.function.call)(&Group {
+        let value = (call.function.call)(&Group {
             database: self.database,
+            memory: self,
             rows: &values,
             types: &types,
-        })
+        })?;
+        self.release_to(mark, value.bytes());
+        Ok(value)
     }
 
     fn keys(&self, order: &[OrderKey], frame: &Frame<'_>) -> Result<Vec<Value>> {
@@ -150,6 +162,8 @@ impl Run<'_> {
             };
             let partition = self.eval_all(&call.partition, &frame)?;
             let keys = self.keys(&call.order, &frame)?;
+            self.step()?;
+            self.hold(bytes_of(&partition) + bytes_of(&keys))?;
             partitions
                 .entry(partition)
                 .or_default()
@@ -162,7 +176,10 @@ impl Run<'_> {
                 WindowFunction::Aggregate(aggregate) => {
                     let rows = members.iter().filter_map(|(number, _)| rows.get(*number));
                     let rows: Vec<Row> = rows.map(|grouped| grouped.row.clone()).collect();
-                    Some(self.aggregate(aggregate, &rows, outer)?)
+                    self.hold(bytes_of_all(&rows))?;
+                    let value = self.aggregate(aggregate, &rows, outer)?;
+                    self.release(bytes_of_all(&rows));
+                    Some(value)
                 }
                 _ => None,
             };
@@ -193,13 +210,4 @@ fn compare_keys(order: &[OrderKey], a: &[Value], b: &[Value]) -> Ordering {
     let orders = pairs.map(|(key, (a, b))| compare_cells(a, b, key.is_descending, key.nulls_first));
     let unequal = orders.into_iter().find(|order| order.is_ne());
     unequal.unwrap_or(Ordering::Equal)
-}
-
-/// The columns of a row of FROM.
-fn width_of(from: &From) -> usize {
-    match from {
-        From::Nothing => 0,
-        From::Item(item) => item.start + item.width,
-        From::Join(join) => join.end,
-    }
 }

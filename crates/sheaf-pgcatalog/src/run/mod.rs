@@ -2,47 +2,38 @@
 //!
 //! Tables of the catalogue are small, and statements about them join a dozen of them with queries
 //! within expressions that name columns outside: that is done as it is written, by nested loops,
-//! whose inner tables are looked up in an index where an equation allows it. What is held is counted;
-//! whether to stop is asked every [`STEPS_BETWEEN_CHECKS`] rows.
+//! whose inner tables are looked up in an index where an equation allows it, and whose queries are
+//! evaluated once for the same values of what they name outside ([`kept`]). What is held is counted
+//! and whether to stop is asked all the while ([`account`]).
 
+mod account;
 mod expr;
 mod from;
 mod groups;
+mod kept;
+mod numbers;
 mod query;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::rc::Rc;
+use std::collections::{HashMap, HashSet};
 
 use regex::Regex;
 use sheaf_base::error::SqlState;
-use sheaf_base::{Result, SheafError};
+use sheaf_base::{ByteCount, Result, SheafError};
 
-use crate::database::{Database, Rows};
-use crate::value::{Row, Value};
+pub(crate) use self::account::{Watch, bytes_of};
+use self::kept::KeptRows;
+use crate::database::Database;
+use crate::value::Value;
 
-/// Rows that are looked at between two looks at the clock.
-const STEPS_BETWEEN_CHECKS: u64 = 1024;
 /// Patterns that are kept compiled.
-const PATTERNS_MAX: usize = 64;
+const PATTERNS_MAX: usize = 16;
+/// Bytes that a pattern may have compiled, and as many again while it is matched.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 /// Rows of one query that names itself.
 const RECURSION_ROWS_MAX: usize = 1_000_000;
-
-/// Whoever watches over a run.
-pub(crate) trait Watch {
-    /// Whether it may go on.
-    ///
-    /// # Errors
-    /// `Cancelled` if not.
-    fn check(&self) -> Result<()>;
-    /// Asks for more memory.
-    ///
-    /// # Errors
-    /// `Resource` if there is none.
-    fn grow(&self, bytes: usize) -> Result<()>;
-    /// Gives memory back.
-    fn shrink(&self, bytes: usize);
-}
 
 /// A run of one statement.
 pub(crate) struct Run<'a> {
@@ -50,23 +41,13 @@ pub(crate) struct Run<'a> {
     parameters: &'a [Value],
     watch: Option<&'a dyn Watch>,
     steps: Cell<u64>,
-    /// Bytes of rows that are held.
+    /// Bytes of rows and values that are held.
     held_bytes: Cell<usize>,
-    /// Rows of queries that name nothing outside, and of those of WITH.
-    rows: RefCell<HashMap<usize, Rows>>,
-    /// Places of rows by the values of a column.
-    indexes: RefCell<HashMap<(Place, usize), Rc<Index>>>,
+    kept: RefCell<KeptRows>,
+    /// The tables whose rows are counted.
+    tables: RefCell<HashSet<usize>>,
     patterns: RefCell<HashMap<(String, bool, bool), Regex>>,
 }
-
-/// Where rows are from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
-    Table(usize),
-    Query(usize),
-}
-
-type Index = HashMap<Value, Vec<usize>>;
 
 /// What expressions see: a row of FROM, what was computed of its group and for it, and the same of
 /// the queries around.
@@ -76,6 +57,8 @@ struct Frame<'f> {
     aggregates: &'f [Value],
     windows: &'f [Value],
     sets: &'f [Value],
+    /// What [`crate::plan::Expr::Operand`] stands for.
+    operand: Option<&'f Value>,
     outer: Option<&'f Frame<'f>>,
 }
 
@@ -86,6 +69,7 @@ impl<'f> Frame<'f> {
             aggregates: &[],
             windows: &[],
             sets: &[],
+            operand: None,
             outer,
         }
     }
@@ -111,75 +95,16 @@ impl<'a> Run<'a> {
             watch: None,
             steps: Cell::new(0),
             held_bytes: Cell::new(0),
-            rows: RefCell::default(),
-            indexes: RefCell::default(),
+            kept: RefCell::default(),
+            tables: RefCell::default(),
             patterns: RefCell::default(),
         }
     }
 
     /// The same, watched.
-    pub(crate) fn watched(mut self, watch: &'a dyn Watch) -> Self {
-        self.watch = Some(watch);
+    pub(crate) fn watched(mut self, watch: Option<&'a dyn Watch>) -> Self {
+        self.watch = watch;
         self
-    }
-
-    /// Counts a row that is looked at.
-    fn step(&self) -> Result<()> {
-        let steps = self.steps.get() + 1;
-        self.steps.set(steps);
-        match self.watch {
-            Some(watch) if steps.is_multiple_of(STEPS_BETWEEN_CHECKS) => watch.check(),
-            _ => Ok(()),
-        }
-    }
-
-    /// Counts a row that is kept.
-    fn keep(&self, rows: &mut Vec<Row>, row: Row) -> Result<()> {
-        let bytes = bytes_of(&row);
-        if let Some(watch) = self.watch {
-            watch.grow(bytes)?;
-        }
-        self.held_bytes.set(self.held_bytes.get() + bytes);
-        self.step()?;
-        rows.push(row);
-        Ok(())
-    }
-
-    /// Bytes that are held now, to come back to.
-    fn mark(&self) -> usize {
-        self.held_bytes.get()
-    }
-
-    /// Everything that was kept since `mark` is gone, but for `bytes` of it.
-    fn release_to(&self, mark: usize, bytes: usize) {
-        let held = self.held_bytes.get();
-        let rest = held.min(mark + bytes);
-        self.held_bytes.set(rest);
-        if let Some(watch) = self.watch {
-            watch.shrink(held - rest);
-        }
-    }
-
-    /// A row that was kept is gone.
-    fn release(&self, row: &[Value]) {
-        let held = self.held_bytes.get();
-        self.release_to(held.saturating_sub(bytes_of(row)), 0);
-    }
-
-    fn index(&self, place: Place, column: usize, rows: &Rows) -> Rc<Index> {
-        if let Some(index) = self.indexes.borrow().get(&(place, column)) {
-            return Rc::clone(index);
-        }
-        let mut index = Index::new();
-        for (number, row) in rows.iter().enumerate() {
-            if let Some(value) = row.get(column).filter(|value| !value.is_null()) {
-                index.entry(value.clone()).or_default().push(number);
-            }
-        }
-        let index = Rc::new(index);
-        let mut indexes = self.indexes.borrow_mut();
-        indexes.insert((place, column), Rc::clone(&index));
-        index
     }
 
     /// The expression that a pattern means.
@@ -196,19 +121,21 @@ impl<'a> Run<'a> {
         let built = regex::RegexBuilder::new(&source)
             .case_insensitive(ignores_case)
             .dot_matches_new_line(true)
+            .size_limit(PATTERN_BYTES_MAX)
+            .dfa_size_limit(PATTERN_BYTES_MAX)
             .build();
-        let built = built.map_err(|_| {
-            SheafError::user(format!("invalid regular expression: \"{text}\""))
-                .with_state(SqlState::INVALID_PARAMETER_VALUE)
+        let built = built.map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => SheafError::resource(format!(
+                "a pattern takes more than {} compiled",
+                ByteCount::from(PATTERN_BYTES_MAX)
+            ))
+            .with_state(SqlState::PROGRAM_LIMIT),
+            _ => SheafError::user(format!("invalid regular expression: \"{text}\""))
+                .with_state(SqlState::INVALID_REGULAR_EXPRESSION),
         })?;
         patterns.insert(key, built.clone());
         Ok(built)
     }
-}
-
-/// Bytes that a row holds.
-fn bytes_of(row: &[Value]) -> usize {
-    row.iter().map(Value::bytes).sum()
 }
 
 /// A pattern of LIKE as a regular expression.

@@ -8,10 +8,11 @@ use std::sync::LazyLock;
 
 use super::Filler;
 use crate::cast::type_oid;
-use crate::database::{Database, OWNER, PG_CATALOG, PUBLIC, quote_name};
+use crate::database::{Database, OWNER, PG_CATALOG, PUBLIC};
 use crate::facts::{Function, own_oid};
 use crate::functions::{ANY, is_known};
-use crate::types::{Oid, REGTYPE};
+use crate::names::quote_name;
+use crate::types::{Oid, REGTYPE, types};
 use crate::value::{Array, Names, Value};
 
 /// A function.
@@ -116,9 +117,29 @@ fn own(function: &Function) -> Proc {
     }
 }
 
-fn owns(database: &Database) -> impl Iterator<Item = &Function> {
-    let functions = database.facts.functions.iter();
-    functions.filter(|f| f.is_users || !PROCS_BY_NAME.contains_key(f.name.as_str()))
+/// Functions of Sheaf alone, and the ways to them.
+pub(crate) struct OwnProcs {
+    all: Vec<Proc>,
+    by_oid: HashMap<Oid, usize>,
+    by_name: HashMap<String, usize>,
+}
+
+fn owns(database: &Database) -> &OwnProcs {
+    database.procs.get_or_init(|| {
+        let functions = database.facts.functions.iter();
+        let functions =
+            functions.filter(|f| f.is_users || !PROCS_BY_NAME.contains_key(f.name.as_str()));
+        let mut procs = OwnProcs {
+            all: functions.map(own).collect(),
+            by_oid: HashMap::new(),
+            by_name: HashMap::new(),
+        };
+        for (index, proc) in procs.all.iter().enumerate() {
+            procs.by_oid.entry(proc.oid).or_insert(index);
+            procs.by_name.entry(proc.name.clone()).or_insert(index);
+        }
+        procs
+    })
 }
 
 /// What Sheaf says of the function of that name.
@@ -146,7 +167,9 @@ fn all(database: &Database) -> Vec<Proc> {
         },
         false => proc.clone(),
     });
-    described.chain(owns(database).map(own)).collect()
+    described
+        .chain(owns(database).all.iter().cloned())
+        .collect()
 }
 
 /// The function with that number.
@@ -157,7 +180,8 @@ pub(crate) fn find(database: &Database, oid: Oid) -> Option<Proc> {
             ..proc.clone()
         });
     }
-    owns(database).map(own).find(|proc| proc.oid == oid)
+    let owns = owns(database);
+    owns.all.get(*owns.by_oid.get(&oid)?).cloned()
 }
 
 /// The number of the first function of that name.
@@ -167,8 +191,9 @@ pub(crate) fn named(database: &Database, name: &str) -> Option<Oid> {
     let first = PROCS_BY_NAME.get(bare).and_then(|places| places.first());
     let found = first.and_then(|place| PROCS.get(*place));
     found.map(|proc| proc.oid).or_else(|| {
-        let function = owns(database).find(|function| function.name == bare)?;
-        Some(own(function).oid)
+        let owns = owns(database);
+        let proc = owns.all.get(*owns.by_name.get(bare)?)?;
+        Some(proc.oid)
     })
 }
 
@@ -334,10 +359,10 @@ pub(super) fn aggregates(database: &Database, filler: &mut Filler) {
     }
 }
 
-/// The rows of `pg_description`: of functions and relations.
+/// The rows of `pg_description`: of functions and types.
 pub(super) fn descriptions(database: &Database, filler: &mut Filler) {
     const PROC_TABLE: i64 = 1255;
-    const CLASS_TABLE: i64 = 1259;
+    const TYPE_TABLE: i64 = 1247;
     let mut push = |oid: Oid, table: i64, text: String| {
         let row = vec![
             Value::oid(oid),
@@ -352,9 +377,9 @@ pub(super) fn descriptions(database: &Database, filler: &mut Filler) {
             push(proc.oid, PROC_TABLE, text);
         }
     }
-    for relation in &database.facts.relations {
-        if let Some(text) = relation.comment.clone() {
-            push(relation.oid(), CLASS_TABLE, text);
+    for known in &types().rows {
+        if let Some(text) = known.description {
+            push(known.oid, TYPE_TABLE, text.to_owned());
         }
     }
 }

@@ -13,6 +13,7 @@ use sheaf_base::Result;
 
 pub(crate) use self::servers::setting_named;
 use crate::database::{CatalogTable, Database, INFORMATION_SCHEMA, PG_CATALOG};
+use crate::run::Watch;
 use crate::types::{Kind, kind_of, types};
 use crate::value::{Row, Value};
 
@@ -107,6 +108,7 @@ impl Filler {
                 (true, Kind::Bool) => Value::Bool(false),
                 (true, Kind::Int) => Value::Int(0),
                 (true, Kind::Float) => Value::Float(0.0),
+                (true, Kind::Numeric) => Value::numeric(0.into()),
                 (true, Kind::Text) => Value::text(""),
                 (true, Kind::Time) => Value::Time(0),
             }
@@ -134,7 +136,11 @@ impl Filler {
 ///
 /// # Errors
 /// Those of a view's query.
-pub(crate) fn rows(database: &Database, table: &CatalogTable) -> Result<Vec<Row>> {
+pub(crate) fn rows(
+    database: &Database,
+    table: &CatalogTable,
+    watch: Option<&dyn Watch>,
+) -> Result<Vec<Row>> {
     let filled = FILLED.iter().find(|filled| filled.name == table.name);
     if let (PG_CATALOG, Some(filled)) = (table.schema, filled) {
         let mut filler = Filler::new(table, filled.columns);
@@ -142,7 +148,7 @@ pub(crate) fn rows(database: &Database, table: &CatalogTable) -> Result<Vec<Row>
         return Ok(filler.rows);
     }
     match table.schema {
-        PG_CATALOG | INFORMATION_SCHEMA => views::rows(database, table),
+        PG_CATALOG | INFORMATION_SCHEMA => views::rows(database, table, watch),
         _ => Ok(vec![]),
     }
 }

@@ -50,16 +50,11 @@ struct Class<'a> {
     column_count: usize,
     /// `n`othing for system tables, else the `d`efault.
     identity: &'static str,
-    bytes: u64,
 }
-
-/// Bytes in which PostgreSQL counts pages.
-const PAGE_BYTES: u64 = 8192;
 
 impl Class<'_> {
     fn row(&self) -> Vec<Value> {
         let has_rows = self.kind != "v";
-        let pages = i64::try_from(self.bytes.div_ceil(PAGE_BYTES)).unwrap_or(i64::MAX);
         vec![
             Value::oid(self.oid),
             self.name.into(),
@@ -68,8 +63,8 @@ impl Class<'_> {
             Value::oid(OWNER),
             Value::Int(if has_rows { HEAP } else { 0 }),
             Value::oid(if has_rows { self.oid } else { 0 }),
-            Value::Int(pages.min(i64::from(i32::MAX))),
-            // How many rows there are nobody has counted.
+            // How many pages and rows there are nobody has counted.
+            Value::Int(0),
             Value::Float(if has_rows { -1.0 } else { 0.0 }),
             "p".into(),
             self.kind.into(),
@@ -82,7 +77,7 @@ impl Class<'_> {
 }
 
 pub(super) fn classes(database: &Database, filler: &mut Filler) {
-    for relation in &database.facts.relations {
+    for relation in database.facts.relations.iter() {
         let class = Class {
             oid: relation.oid(),
             name: &relation.name,
@@ -94,7 +89,6 @@ pub(super) fn classes(database: &Database, filler: &mut Filler) {
                 RelationKind::Table => "d",
                 RelationKind::View | RelationKind::MaterializedView => "n",
             },
-            bytes: relation.bytes.unwrap_or(0),
         };
         filler.push(class.row());
     }
@@ -107,7 +101,6 @@ pub(super) fn classes(database: &Database, filler: &mut Filler) {
             kind: table.kind,
             column_count: table.columns.len(),
             identity: "n",
-            bytes: 0,
         };
         filler.push(class.row());
     }
@@ -169,7 +162,7 @@ fn own_attributes(relation: &Relation, filler: &mut Filler) {
 }
 
 pub(super) fn attributes(database: &Database, filler: &mut Filler) {
-    for relation in &database.facts.relations {
+    for relation in database.facts.relations.iter() {
         own_attributes(relation, filler);
     }
     for table in &catalog_tables().rows {

@@ -22,7 +22,7 @@ pub(super) fn authids(database: &Database, filler: &mut Filler) {
         let no = || Value::Bool(false);
         filler.push(vec![
             Value::oid(role.oid),
-            role.name.into(),
+            Value::text(&role.name),
             role.is_superuser.into(),
             true.into(),
             no(),

@@ -5,6 +5,9 @@ use super::Filler;
 use super::functions::named;
 use crate::database::{Database, OWNER};
 use crate::facts::{micros, own_oid};
+use crate::parameters::{
+    DEFAULT_ISOLATION, ENGINE_NAMES, PARAMETERS, Parameter, TIME_ZONE, TRANSACTION_ISOLATION, Takes,
+};
 use crate::value::Value;
 
 /// The tablespace of everything.
@@ -120,99 +123,83 @@ pub(super) const SETTING_COLUMNS: &[&str] = &[
     "pending_restart",
 ];
 
-/// Parameters of PostgreSQL that clients look up and that have one value here.
-const FIXED: &[(&str, &str)] = &[
-    ("block_size", "8192"),
-    ("client_encoding", "UTF8"),
-    ("datestyle", "ISO, MDY"),
-    ("default_table_access_method", "heap"),
-    ("default_transaction_isolation", "read committed"),
-    ("default_transaction_read_only", "on"),
-    ("integer_datetimes", "on"),
-    ("intervalstyle", "postgres"),
-    ("jit", "off"),
-    ("lc_collate", "C.UTF-8"),
-    ("lc_ctype", "C.UTF-8"),
-    ("max_function_args", "100"),
-    ("max_identifier_length", "63"),
-    ("max_index_keys", "32"),
-    ("search_path", "\"$user\", public"),
-    ("server_encoding", "UTF8"),
-    ("standard_conforming_strings", "on"),
-    ("transaction_isolation", "read committed"),
-    ("transaction_read_only", "on"),
-];
-
 pub(super) fn settings(database: &Database, filler: &mut Filler) {
     let facts = &database.facts;
-    let mut push = |name: &str, value: &str, default: &str, source: &str, doc: &str| {
-        let context = if source == "fixed" {
-            "internal"
-        } else {
-            "user"
-        };
-        let source = if source == "fixed" { "default" } else { source };
+    let row = |name: &str, value: &str, default: &str| [name, value, default].map(Value::text);
+    let mut push = |[name, value, default]: [Value; 3], kind: [&str; 3], doc: &str| {
+        let [context, type_of, source] = kind;
         filler.push(vec![
-            name.into(),
-            value.into(),
+            name,
+            value.clone(),
             "Sheaf".into(),
             doc.into(),
             context.into(),
-            "string".into(),
+            type_of.into(),
             source.into(),
-            default.into(),
-            value.into(),
+            default,
+            value,
             false.into(),
         ]);
     };
-    for setting in &facts.settings {
-        let (name, value) = (&setting.name, &setting.value);
-        push(
-            name,
-            value,
-            &setting.default,
-            setting.source,
-            &setting.description,
-        );
-    }
-    for (name, value) in fixed(database) {
-        if !facts.settings.iter().any(|setting| setting.name == name) {
-            push(name, &value, &value, "fixed", "as PostgreSQL has it");
+    for setting in facts.settings.iter() {
+        let names = ENGINE_NAMES
+            .iter()
+            .filter(|(_, name)| *name == setting.name);
+        let other = names.map(|_| TIME_ZONE);
+        for name in std::iter::once(setting.name.as_str()).chain(other) {
+            let row = row(name, &setting.value, &setting.default);
+            push(
+                row,
+                ["user", "string", setting.source],
+                &setting.description,
+            );
         }
+    }
+    for parameter in PARAMETERS {
+        let given = facts.identity.parameters.value(parameter.name);
+        let source = if given.is_some() {
+            "session"
+        } else {
+            "default"
+        };
+        let value = value_of(database, parameter);
+        let context = match parameter.takes {
+            Takes::Fixed => "internal",
+            _ => "user",
+        };
+        let type_of = match parameter.takes {
+            Takes::Boolean => "bool",
+            Takes::OneOf(_) => "enum",
+            _ => "string",
+        };
+        let row = row(parameter.name, &value, parameter.default);
+        push(row, [context, type_of, source], "as PostgreSQL has it");
     }
 }
 
-/// The parameters that have one value here.
-fn fixed(database: &Database) -> impl Iterator<Item = (&'static str, String)> {
-    let version = &database.facts.server_version;
-    let versions = [
-        ("server_version", version.clone()),
-        ("server_version_num", version_number(version)),
-    ];
-    let fixed = FIXED
-        .iter()
-        .map(|(name, value)| (*name, (*value).to_owned()));
-    fixed.chain(versions)
+/// The value of a parameter: what the client gave it, or the default.
+fn value_of(database: &Database, parameter: &Parameter) -> String {
+    let identity = &database.facts.identity;
+    let given = identity.parameters.value(parameter.name);
+    given.unwrap_or_else(|| match parameter.name {
+        TRANSACTION_ISOLATION => setting_named(database, DEFAULT_ISOLATION).unwrap_or_default(),
+        _ => parameter.default.to_owned(),
+    })
 }
 
 /// The value of a setting or parameter.
 pub(crate) fn setting_named(database: &Database, name: &str) -> Option<String> {
+    let mut parameters = PARAMETERS.iter();
+    let parameter = parameters.find(|known| known.name.eq_ignore_ascii_case(name));
+    if let Some(parameter) = parameter {
+        return Some(value_of(database, parameter));
+    }
+    let mut names = ENGINE_NAMES.iter();
+    let other = names.find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let name = other.map_or(name, |(_, name)| *name);
     let mut settings = database.facts.settings.iter();
     let found = settings.find(|setting| setting.name.eq_ignore_ascii_case(name));
-    found.map(|setting| setting.value.clone()).or_else(|| {
-        let mut fixed = fixed(database);
-        let found = fixed.find(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value)
-    })
-}
-
-/// `18.0` as 180000.
-pub(crate) fn version_number(version: &str) -> String {
-    let mut parts = version
-        .split('.')
-        .map(|part| part.parse::<u32>().unwrap_or(0));
-    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    format!("{major}{minor:04}")
+    found.map(|setting| setting.value.clone())
 }
 
 pub(super) const ACTIVITY_COLUMNS: &[&str] = &[

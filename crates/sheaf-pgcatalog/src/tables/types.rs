@@ -104,7 +104,7 @@ pub(super) fn types_of(database: &Database, filler: &mut Filler) {
     }
     let of_rows = functions(database, ROW_FUNCTIONS);
     let of_arrays = functions(database, ARRAY_FUNCTIONS);
-    for relation in &database.facts.relations {
+    for relation in database.facts.relations.iter() {
         let (row, array) = (relation.row_type(), relation.row_array_type());
         let name = &relation.name;
         let place = schema(relation.schema);

@@ -10,7 +10,7 @@ use sheaf_sql::StatementKind;
 use crate::bind;
 use crate::database::{CatalogTable, Database};
 use crate::external::EngineFunctions;
-use crate::run::Run;
+use crate::run::{Run, Watch};
 use crate::value::{Row, Value};
 
 /// Every view: its schema, its name, its query.
@@ -171,7 +171,11 @@ const TABLE_PRIVILEGES: &str = "
 ///
 /// # Errors
 /// Those of its query, of which the tests see that it has none of its own.
-pub(super) fn rows(database: &Database, table: &CatalogTable) -> Result<Vec<Row>> {
+pub(super) fn rows(
+    database: &Database,
+    table: &CatalogTable,
+    watch: Option<&dyn Watch>,
+) -> Result<Vec<Row>> {
     let listed =
         |(schema, name, _): &&(&str, &str, &str)| *schema == table.schema && *name == table.name;
     let Some((_, _, sql)) = VIEWS.iter().find(listed) else {
@@ -182,7 +186,7 @@ pub(super) fn rows(database: &Database, table: &CatalogTable) -> Result<Vec<Row>
         return Ok(vec![]);
     };
     let bound = bind::bind(&query, &EngineFunctions::default())?;
-    let found = Run::new(database, &[]).query(&bound.query)?;
+    let found = Run::new(database, &[]).watched(watch).query(&bound.query)?;
     let places = table.columns.iter().map(|column| {
         let columns = &bound.query.columns;
         columns.iter().position(|shown| shown.name == column.name)
@@ -212,7 +216,7 @@ mod tests {
         for (schema, name, sql) in VIEWS {
             let index = catalog_tables().find(Some(schema), name).unwrap();
             let table = catalog_tables().get(index).unwrap();
-            rows(&database, table).unwrap();
+            rows(&database, table, None).unwrap();
             let Some(StatementKind::Query(query)) =
                 sheaf_sql::parse(sql).unwrap().pop().map(|s| s.kind)
             else {

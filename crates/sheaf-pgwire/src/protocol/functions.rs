@@ -1,4 +1,4 @@
-//! Functions by which clients ask where they are, and for parameters.
+//! Functions by which clients ask for parameters and set them.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -9,64 +9,27 @@ use sheaf::arrow::datatypes::DataType;
 use sheaf::datafusion::error::Result as EngineResult;
 use sheaf::datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
-    Volatility, create_udf,
+    Volatility,
 };
+use sheaf::postgres::ClientParameters;
 use sheaf::{Result, ScalarValue, Session, Settings, SheafError, SqlState};
 
 use super::engine_name;
-use crate::listen::DATABASE;
-use crate::parameters::{Parameters, SERVER_VERSION};
+use crate::parameters::Parameters;
 
 /// Calls of `set_config` that one statement may do.
 const ASKED_MAX: usize = 1_000;
 
-/// Adds them to a session of `user`, which is connection `process` and has the parameters of `view`.
+/// Adds them to a session that has the parameters of `view`.
 ///
 /// # Errors
 /// `Internal` if the engine refuses one.
-pub(super) fn register(
-    session: &Session,
-    user: &str,
-    process: i32,
-    view: &SharedView,
-) -> Result<()> {
-    let version = format!(
-        "PostgreSQL {SERVER_VERSION} (Sheaf {})",
-        env!("CARGO_PKG_VERSION")
-    );
-    for (name, value) in [
-        ("version", version.as_str()),
-        ("current_database", DATABASE),
-        ("current_catalog", DATABASE),
-        ("current_schema", "public"),
-        ("current_user", user),
-        ("current_role", user),
-        ("session_user", user),
-        ("user", user),
-    ] {
-        let value = ScalarValue::Utf8(Some(value.to_owned()));
-        session.register_function(constant(name, value))?;
-    }
-    session.register_function(constant(
-        "pg_backend_pid",
-        ScalarValue::Int32(Some(process)),
-    ))?;
+pub(super) fn register(session: &Session, view: &SharedView) -> Result<()> {
     for does in [Does::Show, Does::Set] {
         let view = Arc::clone(view);
         session.register_function(ScalarUDF::from(Parameter::new(does, view)))?;
     }
     Ok(())
-}
-
-fn constant(name: &str, value: ScalarValue) -> ScalarUDF {
-    let returns: DataType = value.data_type();
-    create_udf(
-        name,
-        vec![],
-        returns,
-        Volatility::Stable,
-        Arc::new(move |_| Ok(ColumnarValue::Scalar(value.clone()))),
-    )
 }
 
 /// The parameters of a session as its functions see them, and what they ask to be changed when their
@@ -79,6 +42,16 @@ pub(super) struct View {
 }
 
 pub(super) type SharedView = Arc<Mutex<View>>;
+
+/// The parameters as PostgreSQL's catalogue sees them.
+#[derive(Debug)]
+pub(super) struct Seen(pub(super) SharedView);
+
+impl ClientParameters for Seen {
+    fn value(&self, name: &str) -> Option<String> {
+        self.0.lock().parameters.given(name)
+    }
+}
 
 /// A call of `set_config`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -30,7 +30,7 @@ use sheaf::{Result, Session, SheafError, SqlState};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use self::functions::{Asked, SharedView, View};
+use self::functions::{Asked, Seen, SharedView, View};
 use self::prepared::Prepared;
 use self::settings::Before;
 use self::transaction::Transaction;
@@ -44,7 +44,7 @@ use crate::errors::{Failure, Flow, Severity};
 use crate::listen::Shared;
 use crate::message::backend::{self, Plain};
 use crate::message::frontend::{self, Frontend};
-use crate::parameters::{Change, ENGINE_NAMES, Parameters, TIME_ZONE};
+use crate::parameters::{APPLICATION_NAME, Change, ENGINE_NAMES, Parameters, TIME_ZONE};
 use crate::startup::{Login, tell};
 
 /// One client, its session, and where the conversation stands.
@@ -96,15 +96,16 @@ fn parts_of(
 ) -> Result<(Session, Parameters, SharedView, CancelKey)> {
     let session = shared.session.sibling(login.role.access());
     let key = shared.cancels.register()?;
+    let parameters = Parameters::new(&login.user, login.role == Role::Admin);
+    let view = SharedView::new(View::new(parameters.clone(), session.settings()).into());
     session.identify(Identity {
         user: login.user.clone(),
         is_superuser: login.role == Role::Admin,
         process: key.process,
         server: Arc::clone(&shared.clients) as _,
-    });
-    let parameters = Parameters::new(&login.user, login.role == Role::Admin);
-    let view = SharedView::new(View::new(parameters.clone(), session.settings()).into());
-    functions::register(&session, &login.user, key.process, &view)?;
+        parameters: Arc::new(Seen(Arc::clone(&view))),
+    })?;
+    functions::register(&session, &view)?;
     Ok((session, parameters, view, key))
 }
 
@@ -262,6 +263,9 @@ impl Client {
     fn publish(&self) {
         let mut view = self.view.lock();
         view.update(self.parameters.clone(), self.session.settings());
+        if let Some((_, name)) = self.parameters.get(APPLICATION_NAME) {
+            self.entry.calls_itself(name);
+        }
     }
 
     /// Does what a statement's `set_config` has asked for.

@@ -117,13 +117,6 @@ WAITS: dict[str, list[str]] = {
     "JDBC's getColumns gives numeric[] another size": [
         "JDBC: getColumns",
     ],
-    "types have no descriptions (\\dT)": [
-        "psql 18: \\dT",
-        "psql 15: \\dT",
-    ],
-    "psql 15's \\l asks for what is not there": [
-        "psql 15: a list of databases",
-    ],
     "SCRAM-SHA-256-PLUS is not offered": [
         "TLS and SCRAM: channel binding is asked for",
     ],

@@ -1,11 +1,12 @@
-//! The list of PostgreSQL's run-time parameters that clients set and ask for, with PostgreSQL 18's
-//! defaults.
+//! The one list of PostgreSQL's run-time parameters that clients set and ask for, with PostgreSQL 18's
+//! defaults. The server that they connect to keeps the values that they give; `pg_settings` shows them.
 
-pub(crate) use sheaf::postgres::SERVER_VERSION;
+/// The version of PostgreSQL that Sheaf says it is, and whose catalogue this is.
+pub const SERVER_VERSION: &str = "18.0";
 
 /// What values a parameter takes.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Takes {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Takes {
     /// What the server is.
     Fixed,
     /// Its value, or another way to write it.
@@ -20,16 +21,21 @@ pub(super) enum Takes {
     Anything,
 }
 
-pub(super) struct Declared {
-    pub(super) name: &'static str,
-    pub(super) default: &'static str,
-    pub(super) takes: Takes,
+/// A parameter.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name, as PostgreSQL writes it.
+    pub name: &'static str,
+    /// Its value as long as nobody gives it another.
+    pub default: &'static str,
+    /// What values it takes.
+    pub takes: Takes,
     /// Whether clients are told of it when they connect and when it changes.
-    pub(super) is_reported: bool,
+    pub is_reported: bool,
 }
 
-const fn parameter(name: &'static str, default: &'static str, takes: Takes) -> Declared {
-    Declared {
+const fn parameter(name: &'static str, default: &'static str, takes: Takes) -> Parameter {
+    Parameter {
         name,
         default,
         takes,
@@ -37,8 +43,8 @@ const fn parameter(name: &'static str, default: &'static str, takes: Takes) -> D
     }
 }
 
-const fn reported(name: &'static str, default: &'static str, takes: Takes) -> Declared {
-    Declared {
+const fn reported(name: &'static str, default: &'static str, takes: Takes) -> Parameter {
+    Parameter {
         name,
         default,
         takes,
@@ -47,14 +53,16 @@ const fn reported(name: &'static str, default: &'static str, takes: Takes) -> De
 }
 
 /// PostgreSQL's names of settings that the engine has.
-pub(crate) const ENGINE_NAMES: &[(&str, &str)] = &[("timezone", "time_zone")];
-/// The one of them that clients are told of.
-pub(crate) const TIME_ZONE: &str = "TimeZone";
+pub const ENGINE_NAMES: &[(&str, &str)] = &[("timezone", "time_zone")];
+/// The one of them that clients are told of, as PostgreSQL writes it.
+pub const TIME_ZONE: &str = "TimeZone";
+/// What a client calls itself.
+pub const APPLICATION_NAME: &str = "application_name";
 
 /// The level of the transaction that runs; as long as nobody says otherwise, the default one.
-pub(crate) const TRANSACTION_ISOLATION: &str = "transaction_isolation";
+pub const TRANSACTION_ISOLATION: &str = "transaction_isolation";
 /// The level of transactions that say nothing.
-pub(crate) const DEFAULT_ISOLATION: &str = "default_transaction_isolation";
+pub const DEFAULT_ISOLATION: &str = "default_transaction_isolation";
 const ISOLATION_LEVELS: &[&str] = &[
     "read committed",
     "read uncommitted",
@@ -62,9 +70,9 @@ const ISOLATION_LEVELS: &[&str] = &[
     "serializable",
 ];
 
-/// The list.
-pub(super) static DECLARED: &[Declared] = &[
-    reported("application_name", "", Takes::Anything),
+/// The list: settings of the engine under other names are in [`ENGINE_NAMES`].
+pub static PARAMETERS: &[Parameter] = &[
+    reported(APPLICATION_NAME, "", Takes::Anything),
     reported(
         "client_encoding",
         "UTF8",

@@ -3,15 +3,13 @@
 //! another name, or the same ([`ENGINE_NAMES`]); a name with a point in it is the client's own; whatever
 //! else is not listed is a setting of the engine.
 
-mod declared;
-
 use std::collections::BTreeMap;
 
+use sheaf::postgres::{PARAMETERS, Takes};
 use sheaf::{Result, SheafError, SqlState};
 
-use self::declared::{DECLARED, Takes};
-pub(crate) use self::declared::{
-    DEFAULT_ISOLATION, ENGINE_NAMES, SERVER_VERSION, TIME_ZONE, TRANSACTION_ISOLATION,
+pub(crate) use sheaf::postgres::{
+    APPLICATION_NAME, DEFAULT_ISOLATION, ENGINE_NAMES, TIME_ZONE, TRANSACTION_ISOLATION,
 };
 
 /// Bytes that the value of a parameter may have.
@@ -26,7 +24,7 @@ const ENGINE_PREFIX: &str = "datafusion.";
 /// The parameters of one session.
 #[derive(Debug, Clone)]
 pub(crate) struct Parameters {
-    /// `values[i]` belongs to `DECLARED[i]`; `None` is what the session began with.
+    /// `values[i]` belongs to `PARAMETERS[i]`; `None` is what the session began with.
     values: Vec<Option<String>>,
     /// What RESET gives back.
     initial: Vec<Option<String>>,
@@ -45,7 +43,7 @@ pub(crate) enum Saved {
 impl Parameters {
     /// The parameters of a user's session.
     pub(crate) fn new(user: &str, is_superuser: bool) -> Self {
-        let initial: Vec<_> = DECLARED
+        let initial: Vec<_> = PARAMETERS
             .iter()
             .map(|declared| match declared.name {
                 "session_authorization" => Some(user.to_owned()),
@@ -69,7 +67,7 @@ impl Parameters {
     /// The value of `name`, and how the name is written, if it is listed or the client's own.
     pub(crate) fn get<'a>(&'a self, name: &'a str) -> Option<(&'a str, &'a str)> {
         match find(name) {
-            Some(index) => Some((DECLARED[index].name, self.at(index))),
+            Some(index) => Some((PARAMETERS[index].name, self.at(index))),
             None => {
                 let (name, value) = self.custom.get_key_value(&name.to_lowercase())?;
                 Some((name, value))
@@ -80,11 +78,16 @@ impl Parameters {
     fn at(&self, index: usize) -> &str {
         match &self.values[index] {
             Some(value) => value,
-            None if DECLARED[index].name == TRANSACTION_ISOLATION => {
+            None if PARAMETERS[index].name == TRANSACTION_ISOLATION => {
                 find(DEFAULT_ISOLATION).map_or("", |index| self.at(index))
             }
-            None => DECLARED[index].default,
+            None => PARAMETERS[index].default,
         }
+    }
+
+    /// The value that a listed parameter has been given, if it has.
+    pub(crate) fn given(&self, name: &str) -> Option<String> {
+        self.values.get(find(name)?)?.clone()
     }
 
     /// Gives `name` a value, if it is listed or could be the client's own. What the client is to be
@@ -108,7 +111,7 @@ impl Parameters {
 
     /// What a listed parameter is to be; `None` if that is what it is already.
     fn checked(&self, index: usize, value: &str) -> Result<Option<String>> {
-        let declared = &DECLARED[index];
+        let declared = &PARAMETERS[index];
         let name = declared.name;
         let invalid = |message: String| {
             SheafError::user(message).with_state(SqlState::INVALID_PARAMETER_VALUE)
@@ -205,7 +208,7 @@ impl Parameters {
 
     /// The names of those that RESET ALL would change.
     pub(crate) fn changed(&self) -> Vec<String> {
-        let listed = DECLARED.iter().zip(self.values.iter().zip(&self.initial));
+        let listed = PARAMETERS.iter().zip(self.values.iter().zip(&self.initial));
         let listed = listed.filter(|(_, (value, initial))| value != initial);
         let listed = listed.map(|(declared, _)| declared.name.to_owned());
         listed.chain(self.custom.keys().cloned()).collect()
@@ -234,15 +237,15 @@ impl Parameters {
 
     /// Those that clients are told of.
     pub(crate) fn reported(&self) -> Vec<Change> {
-        let all = (0..DECLARED.len()).map(|index| self.change(index));
+        let all = (0..PARAMETERS.len()).map(|index| self.change(index));
         all.filter(|change| change.is_reported).collect()
     }
 
     fn change(&self, index: usize) -> Change {
         Change {
-            name: DECLARED[index].name.to_owned(),
+            name: PARAMETERS[index].name.to_owned(),
             value: self.at(index).to_owned(),
-            is_reported: DECLARED[index].is_reported,
+            is_reported: PARAMETERS[index].is_reported,
         }
     }
 }
@@ -266,7 +269,7 @@ fn is_custom(name: &str) -> bool {
 }
 
 fn find(name: &str) -> Option<usize> {
-    DECLARED
+    PARAMETERS
         .iter()
         .position(|d| d.name.eq_ignore_ascii_case(name))
 }
