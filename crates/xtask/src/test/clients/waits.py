@@ -17,11 +17,6 @@ WAITS: dict[str, list[str]] = {
         "libpq text: columns without names",
         "libpq binary: columns without names",
     ],
-    "the type name is text": [
-        "libpq simple: names",
-        "libpq text: names",
-        "libpq binary: names",
-    ],
     "an interval with a clock in its text is not read": [
         "libpq simple: intervals",
         "libpq text: intervals",
