@@ -147,8 +147,7 @@ impl Session {
         let StatementKind::Query(ast) = &statement.kind else {
             return None;
         };
-        // What is done here is nobody's statement, and as short.
-        let query = self.begin("");
+        let query = self.begin(&statement.text);
         let (session, ast, planned) = (self.clone(), (**ast).clone(), Arc::clone(&query));
         let schema = Arc::clone(schema);
         let work = async move {
