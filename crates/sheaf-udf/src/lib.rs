@@ -19,12 +19,14 @@
 mod aggregate;
 mod context;
 mod declaration;
+mod language;
 mod scalar;
 mod table;
 
 pub use aggregate::{AggregateFunction, Groups};
 pub use context::CallContext;
 pub use declaration::{Declaration, Parameter, ParameterKind};
+pub use language::{Code, Language};
 pub use scalar::ScalarFunction;
 pub use table::{TableCall, TableFunction, TableInput, TableInstance, TableOutput};
 
