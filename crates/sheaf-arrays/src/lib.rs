@@ -1,0 +1,65 @@
+//! Chunked n-dimensional arrays, which may be larger than memory.
+//!
+//! An [`Array`] is lazy: a [`ChunkStore`] with a [`Grid`] (shape, chunks, type) that gives the elements of
+//! any box when it is asked for them, by coordinates, from as many threads at once as the caller likes.
+//! Operations make arrays of arrays and look at no element:
+//!
+//! ```text
+//! caller ─ chunk (2, 0) ─> reduce ─ boxes ─> map ─ boxes ─> slice ─ box ─> random
+//!        <── Tensor ─────         <─ Tensors        …                      (reads a Context)
+//! ```
+//!
+//! - sources: [`random`], [`full`], [`arange`], [`linspace`], [`eye`], [`from_tensor`], [`read_npy`];
+//! - views: [`slice`], [`transpose`], [`reshape`], [`rechunk`], [`take`], [`pad`], [`roll`], [`flip`],
+//!   [`concat`], [`stack`], [`broadcast_to`], [`squeeze`], [`expand_dims`], [`move_axis`], [`shelved`];
+//! - elementwise: [`map`] with a caller's [`Kernel`] over Arrow arrays, [`unary`], [`binary`], [`select`],
+//!   [`cast`];
+//! - reductions: [`reduce`], [`quantile`], [`median`], [`cumulative`];
+//! - linear algebra: [`matmul`];
+//! - sinks: [`write_npy`], or whatever reads chunk by chunk ([`Context::in_order`]).
+//!
+//! # Memory
+//! Every block is reserved with the [`Context`]'s memory before it is made, and given back when the last
+//! [`Tensor`] with its elements is dropped. What must be kept for later (chunks that are dear to read and
+//! needed more than once) takes half of the limit at most, and goes to the context's scratch files beyond
+//! that. It belongs to the context: one a query.
+//!
+//! # Results
+//! They do not depend on threads or memory: where rounding makes the order of additions matter, it follows
+//! from the grid alone.
+//!
+//! This crate must not know of SQL, sessions, catalogues or plans.
+
+mod context;
+mod dtype;
+mod elementwise;
+mod grid;
+mod linalg;
+mod npy;
+mod parallel;
+mod reduce;
+mod scratch;
+mod source;
+mod store;
+mod tensor;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use context::{Context, FixedMemory, Hold, Memory};
+pub use dtype::{Class, DType, Scalar};
+pub use elementwise::{BinaryOp, Kernel, UnaryOp, binary, cast, common_shape, map, select, unary};
+pub use grid::{
+    AXES_MAX, AXIS_CHUNKS_MAX, CHUNK_BYTES_DEFAULT, Grid, Region, automatic_chunk, tuple,
+};
+pub use linalg::matmul;
+pub use npy::{read_npy, write_npy};
+pub use reduce::{Cumulative, ReduceOptions, Reduction, cumulative, median, quantile, reduce};
+pub use scratch::{Scratch, ScratchDirectory, ScratchFile};
+pub use source::{Distribution, arange, eye, from_tensor, full, linspace, random};
+pub use store::{Array, ChunkStore, Cost};
+pub use tensor::{Element, Tensor, Wide};
+pub use view::{
+    AxisSlice, PadMode, axes_of, axis_of, broadcast_to, concat, expand_dims, flip, move_axis, pad,
+    parse_slice, rechunk, reshape, roll, shelved, slice, squeeze, stack, take, transpose,
+};

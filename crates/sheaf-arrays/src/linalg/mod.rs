@@ -1,0 +1,6 @@
+//! Linear algebra: products of matrices.
+
+mod gemm;
+mod matmul;
+
+pub use matmul::matmul;

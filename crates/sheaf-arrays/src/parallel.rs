@@ -1,0 +1,139 @@
+//! Many pieces of work on a few threads, their results in order.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use sheaf_base::Result;
+
+use crate::context::Context;
+
+/// Results that wait for those before them, for each thread.
+const WAITING_MAX: usize = 2;
+
+/// What workers and the one who takes their results tell each other.
+struct Results<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+struct State<T> {
+    done: BTreeMap<usize, Result<T>>,
+    /// The result that is taken next.
+    next: usize,
+}
+
+impl Context {
+    /// Does `work` for 0, 1, … `count` − 1 on the context's threads, each told to use but one, and gives
+    /// the results to `take` in this order. Results that come early wait; work that is far ahead of them
+    /// does too.
+    ///
+    /// # Memory
+    /// Each piece takes about `bytes_each` while it is done: no more threads work than fit.
+    /// # Errors
+    /// The first that `work` or `take` gives, in the order of the pieces; `Cancelled`.
+    pub fn in_order<T: Send>(
+        &self,
+        count: usize,
+        bytes_each: usize,
+        work: impl Fn(usize, &Context) -> Result<T> + Sync,
+        mut take: impl FnMut(usize, T) -> Result<()>,
+    ) -> Result<()> {
+        let fitting = self.memory_left() / bytes_each.saturating_mul(2).max(1);
+        let threads = self.threads().min(count).min(fitting.max(1));
+        let single = self.single();
+        if threads <= 1 {
+            for number in 0..count {
+                self.check()?;
+                take(number, work(number, &single)?)?;
+            }
+            return Ok(());
+        }
+        let results = Results {
+            state: Mutex::new(State {
+                done: BTreeMap::new(),
+                next: 0,
+            }),
+            changed: Condvar::new(),
+        };
+        let (begun, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let worker = || {
+            while let Some(number) = results.claim(&begun, &is_over, count, threads) {
+                let result = self.check().and_then(|()| work(number, &single));
+                results.put(number, result);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(worker);
+            }
+            let taken = (0..count).try_for_each(|number| take(number, results.take(number)?));
+            is_over.store(true, Ordering::Relaxed);
+            results.wake();
+            taken
+        })
+    }
+
+    /// The results of `work` for 0, 1, … `count` − 1, done on the context's threads.
+    ///
+    /// # Errors
+    /// As [`Context::in_order`].
+    pub fn all<T: Send>(
+        &self,
+        count: usize,
+        bytes_each: usize,
+        work: impl Fn(usize, &Context) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let mut results = Vec::with_capacity(count);
+        self.in_order(count, bytes_each, work, |_, result| {
+            results.push(result);
+            Ok(())
+        })?;
+        Ok(results)
+    }
+}
+
+impl<T> Results<T> {
+    /// The next piece that nobody does, once it is not too far ahead.
+    fn claim(
+        &self,
+        begun: &AtomicUsize,
+        is_over: &AtomicBool,
+        count: usize,
+        threads: usize,
+    ) -> Option<usize> {
+        let number = begun.fetch_add(1, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        while number < count
+            && number >= state.next + threads * WAITING_MAX
+            && !is_over.load(Ordering::Relaxed)
+        {
+            self.changed.wait(&mut state);
+        }
+        (number < count && !is_over.load(Ordering::Relaxed)).then_some(number)
+    }
+
+    fn put(&self, number: usize, result: Result<T>) {
+        self.state.lock().done.insert(number, result);
+        self.changed.notify_all();
+    }
+
+    fn take(&self, number: usize) -> Result<T> {
+        let mut state = self.state.lock();
+        loop {
+            if let Some(result) = state.done.remove(&number) {
+                state.next = number + 1;
+                drop(state);
+                self.changed.notify_all();
+                return result;
+            }
+            self.changed.wait(&mut state);
+        }
+    }
+
+    fn wake(&self) {
+        // Under the lock, so that nobody who has looked goes to sleep after this.
+        let _state = self.state.lock();
+        self.changed.notify_all();
+    }
+}
