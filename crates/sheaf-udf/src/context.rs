@@ -7,18 +7,46 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReser
 use sheaf_base::{Result, SheafError};
 use tokio_util::sync::CancellationToken;
 
+/// Takes what functions print.
+pub type Show = dyn Fn(&str) + Send + Sync;
+
 /// The query that a call belongs to: its memory, and how it is told to stop.
 #[derive(Clone)]
 pub struct CallContext {
     memory: Arc<dyn MemoryPool>,
     stop: CancellationToken,
+    printed: Option<Arc<Show>>,
 }
 
 impl CallContext {
     /// Calls take their memory from `memory` and stop when `stop` says so.
     #[must_use]
     pub fn new(memory: Arc<dyn MemoryPool>, stop: CancellationToken) -> Self {
-        Self { memory, stop }
+        Self {
+            memory,
+            stop,
+            printed: None,
+        }
+    }
+
+    /// The same query, which is told by `printed` what its functions print.
+    #[must_use]
+    pub fn with_printed(mut self, printed: Arc<Show>) -> Self {
+        self.printed = Some(printed);
+        self
+    }
+
+    /// Passes on what a function has printed, to be shown as a notice.
+    pub fn notify(&self, printed: &str) {
+        if let Some(show) = &self.printed {
+            show(printed);
+        }
+    }
+
+    /// The query's account of memory, which no other query has.
+    #[must_use]
+    pub fn memory(&self) -> &Arc<dyn MemoryPool> {
+        &self.memory
     }
 
     /// An empty reservation in the query's memory, whose holder is called `name` where users see it.

@@ -24,7 +24,7 @@ mod scalar;
 mod table;
 
 pub use aggregate::{AggregateFunction, Groups};
-pub use context::CallContext;
+pub use context::{CallContext, Show};
 pub use declaration::{Declaration, Parameter, ParameterKind};
 pub use language::{Code, Language};
 pub use scalar::ScalarFunction;

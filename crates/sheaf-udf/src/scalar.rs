@@ -1,6 +1,8 @@
 //! Scalar functions: a value for each row.
 
+use std::any::Any;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use sheaf_base::Result;
@@ -8,7 +10,7 @@ use sheaf_base::Result;
 use crate::CallContext;
 
 /// A function that gives a value for each row.
-pub trait ScalarFunction: Debug + Send + Sync {
+pub trait ScalarFunction: Any + Debug + Send + Sync {
     /// The values for `rows` rows.
     ///
     /// # Shapes
@@ -19,4 +21,15 @@ pub trait ScalarFunction: Debug + Send + Sync {
     /// # Errors
     /// Any; the caller adds the function's name.
     fn call(&self, arguments: &[ArrayRef], rows: usize, context: &CallContext) -> Result<ArrayRef>;
+
+    /// This function called with what other functions give, as one function: `f(g(x), y)` as one of
+    /// `(x, y)`. `inner` has the function of each parameter, `None` where the argument is a value; the
+    /// parameters of what is returned are those of `inner`, in that order. It keeps to what all of them
+    /// are declared as: a strict one is not called with NULLs.
+    ///
+    /// `None`, as by default, if it gains nothing.
+    fn over(&self, inner: &[Option<Arc<dyn ScalarFunction>>]) -> Option<Arc<dyn ScalarFunction>> {
+        let _ = inner;
+        None
+    }
 }

@@ -81,6 +81,7 @@ states! {
     ADMIN_SHUTDOWN = "57P01", "The server stops.";
     IDLE_SESSION_TIMEOUT = "57P05", "A session that was left alone too long.";
     QUERY_CANCELED = "57014", "Cancelled, or out of time.";
+    EXTERNAL_ROUTINE = "38000", "A function in another language than SQL failed.";
     IO_ERROR = "58030", "Reading or writing failed.";
     UNDEFINED_FILE = "58P01", "No such file.";
     DUPLICATE_FILE = "58P02", "A file of this name exists.";
