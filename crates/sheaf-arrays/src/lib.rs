@@ -9,14 +9,20 @@
 //!        <── Tensor ─────         <─ Tensors        …                      (reads a Context)
 //! ```
 //!
-//! - sources: [`random`], [`full`], [`arange`], [`linspace`], [`eye`], [`from_tensor`], [`read_npy`];
+//! - sources: [`random`], [`full`], [`arange`], [`linspace`], [`eye`], [`from_tensor`], [`read_npy`],
+//!   [`read_zarr`];
 //! - views: [`slice`], [`transpose`], [`reshape`], [`rechunk`], [`take`], [`pad`], [`roll`], [`flip`],
 //!   [`concat`], [`stack`], [`broadcast_to`], [`squeeze`], [`expand_dims`], [`move_axis`], [`shelved`];
 //! - elementwise: [`map`] with a caller's [`Kernel`] over Arrow arrays, [`unary`], [`binary`], [`select`],
 //!   [`cast`];
 //! - reductions: [`reduce`], [`quantile`], [`median`], [`cumulative`];
-//! - linear algebra: [`matmul`];
-//! - sinks: [`write_npy`], or whatever reads chunk by chunk ([`Context::in_order`]).
+//! - statistics: [`histogram`], [`bincount`], [`digitize`], [`searchsorted`], [`unique`], [`topk`],
+//!   [`coarsen`], [`diff`], [`gradient`], [`cov`], [`corrcoef`];
+//! - linear algebra: [`matmul`], [`dot`], [`outer`], [`tensordot`], [`einsum`], [`diagonal`], [`trace`],
+//!   [`qr`], [`svd`], [`svd_compressed`], [`lstsq`], [`solve`], [`inverse`], [`cholesky`];
+//! - neighbourhoods: [`map_blocks`], [`map_overlap`], [`neighbour`], [`sliding_window`];
+//! - Fourier transforms: [`fft()`], [`fftn`];
+//! - sinks: [`write_npy`], [`write_zarr`], or whatever reads chunk by chunk ([`Context::in_order`]).
 //!
 //! # Memory
 //! Every block is reserved with the [`Context`]'s memory before it is made, and given back when the last
@@ -33,6 +39,7 @@
 mod context;
 mod dtype;
 mod elementwise;
+mod engine;
 mod grid;
 mod linalg;
 mod npy;
@@ -40,11 +47,14 @@ mod parallel;
 mod reduce;
 mod scratch;
 mod source;
+mod stats;
 mod store;
 mod tensor;
 #[cfg(test)]
 mod tests;
 mod view;
+mod window;
+mod zarr;
 
 pub use context::{Context, FixedMemory, Hold, Memory};
 pub use dtype::{Class, DType, Scalar};
@@ -52,14 +62,25 @@ pub use elementwise::{BinaryOp, Kernel, UnaryOp, binary, cast, common_shape, map
 pub use grid::{
     AXES_MAX, AXIS_CHUNKS_MAX, CHUNK_BYTES_DEFAULT, Grid, Region, automatic_chunk, tuple,
 };
-pub use linalg::matmul;
+pub use linalg::{
+    Qr, Svd, cholesky, diagonal, dot, einsum, inverse, lstsq, matmul, outer, qr, solve, svd,
+    svd_compressed, tensordot, trace,
+};
 pub use npy::{read_npy, write_npy};
 pub use reduce::{Cumulative, ReduceOptions, Reduction, cumulative, median, quantile, reduce};
 pub use scratch::{Scratch, ScratchDirectory, ScratchFile};
 pub use source::{Distribution, arange, eye, from_tensor, full, linspace, random};
+pub use stats::{
+    Bins, Histogram, Unique, bincount, coarsen, corrcoef, cov, diff, digitize, gradient, histogram,
+    searchsorted, topk, unique,
+};
 pub use store::{Array, ChunkStore, Cost};
 pub use tensor::{Element, Tensor, Wide};
 pub use view::{
     AxisSlice, PadMode, axes_of, axis_of, broadcast_to, concat, expand_dims, flip, move_axis, pad,
     parse_slice, rechunk, reshape, roll, shelved, slice, squeeze, stack, take, transpose,
 };
+pub use window::{
+    BlockKernel, Boundary, Fft, fft, fftn, map_blocks, map_overlap, neighbour, sliding_window,
+};
+pub use zarr::{LocalObjects, Objects, ZarrOptions, read_zarr, write_zarr};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use sheaf_base::Result;
+use sheaf_base::{Result, SheafError};
 
 use crate::context::Context;
 
@@ -43,9 +43,11 @@ impl Context {
         let threads = self.threads().min(count).min(fitting.max(1));
         let single = self.single();
         if threads <= 1 {
+            // A single piece may use them all.
+            let own = if count == 1 { self } else { &single };
             for number in 0..count {
                 self.check()?;
-                take(number, work(number, &single)?)?;
+                take(number, work(number, own)?)?;
             }
             return Ok(());
         }
@@ -59,7 +61,13 @@ impl Context {
         let (begun, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
         let worker = || {
             while let Some(number) = results.claim(&begun, &is_over, count, threads) {
+                let mut promise = Promise {
+                    results: &results,
+                    number,
+                    is_kept: false,
+                };
                 let result = self.check().and_then(|()| work(number, &single));
+                promise.is_kept = true;
                 results.put(number, result);
             }
         };
@@ -90,6 +98,23 @@ impl Context {
             Ok(())
         })?;
         Ok(results)
+    }
+}
+
+/// Sees to it that a piece that has been begun has a result, though the worker breaks down: who waits for
+/// it would wait for ever.
+struct Promise<'a, T> {
+    results: &'a Results<T>,
+    number: usize,
+    is_kept: bool,
+}
+
+impl<T> Drop for Promise<'_, T> {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            let error = SheafError::internal("a thread that reads an array has broken down");
+            self.results.put(self.number, Err(error));
+        }
     }
 }
 

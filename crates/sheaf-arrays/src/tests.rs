@@ -280,3 +280,56 @@ fn blocks_go_through_arrow_and_back() {
         }
     }
 }
+
+/// A reader that breaks down ends the reading; nobody waits for it.
+#[test]
+#[should_panic(expected = "a scoped thread panicked")]
+fn a_thread_that_breaks_down_is_not_waited_for() {
+    let (context, _) = context(1 << 20, 2);
+    let work = |number: usize, _: &Context| match number {
+        3 => panic!("broken"),
+        number => Ok(number),
+    };
+    let error = context.all(10, 1, work).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+}
+
+#[test]
+fn a_zarr_chunk_that_is_gone_is_fill_and_one_that_is_corrupt_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let (context, _) = context(1 << 20, 2);
+    let source = uniform(&[10, 6], &[4, 6]);
+    write_zarr(&source, &path, ZarrOptions::Zstd, &context).unwrap();
+    let error = write_zarr(&source, &path, ZarrOptions::Zstd, &context).unwrap_err();
+    assert!(
+        error.message().ends_with("a.zarr is there already"),
+        "{error}"
+    );
+    std::fs::remove_file(path.join("c/0/0")).unwrap();
+    let array = read_zarr(Arc::new(LocalObjects::new(&path))).unwrap();
+    let first = array.chunk(&[0, 0], &context).unwrap();
+    assert!(
+        first
+            .view::<f64>()
+            .unwrap()
+            .iter()
+            .all(|value| *value == 0.0)
+    );
+    let second = array.chunk(&[1, 0], &context).unwrap();
+    assert_eq!(
+        second.view::<f64>(),
+        source.chunk(&[1, 0], &context).unwrap().view::<f64>()
+    );
+    let chunk = path.join("c/1/0");
+    let bytes = std::fs::read(&chunk).unwrap();
+    std::fs::write(&chunk, &bytes[..bytes.len() / 2]).unwrap();
+    let error = array.chunk(&[1, 0], &context).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(
+        error.message().contains("a.zarr/c/1/0: the chunk"),
+        "{error}"
+    );
+    let error = read_zarr(Arc::new(LocalObjects::new(directory.path()))).unwrap_err();
+    assert!(error.message().contains("is no Zarr array"), "{error}");
+}

@@ -279,7 +279,7 @@ fn of_complex(op: BinaryOp, x: Complex<f64>, y: Complex<f64>) -> Option<Complex<
         BinaryOp::Add => x + y,
         BinaryOp::Subtract => x - y,
         BinaryOp::Multiply => x * y,
-        BinaryOp::Divide => x / y,
+        BinaryOp::Divide => quotient(x, y),
         BinaryOp::Power if y == zero => Complex::new(1.0, 0.0),
         BinaryOp::Power => x.powc(y),
         BinaryOp::Equal => Complex::from(f64::from(u8::from(x == y))),
@@ -289,6 +289,23 @@ fn of_complex(op: BinaryOp, x: Complex<f64>, y: Complex<f64>) -> Option<Complex<
         BinaryOp::Xor => Complex::from(f64::from(u8::from((x != zero) != (y != zero)))),
         _ => return None,
     })
+}
+
+/// The quotient, scaled by the larger part of the divisor (Smith: Algorithm 116, Comm. ACM 5, 1962), so
+/// that squares do not overflow; by zero each part is divided, as NumPy does it.
+fn quotient(x: Complex<f64>, y: Complex<f64>) -> Complex<f64> {
+    if y == Complex::default() {
+        return Complex::new(x.re / y.re.abs(), x.im / y.re.abs());
+    }
+    if y.re.abs() >= y.im.abs() {
+        let ratio = y.im / y.re;
+        let scale = 1.0 / (y.re + y.im * ratio);
+        Complex::new((x.re + x.im * ratio) * scale, (x.im - x.re * ratio) * scale)
+    } else {
+        let ratio = y.re / y.im;
+        let scale = 1.0 / (y.im + y.re * ratio);
+        Complex::new((x.re * ratio + x.im) * scale, (x.im * ratio - x.re) * scale)
+    }
 }
 
 fn compare<T: PartialOrd>(op: BinaryOp, x: &T, y: &T, x_true: bool, y_true: bool) -> bool {

@@ -19,6 +19,9 @@ const COLUMNS: usize = 1536;
 /// Elements of the product that a kernel has in registers, at most.
 const TILE_MAX: usize = 96;
 
+/// Bytes of a line of the processor's cache.
+const CACHE_LINE: usize = 64;
+
 /// A factor: its elements, and how far neighbours along each axis are apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Factor<'a, T> {
@@ -67,14 +70,15 @@ pub(crate) fn multiply<T: Multiply>(
     target: &mut Target<'_, T>,
 ) {
     let (tile_rows, tile_columns) = T::TILE;
-    let mut packed_left = Vec::new();
-    let mut packed_right = Vec::new();
+    let mut room_left = Vec::new();
+    let mut room_right = Vec::new();
+    let mut product = [T::default(); TILE_MAX];
     for first_column in (0..target.columns).step_by(COLUMNS) {
         let columns = COLUMNS.min(target.columns - first_column);
         for first in (0..inner).step_by(INNER) {
             let depth = INNER.min(inner - first);
-            pack(
-                &mut packed_right,
+            let packed_right = pack(
+                &mut room_right,
                 columns,
                 tile_columns,
                 depth,
@@ -82,12 +86,11 @@ pub(crate) fn multiply<T: Multiply>(
             );
             for first_row in (0..target.rows).step_by(ROWS) {
                 let rows = ROWS.min(target.rows - first_row);
-                pack(&mut packed_left, rows, tile_rows, depth, |row, k| {
+                let packed_left = pack(&mut room_left, rows, tile_rows, depth, |row, k| {
                     left.at(first_row + row, first + k)
                 });
                 for (column, right) in packed_right.chunks(depth * tile_columns).enumerate() {
                     for (row, left) in packed_left.chunks(depth * tile_rows).enumerate() {
-                        let mut product = [T::default(); TILE_MAX];
                         T::tile(depth, left, right, &mut product);
                         let corner = (
                             first_row + row * tile_rows,
@@ -102,25 +105,31 @@ pub(crate) fn multiply<T: Multiply>(
 }
 
 /// Copies `lanes` lanes of `depth` elements into groups of `width`, in which the elements of the same
-/// depth stand together; lanes that lack in the last group are zero.
+/// depth stand together; lanes that lack in the last group are zero. The copy begins where a line of the
+/// processor's cache does, so that the kernel reads no two for one.
 fn pack<T: Multiply>(
-    into: &mut Vec<T>,
+    room: &mut Vec<T>,
     lanes: usize,
     width: usize,
     depth: usize,
     element: impl Fn(usize, usize) -> T,
-) {
-    into.clear();
-    into.resize(lanes.div_ceil(width) * width * depth, T::default());
-    for (group, packed) in into.chunks_mut(width * depth).enumerate() {
+) -> &[T] {
+    let count = lanes.div_ceil(width) * width * depth;
+    let spare = CACHE_LINE / size_of::<T>();
+    room.resize(count + spare, T::default());
+    let begin = room.as_ptr().align_offset(CACHE_LINE).min(spare);
+    let packed = &mut room[begin..begin + count];
+    for (group, packed) in packed.chunks_mut(width * depth).enumerate() {
         let first = group * width;
         let here = width.min(lanes - first);
         for (k, row) in packed.chunks_mut(width).enumerate() {
             for (lane, value) in row[..here].iter_mut().enumerate() {
                 *value = element(first + lane, k);
             }
+            row[here..].fill(T::default());
         }
     }
+    packed
 }
 
 /// Adds a tile to the target, as far as it lies in it.
@@ -148,8 +157,8 @@ macro_rules! kernel {
         $(#[$attribute])*
         fn $name(inner: usize, left: &[$type], right: &[$type], product: &mut [$type; TILE_MAX]) {
             let mut sums = [[<$type>::default(); $columns]; $rows];
-            let left = left.chunks_exact($rows).take(inner);
-            for (left, right) in left.zip(right.chunks_exact($columns)) {
+            let left = left.as_chunks::<$rows>().0.iter().take(inner);
+            for (left, right) in left.zip(right.as_chunks::<$columns>().0) {
                 for row in 0..$rows {
                     let $a = left[row];
                     for column in 0..$columns {

@@ -25,6 +25,10 @@ use crate::view::{broadcast_to, expand_dims, shelved, squeeze, transpose};
 /// the diagonal is the mirror of the rest.
 const STRIPS: usize = 8;
 
+/// Elements of a product of a single tile up to which blocks along the inner axis are multiplied at the
+/// same time, each into a tile of its own.
+const PARTS_MAX: usize = 1 << 20;
+
 #[derive(Debug)]
 struct Product {
     number: u64,
@@ -229,7 +233,7 @@ impl Product {
             tile.shape[tile.shape.len() - 2],
             tile.shape[tile.shape.len() - 1],
         );
-        if self.grid.chunks() > 1 || context.threads() == 1 && sums.len() > 1 << 20 {
+        if self.grid.chunks() > 1 || sums.len() > PARTS_MAX {
             let single = context.single();
             return steps
                 .iter()

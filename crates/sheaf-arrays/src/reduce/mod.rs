@@ -22,6 +22,7 @@ use crate::store::Array;
 use crate::view::axes_of;
 
 pub use cumulative::{Cumulative, cumulative};
+pub(crate) use folds::Number;
 pub use quantile::{median, quantile};
 
 /// What elements are reduced to, as NumPy has it.

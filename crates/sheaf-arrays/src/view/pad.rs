@@ -8,6 +8,9 @@ use crate::grid::Grid;
 use crate::source::full;
 use crate::store::Array;
 
+/// Elements of a border that is made of the array's own: their places are kept in memory.
+const BORDER_MAX: u64 = 1 << 22;
+
 /// What is beyond the edge of an array.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum PadMode {
@@ -39,6 +42,11 @@ pub fn pad(source: &Array, axis: i64, before: u64, after: u64, mode: PadMode) ->
             sizes[number] = vec![positions.0.abs_diff(positions.1)];
             let grid = Grid::irregular(&sizes, source.dtype())?;
             return Ok(Some(full(grid, value)));
+        }
+        if positions.0.abs_diff(positions.1) > BORDER_MAX {
+            return Err(SheafError::user(format!(
+                "array_pad: a border of more than {BORDER_MAX} elements must be of one value"
+            )));
         }
         if length == 0 {
             return Err(SheafError::user(format!(

@@ -19,7 +19,7 @@ use deviation::{Count, Counted, Deviation};
 use extreme::{Extreme, Place};
 use norm::Norm;
 
-pub(super) use number::Number;
+pub(crate) use number::Number;
 
 /// The reduction of `source`, whose result has `grid`.
 pub(super) fn of(

@@ -5,7 +5,7 @@ use num_complex::Complex;
 use crate::tensor::Wide;
 
 /// What folds need of the values that they compute in.
-pub(in crate::reduce) trait Number: Wide {
+pub(crate) trait Number: Wide {
     /// Both, as sums wrap or round.
     fn plus(self, other: Self) -> Self;
     /// What `self + other` has lost beside `sum`, which is it rounded.

@@ -1,0 +1,289 @@
+//! Matrices in memory, in double precision: QR by reflections, singular values by rotations.
+
+/// A matrix whose columns stand one behind the other.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Columns {
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) elements: Vec<f64>,
+}
+
+/// A matrix as reflections and what they leave.
+#[derive(Debug, Clone)]
+pub(super) struct Reflected {
+    /// Below the diagonal the reflections' vectors, on it and above the triangle.
+    matrix: Columns,
+    /// The factor of each reflection.
+    factors: Vec<f64>,
+}
+
+/// Sweeps over all pairs of columns after which rotations are given up: they converge in about ten.
+const SWEEPS_MAX: usize = 60;
+
+impl Columns {
+    /// A matrix of zeros.
+    pub(super) fn zeros(rows: usize, columns: usize) -> Self {
+        Self {
+            rows,
+            columns,
+            elements: vec![0.0; rows * columns],
+        }
+    }
+
+    /// A matrix of elements in row-major order.
+    pub(super) fn of_rows(rows: usize, columns: usize, elements: &[f64]) -> Self {
+        let mut matrix = Self::zeros(rows, columns);
+        for row in 0..rows {
+            for column in 0..columns {
+                matrix.elements[column * rows + row] = elements[row * columns + column];
+            }
+        }
+        matrix
+    }
+
+    /// The elements in row-major order.
+    pub(super) fn to_rows(&self) -> Vec<f64> {
+        let mut elements = Vec::with_capacity(self.elements.len());
+        for row in 0..self.rows {
+            elements.extend((0..self.columns).map(|column| self.at(row, column)));
+        }
+        elements
+    }
+
+    pub(super) fn at(&self, row: usize, column: usize) -> f64 {
+        self.elements[column * self.rows + row]
+    }
+
+    pub(super) fn column(&self, column: usize) -> &[f64] {
+        &self.elements[column * self.rows..(column + 1) * self.rows]
+    }
+
+    pub(super) fn column_mut(&mut self, column: usize) -> &mut [f64] {
+        &mut self.elements[column * self.rows..(column + 1) * self.rows]
+    }
+
+    /// Rows and columns exchanged.
+    pub(super) fn transposed(&self) -> Columns {
+        Columns {
+            rows: self.columns,
+            columns: self.rows,
+            elements: self.to_rows(),
+        }
+    }
+
+    /// Rows `first` to before `end`.
+    pub(super) fn rows_between(&self, first: usize, end: usize) -> Columns {
+        let mut part = Columns::zeros(end - first, self.columns);
+        for column in 0..self.columns {
+            part.column_mut(column)
+                .copy_from_slice(&self.column(column)[first..end]);
+        }
+        part
+    }
+}
+
+/// `into += factor · from`.
+fn add_scaled(into: &mut [f64], from: &[f64], factor: f64) {
+    for (value, add) in into.iter_mut().zip(from) {
+        *value += factor * add;
+    }
+}
+
+/// The product of two vectors, as eight sums that the machine adds up at once.
+fn product_of(left: &[f64], right: &[f64]) -> f64 {
+    let mut sums = [0.0; 8];
+    let (lefts, rights) = (left.chunks_exact(8), right.chunks_exact(8));
+    let rest: f64 = lefts
+        .remainder()
+        .iter()
+        .zip(rights.remainder())
+        .map(|(l, r)| l * r)
+        .sum();
+    for (l, r) in lefts.zip(rights) {
+        for ((sum, l), r) in sums.iter_mut().zip(l).zip(r) {
+            *sum += l * r;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
+/// The Euclidean norm, scaled so that squares neither overflow nor vanish.
+fn norm_of(values: &[f64]) -> f64 {
+    let largest = values
+        .iter()
+        .fold(0.0f64, |largest, value| largest.max(value.abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return largest;
+    }
+    let scaled: f64 = values
+        .iter()
+        .map(|value| (value / largest) * (value / largest))
+        .sum();
+    largest * scaled.sqrt()
+}
+
+impl Reflected {
+    /// Reflects the columns of `matrix` one after the other (Householder, J. ACM 5, 1958).
+    pub(super) fn of(matrix: Columns) -> Self {
+        let mut matrix = matrix;
+        let count = matrix.rows.min(matrix.columns);
+        let mut factors = Vec::with_capacity(count);
+        for at in 0..count {
+            let (before, behind) = matrix.elements.split_at_mut((at + 1) * matrix.rows);
+            let vector = &mut before[at * matrix.rows + at..];
+            let norm = norm_of(vector);
+            if norm == 0.0 {
+                factors.push(0.0);
+                continue;
+            }
+            let diagonal = if vector[0] > 0.0 { -norm } else { norm };
+            let factor = (diagonal - vector[0]) / diagonal;
+            let scale = vector[0] - diagonal;
+            vector[1..].iter_mut().for_each(|value| *value /= scale);
+            vector[0] = 1.0;
+            for column in behind.chunks_mut(matrix.rows) {
+                let dot = product_of(vector, &column[at..]);
+                add_scaled(&mut column[at..], vector, -factor * dot);
+            }
+            vector[0] = diagonal;
+            factors.push(factor);
+        }
+        Self { matrix, factors }
+    }
+
+    /// The triangle: as many rows as there are reflections.
+    pub(super) fn triangle(&self) -> Columns {
+        let mut triangle = Columns::zeros(self.factors.len(), self.matrix.columns);
+        for column in 0..self.matrix.columns {
+            let length = (column + 1).min(self.factors.len());
+            triangle.column_mut(column)[..length]
+                .copy_from_slice(&self.matrix.column(column)[..length]);
+        }
+        triangle
+    }
+
+    /// The orthogonal factor times `other`, which has as many rows as there are reflections.
+    pub(super) fn apply(&self, other: &Columns) -> Columns {
+        let mut product = Columns::zeros(self.matrix.rows, other.columns);
+        for column in 0..other.columns {
+            product.column_mut(column)[..other.rows].copy_from_slice(other.column(column));
+        }
+        for (at, &factor) in self.factors.iter().enumerate().rev() {
+            let vector = &self.matrix.column(at)[at + 1..];
+            for column in product.elements.chunks_mut(self.matrix.rows) {
+                let dot = column[at] + product_of(vector, &column[at + 1..]);
+                column[at] -= factor * dot;
+                add_scaled(&mut column[at + 1..], vector, -factor * dot);
+            }
+        }
+        product
+    }
+
+    /// The number of reflections.
+    pub(super) fn count(&self) -> usize {
+        self.factors.len()
+    }
+}
+
+/// A square matrix of zeros and ones on the diagonal.
+pub(super) fn identity(side: usize) -> Columns {
+    let mut matrix = Columns::zeros(side, side);
+    for at in 0..side {
+        matrix.column_mut(at)[at] = 1.0;
+    }
+    matrix
+}
+
+/// Left singular vectors, singular values from the largest on, and right singular vectors (as columns) of
+/// a matrix with at least as many rows as columns: its columns are rotated against each other until all
+/// are at right angles (Hestenes, J. SIAM 6, 1958).
+pub(super) fn singular_values(matrix: Columns) -> (Columns, Vec<f64>, Columns) {
+    let mut left = matrix;
+    let count = left.columns;
+    let mut right = identity(count);
+    for _ in 0..SWEEPS_MAX {
+        let mut is_done = true;
+        for first in 0..count {
+            for second in first + 1..count {
+                if rotate(&mut left, &mut right, first, second) {
+                    is_done = false;
+                }
+            }
+        }
+        if is_done {
+            break;
+        }
+    }
+    let norms: Vec<f64> = (0..count)
+        .map(|column| norm_of(left.column(column)))
+        .collect();
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by(|&a, &b| norms[b].total_cmp(&norms[a]));
+    let mut sorted = Columns::zeros(left.rows, count);
+    let mut vectors = Columns::zeros(count, count);
+    for (to, &from) in order.iter().enumerate() {
+        vectors.column_mut(to).copy_from_slice(right.column(from));
+        let norm = norms[from];
+        let unit = left
+            .column(from)
+            .iter()
+            .map(|value| if norm > 0.0 { value / norm } else { 0.0 });
+        sorted
+            .column_mut(to)
+            .iter_mut()
+            .zip(unit)
+            .for_each(|(to, value)| *to = value);
+    }
+    let values: Vec<f64> = order.iter().map(|&from| norms[from]).collect();
+    complete(&mut sorted, &values);
+    (sorted, values, vectors)
+}
+
+/// Rotates two columns to right angles; whether they were not.
+fn rotate(left: &mut Columns, right: &mut Columns, first: usize, second: usize) -> bool {
+    let (a, b) = (left.column(first), left.column(second));
+    let (aa, bb, ab) = (product_of(a, a), product_of(b, b), product_of(a, b));
+    if ab == 0.0 || !ab.is_finite() || ab.abs() <= f64::EPSILON * (aa * bb).sqrt() {
+        return false;
+    }
+    let slope = (bb - aa) / (2.0 * ab);
+    let tangent = slope.signum() / (slope.abs() + slope.hypot(1.0));
+    let cosine = 1.0 / tangent.hypot(1.0);
+    let sine = cosine * tangent;
+    for matrix in [left, right] {
+        let (before, behind) = matrix.elements.split_at_mut(second * matrix.rows);
+        let a = &mut before[first * matrix.rows..(first + 1) * matrix.rows];
+        for (a, b) in a.iter_mut().zip(&mut behind[..matrix.rows]) {
+            (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
+        }
+    }
+    true
+}
+
+/// Puts vectors at right angles to all others where the singular value is 0.
+fn complete(vectors: &mut Columns, values: &[f64]) {
+    let mut candidate = 0;
+    for at in (0..values.len()).filter(|&at| values[at] == 0.0) {
+        while candidate < vectors.rows {
+            let mut vector = vec![0.0; vectors.rows];
+            vector[candidate] = 1.0;
+            candidate += 1;
+            for _ in 0..2 {
+                for other in (0..values.len()).filter(|&other| values[other] > 0.0 || other < at) {
+                    let dot = product_of(&vector, vectors.column(other));
+                    add_scaled(&mut vector, vectors.column(other), -dot);
+                }
+            }
+            let norm = norm_of(&vector);
+            if norm > 0.1 {
+                let unit = vector.iter().map(|value| value / norm);
+                vectors
+                    .column_mut(at)
+                    .iter_mut()
+                    .zip(unit)
+                    .for_each(|(to, value)| *to = value);
+                break;
+            }
+        }
+    }
+}

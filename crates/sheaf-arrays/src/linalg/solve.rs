@@ -1,0 +1,386 @@
+//! Systems of equations: triangles of square matrices, in memory.
+//!
+//! The matrix is factored block of columns by block of columns; what stands to the right and below is
+//! then reduced by products of matrices, strips of rows on several threads.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sheaf_base::{Result, SheafError};
+
+use super::gemm::{Factor, Target, multiply};
+use super::orthogonal::{as_matrix, real};
+use crate::context::{Context, Hold, next_number};
+use crate::elementwise::cast;
+use crate::grid::{Grid, Region, to_usize, tuple};
+use crate::source::eye;
+use crate::store::{Array, ChunkStore, Cost};
+use crate::tensor::{Stride, Tensor};
+use crate::view::squeeze;
+
+/// Columns that are factored at a time.
+const BLOCK: usize = 64;
+
+/// A square matrix, row by row.
+struct Square {
+    side: usize,
+    elements: Vec<f64>,
+}
+
+/// A result that is computed as a whole, once for a context.
+#[derive(Debug)]
+struct Whole {
+    number: u64,
+    grid: Grid,
+    task: Task,
+}
+
+#[derive(Debug)]
+enum Task {
+    Cholesky(Array),
+    Solve(Array, Array),
+}
+
+#[derive(Default)]
+struct Kept(Mutex<Option<(Tensor, Arc<Hold>)>>);
+
+/// The lower triangle whose product with its transpose is `source`, of which only the lower triangle is
+/// read.
+///
+/// # Memory
+/// Twice the matrix.
+/// # Errors
+/// `UserInput` if it is not square; `Unsupported` for complex numbers. Reading gives `Data` if it is not
+/// positive definite.
+pub fn cholesky(source: &Array) -> Result<Array> {
+    square("array_cholesky", source)?;
+    let dtype = real("array_cholesky", source)?;
+    let grid = Grid::irregular(&source.grid().all_sizes(), dtype)?;
+    Ok(whole(grid, Task::Cholesky(cast(source, dtype))))
+}
+
+/// `x` for which `a · x` is `b`, a vector or a matrix of columns.
+///
+/// # Memory
+/// Twice `a` and `b`.
+/// # Errors
+/// `UserInput` if `a` is not square or `b` has not as many rows; `Unsupported` for complex numbers.
+/// Reading gives `Data` if `a` is singular.
+pub fn solve(a: &Array, b: &Array) -> Result<Array> {
+    square("array_solve", a)?;
+    if b.rank() == 0 || b.rank() > 2 || b.shape()[0] != a.shape()[0] {
+        return Err(SheafError::user(format!(
+            "array_solve: rows differ: {} and {}",
+            tuple(&a.shape()),
+            tuple(&b.shape())
+        )));
+    }
+    let dtype = real("array_solve", a)?.promote(real("array_solve", b)?);
+    let columns = as_matrix(b)?;
+    let grid = Grid::irregular(&columns.grid().all_sizes(), dtype)?;
+    let result = whole(grid, Task::Solve(cast(a, dtype), cast(&columns, dtype)));
+    if b.rank() == 1 {
+        squeeze(&result, Some(&[1]))
+    } else {
+        Ok(result)
+    }
+}
+
+/// The inverse of a square matrix.
+///
+/// # Errors
+/// As [`solve`].
+pub fn inverse(source: &Array) -> Result<Array> {
+    square("array_inverse", source)?;
+    let dtype = real("array_inverse", source)?;
+    let grid = Grid::irregular(&source.grid().all_sizes(), dtype)?;
+    solve(source, &eye(grid, 0)?)
+}
+
+fn square(operation: &str, source: &Array) -> Result<()> {
+    let shape = source.shape();
+    match shape.as_slice() {
+        [rows, columns] if rows == columns => Ok(()),
+        _ => Err(SheafError::user(format!(
+            "{operation}: a square matrix is needed: the shape is {}",
+            tuple(&shape)
+        ))),
+    }
+}
+
+fn whole(grid: Grid, task: Task) -> Array {
+    Array::new(Whole {
+        number: next_number(),
+        grid,
+        task,
+    })
+}
+
+impl ChunkStore for Whole {
+    fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    fn read(&self, region: &Region, context: &Context) -> Result<Tensor> {
+        let kept = context.kept::<Kept>(self.number);
+        let mut kept = kept.0.lock();
+        let all = match &*kept {
+            Some((all, _)) => all.clone(),
+            None => {
+                let (all, hold) = self.compute(context)?;
+                kept.insert((all, Arc::new(hold))).0.clone()
+            }
+        };
+        drop(kept);
+        let strides: Vec<Stride> = region
+            .start
+            .iter()
+            .zip(&region.shape)
+            .map(|(&start, &length)| Stride {
+                start: to_usize(start),
+                length,
+                step: 1,
+            })
+            .collect();
+        all.slice(&strides).cast(self.grid.dtype(), context)
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Work
+    }
+}
+
+impl Whole {
+    fn compute(&self, context: &Context) -> Result<(Tensor, Hold)> {
+        match &self.task {
+            Task::Cholesky(source) => {
+                let (elements, shape, hold) = load(source, context)?;
+                let mut matrix = Square {
+                    side: shape[0],
+                    elements,
+                };
+                matrix.cholesky(context)?;
+                Ok((Tensor::from_vec(&shape, matrix.elements)?, hold))
+            }
+            Task::Solve(a, b) => {
+                let (elements, shape, _held) = load(a, context)?;
+                let mut matrix = Square {
+                    side: shape[0],
+                    elements,
+                };
+                let (mut columns, shape, hold) = load(b, context)?;
+                let order = matrix.triangles(context)?;
+                matrix.substitute(&order, &mut columns, shape[1]);
+                Ok((Tensor::from_vec(&shape, columns)?, hold))
+            }
+        }
+    }
+}
+
+/// All elements in row-major order.
+fn load(source: &Array, context: &Context) -> Result<(Vec<f64>, Vec<usize>, Hold)> {
+    let region = source.grid().whole();
+    let hold = context.hold(region.elements() * 8, "a whole matrix")?;
+    let block = source.load(context)?.contiguous(context)?;
+    let mut elements = vec![0.0; region.elements()];
+    block.load(0, &mut elements);
+    Ok((elements, region.shape, hold))
+}
+
+impl Square {
+    fn at(&self, row: usize, column: usize) -> f64 {
+        self.elements[row * self.side + column]
+    }
+
+    /// Replaces the matrix by the lower triangle whose product with its transpose it is.
+    fn cholesky(&mut self, context: &Context) -> Result<()> {
+        let side = self.side;
+        for first in (0..side).step_by(BLOCK) {
+            context.check()?;
+            let end = (first + BLOCK).min(side);
+            for row in first..side {
+                for column in first..end.min(row + 1) {
+                    let dot: f64 = (first..column)
+                        .map(|at| self.at(row, at) * self.at(column, at))
+                        .sum();
+                    let rest = self.at(row, column) - dot;
+                    let value = if row == column {
+                        if rest.is_nan() || rest <= 0.0 {
+                            return Err(SheafError::data(format!(
+                                "array_cholesky: the matrix is not positive definite: row {row}"
+                            )));
+                        }
+                        rest.sqrt()
+                    } else {
+                        rest / self.at(column, column)
+                    };
+                    self.elements[row * side + column] = value;
+                }
+            }
+            let below = self.copy(end..side, first..end);
+            let across = Factor {
+                elements: &below,
+                row_step: 1,
+                column_step: end - first,
+            };
+            self.reduce(end, &below, across, end - first, context);
+        }
+        for row in 0..side {
+            self.elements[row * side + row + 1..(row + 1) * side].fill(0.0);
+        }
+        Ok(())
+    }
+
+    /// Replaces the matrix by a lower triangle with ones on its diagonal and an upper one, whose product
+    /// is the matrix with its rows in the order that is given back.
+    fn triangles(&mut self, context: &Context) -> Result<Vec<usize>> {
+        let side = self.side;
+        let mut order: Vec<usize> = (0..side).collect();
+        for first in (0..side).step_by(BLOCK) {
+            context.check()?;
+            let end = (first + BLOCK).min(side);
+            for column in first..end {
+                self.pivot(column, end, &mut order)?;
+            }
+            // The rows of the block, right of it.
+            for row in first..end {
+                for above in first..row {
+                    let factor = self.at(row, above);
+                    let (before, behind) = self.elements.split_at_mut(row * side);
+                    let from = &before[above * side + end..(above + 1) * side];
+                    let into = &mut behind[end..side];
+                    into.iter_mut()
+                        .zip(from)
+                        .for_each(|(to, from)| *to -= factor * from);
+                }
+            }
+            let below = self.copy(end..side, first..end);
+            let right = self.copy(first..end, end..side);
+            let across = Factor {
+                elements: &right,
+                row_step: side - end,
+                column_step: 1,
+            };
+            self.reduce(end, &below, across, end - first, context);
+        }
+        Ok(order)
+    }
+
+    /// Brings the largest element of a column to the diagonal and clears what is below, up to column
+    /// `end`.
+    fn pivot(&mut self, column: usize, end: usize, order: &mut [usize]) -> Result<()> {
+        let side = self.side;
+        let size = |row: usize| self.at(row, column).abs();
+        let largest = (column..side).max_by(|&a, &b| size(a).total_cmp(&size(b)));
+        let largest = largest.filter(|&row| size(row) > 0.0).ok_or_else(|| {
+            SheafError::data(format!(
+                "array_solve: the matrix is singular: column {column}"
+            ))
+        })?;
+        if largest != column {
+            order.swap(largest, column);
+            let (before, behind) = self.elements.split_at_mut(largest * side);
+            before[column * side..(column + 1) * side].swap_with_slice(&mut behind[..side]);
+        }
+        let (before, behind) = self.elements.split_at_mut((column + 1) * side);
+        let pivot = &before[column * side..];
+        for row in behind.chunks_mut(side) {
+            let factor = row[column] / pivot[column];
+            row[column] = factor;
+            let right = row[column + 1..end].iter_mut().zip(&pivot[column + 1..end]);
+            right.for_each(|(to, from)| *to -= factor * from);
+        }
+        Ok(())
+    }
+
+    /// Takes the product of `below` and `across` off what stands from row and column `end` on.
+    fn reduce(
+        &mut self,
+        end: usize,
+        below: &[f64],
+        across: Factor<'_, f64>,
+        inner: usize,
+        context: &Context,
+    ) {
+        let side = self.side;
+        let rows = side - end;
+        if rows == 0 {
+            return;
+        }
+        let negative: Vec<f64> = below.iter().map(|value| -value).collect();
+        let strip = rows.div_ceil(context.threads()).max(BLOCK);
+        let strips = self.elements[end * side..].chunks_mut(strip * side);
+        std::thread::scope(|scope| {
+            for (elements, left) in strips.zip(negative.chunks(strip * inner)) {
+                scope.spawn(move || {
+                    let left = Factor {
+                        elements: left,
+                        row_step: inner,
+                        column_step: 1,
+                    };
+                    let mut target = Target {
+                        rows: elements.len() / side,
+                        columns: rows,
+                        row_step: side,
+                        elements: &mut elements[end..],
+                    };
+                    multiply(left, across, inner, &mut target);
+                });
+            }
+        });
+    }
+
+    fn copy(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> Vec<f64> {
+        let mut part = Vec::with_capacity(rows.len() * columns.len());
+        for row in rows {
+            part.extend_from_slice(
+                &self.elements[row * self.side + columns.start..row * self.side + columns.end],
+            );
+        }
+        part
+    }
+
+    /// Solves for columns, which stand row by row, with both triangles.
+    fn substitute(&self, order: &[usize], columns: &mut Vec<f64>, width: usize) {
+        let mut ordered = Vec::with_capacity(columns.len());
+        for &row in order {
+            ordered.extend_from_slice(&columns[row * width..(row + 1) * width]);
+        }
+        for row in 0..self.side {
+            for above in 0..row {
+                take_off(&mut ordered, row, above, self.at(row, above), width);
+            }
+        }
+        for row in (0..self.side).rev() {
+            for below in row + 1..self.side {
+                take_off(&mut ordered, row, below, self.at(row, below), width);
+            }
+            let diagonal = self.at(row, row);
+            ordered[row * width..(row + 1) * width]
+                .iter_mut()
+                .for_each(|value| *value /= diagonal);
+        }
+        *columns = ordered;
+    }
+}
+
+/// Takes `factor` times one row off another.
+fn take_off(rows: &mut [f64], row: usize, other: usize, factor: f64, width: usize) {
+    if factor == 0.0 || row == other {
+        return;
+    }
+    let (low, high) = (row.min(other), row.max(other));
+    let (before, behind) = rows.split_at_mut(high * width);
+    let (low, high) = (
+        &mut before[low * width..(low + 1) * width],
+        &mut behind[..width],
+    );
+    let (into, from) = if row < other {
+        (low, high)
+    } else {
+        (high, low)
+    };
+    into.iter_mut()
+        .zip(from.iter())
+        .for_each(|(to, from)| *to -= factor * from);
+}

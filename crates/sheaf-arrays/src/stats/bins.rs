@@ -1,0 +1,281 @@
+//! Elements sorted in between limits, and counted by their value.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sheaf_base::{Result, SheafError};
+
+use super::histogram::blocks_of;
+use crate::context::{Context, next_number};
+use crate::dtype::{Class, DType};
+use crate::elementwise::{Pointwise, pointwise};
+use crate::grid::{Grid, Region, to_usize};
+use crate::store::{Array, ChunkStore, Cost};
+use crate::tensor::{PIECE, Store, Stride, Tensor};
+
+/// The limits: given, or an array that is read when they are needed.
+#[derive(Debug, Clone)]
+enum Limits {
+    Given(Arc<[f64]>),
+    Array(Array),
+}
+
+#[derive(Debug)]
+struct Sorted {
+    number: u64,
+    limits: Limits,
+    /// Whether equal limits are before the element.
+    is_right: bool,
+    is_falling: bool,
+}
+
+#[derive(Default)]
+struct Kept(Mutex<Option<Arc<[f64]>>>);
+
+/// The number of the bin between the limits `edges`, which rise or fall, in which each element lies; the
+/// limit on the left belongs to it, with `is_right` the one on the right.
+///
+/// # Errors
+/// `UserInput` if the limits neither rise nor fall.
+pub fn digitize(source: &Array, edges: &[f64], is_right: bool) -> Result<Array> {
+    let rises = edges.windows(2).all(|pair| pair[0] <= pair[1]);
+    let falls = edges.windows(2).all(|pair| pair[0] >= pair[1]);
+    if !rises && !falls {
+        return Err(SheafError::user(
+            "array_digitize: the limits neither rise nor fall",
+        ));
+    }
+    refuse_complex("array_digitize", source)?;
+    let mut edges = edges.to_vec();
+    if !rises {
+        edges.reverse();
+    }
+    let sorted = Sorted {
+        number: next_number(),
+        limits: Limits::Given(edges.into()),
+        is_right: !is_right,
+        is_falling: !rises,
+    };
+    pointwise(
+        "array_digitize",
+        std::slice::from_ref(source),
+        DType::Int64,
+        sorted,
+    )
+}
+
+/// Where each element of `values` would be put into `sorted`, an array of one axis whose elements rise:
+/// before those that are equal, with `is_right` behind them.
+///
+/// # Memory
+/// All of `sorted`.
+/// # Errors
+/// `UserInput` if `sorted` has not one axis.
+pub fn searchsorted(sorted: &Array, values: &Array, is_right: bool) -> Result<Array> {
+    if sorted.rank() != 1 {
+        return Err(SheafError::user(format!(
+            "array_searchsorted: what is searched has one axis, not {}",
+            sorted.rank()
+        )));
+    }
+    refuse_complex("array_searchsorted", sorted)?;
+    refuse_complex("array_searchsorted", values)?;
+    let search = Sorted {
+        number: next_number(),
+        limits: Limits::Array(sorted.clone()),
+        is_right,
+        is_falling: false,
+    };
+    pointwise(
+        "array_searchsorted",
+        std::slice::from_ref(values),
+        DType::Int64,
+        search,
+    )
+}
+
+fn refuse_complex(operation: &str, source: &Array) -> Result<()> {
+    match source.dtype().class() {
+        Class::Complex => Err(SheafError::unsupported(format!(
+            "{operation}: complex numbers have no order"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// How many limits are less than the value, or, if `is_right`, not more. A NaN is behind all.
+pub(super) fn edge_index(edges: &[f64], value: f64, is_right: bool) -> usize {
+    if value.is_nan() {
+        return match is_right {
+            true => edges.len(),
+            false => edges.partition_point(|edge| !edge.is_nan()),
+        };
+    }
+    match is_right {
+        true => edges.partition_point(|&edge| edge <= value),
+        false => edges.partition_point(|&edge| edge < value),
+    }
+}
+
+impl Sorted {
+    fn edges(&self, context: &Context) -> Result<Arc<[f64]>> {
+        let array = match &self.limits {
+            Limits::Given(edges) => return Ok(Arc::clone(edges)),
+            Limits::Array(array) => array,
+        };
+        let kept = context.kept::<Kept>(self.number);
+        let mut kept = kept.0.lock();
+        if let Some(edges) = &*kept {
+            return Ok(Arc::clone(edges));
+        }
+        let block = array.load(context)?;
+        let mut edges = vec![0.0; block.elements()];
+        block.load(0, &mut edges);
+        Ok(Arc::clone(kept.insert(edges.into())))
+    }
+}
+
+impl Pointwise for Sorted {
+    fn apply(&self, blocks: Vec<Tensor>, shape: &[usize], context: &Context) -> Result<Tensor> {
+        let edges = self.edges(context)?;
+        let hold = context.hold_chunk(shape, DType::Int64)?;
+        let mut store = Store::new(DType::Int64, shape.iter().product());
+        let mut values = vec![0.0; PIECE];
+        for block in blocks {
+            let block = block.contiguous(context)?;
+            for first in (0..block.elements()).step_by(PIECE) {
+                let values = &mut values[..PIECE.min(block.elements() - first)];
+                block.load(first, values);
+                for value in values.iter_mut() {
+                    // Limits that fall have been turned round: what lies below rises.
+                    let index = match self.is_falling {
+                        true => edges.len() - edge_index(&edges, *value, self.is_right),
+                        false => edge_index(&edges, *value, self.is_right),
+                    };
+                    *value = index as f64;
+                }
+                store.push(values);
+            }
+        }
+        Ok(Tensor::from_store(store, shape)?.held(hold))
+    }
+}
+
+#[derive(Debug)]
+struct Counts {
+    number: u64,
+    grid: Grid,
+    source: Array,
+    weights: Option<Array>,
+}
+
+#[derive(Default)]
+struct KeptCounts(Mutex<Option<Arc<Vec<f64>>>>);
+
+/// How often each whole number from 0 on, less than `length`, is among the elements; with weights, the
+/// sum of those at its places.
+///
+/// # Errors
+/// `UserInput` for other elements than whole numbers, and for weights of another shape. Reading gives
+/// `Data` for numbers below 0 or not below `length`.
+pub fn bincount(source: &Array, weights: Option<&Array>, length: u64) -> Result<Array> {
+    if matches!(source.dtype().class(), Class::Float | Class::Complex) {
+        return Err(SheafError::user(format!(
+            "array_bincount counts whole numbers, not {}",
+            source.dtype()
+        )));
+    }
+    if let Some(weights) = weights.filter(|weights| weights.shape() != source.shape()) {
+        return Err(SheafError::user(format!(
+            "array_bincount: weights of shape {} for elements of shape {}",
+            crate::grid::tuple(&weights.shape()),
+            crate::grid::tuple(&source.shape())
+        )));
+    }
+    let dtype = if weights.is_some() {
+        DType::Float64
+    } else {
+        DType::Int64
+    };
+    Ok(Array::new(Counts {
+        number: next_number(),
+        grid: Grid::regular(&[length], &[length.max(1)], dtype)?,
+        source: source.clone(),
+        weights: weights.cloned(),
+    }))
+}
+
+impl ChunkStore for Counts {
+    fn grid(&self) -> &Grid {
+        &self.grid
+    }
+
+    fn read(&self, region: &Region, context: &Context) -> Result<Tensor> {
+        let kept = context.kept::<KeptCounts>(self.number);
+        let mut kept = kept.0.lock();
+        let counts = match &*kept {
+            Some(counts) => Arc::clone(counts),
+            None => Arc::clone(kept.insert(Arc::new(self.count(context)?))),
+        };
+        let mut store = Store::new(self.grid.dtype(), counts.len());
+        store.push(&counts);
+        let all = Tensor::from_store(store, &[counts.len()])?;
+        Ok(all.slice(&[Stride {
+            start: to_usize(region.start[0]),
+            length: region.shape[0],
+            step: 1,
+        }]))
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Work
+    }
+}
+
+impl Counts {
+    fn count(&self, context: &Context) -> Result<Vec<f64>> {
+        let length = to_usize(self.grid.elements());
+        let _held = context.hold(length.saturating_mul(16), "array_bincount")?;
+        let blocks = blocks_of(&self.source);
+        let bytes = blocks.iter().map(Region::elements).max().unwrap_or(0) * 16;
+        let mut counts = vec![0.0; length];
+        context.in_order(
+            blocks.len(),
+            bytes + length.saturating_mul(8),
+            |number, context| {
+                let region = &blocks[number];
+                let block = self.source.read(region, context)?.contiguous(context)?;
+                let mut numbers = vec![0i64; block.elements()];
+                let _held = context.hold(block.elements() * 16, "array_bincount")?;
+                block.load(0, &mut numbers);
+                let mut weights = vec![1.0; numbers.len()];
+                if let Some(array) = &self.weights {
+                    array
+                        .read(region, context)?
+                        .contiguous(context)?
+                        .load(0, &mut weights);
+                }
+                let mut counts = vec![0.0; length];
+                for (number, weight) in numbers.into_iter().zip(weights) {
+                    let count = usize::try_from(number)
+                        .ok()
+                        .and_then(|at| counts.get_mut(at));
+                    *count.ok_or_else(|| {
+                        SheafError::data(format!(
+                            "array_bincount: {number} is not from 0 on and less than {length}"
+                        ))
+                    })? += weight;
+                }
+                Ok(counts)
+            },
+            |_, part| {
+                counts
+                    .iter_mut()
+                    .zip(part)
+                    .for_each(|(all, part)| *all += part);
+                Ok(())
+            },
+        )?;
+        Ok(counts)
+    }
+}

@@ -1,0 +1,10 @@
+//! Functions of whole chunks and of neighbourhoods, and Fourier transforms.
+
+mod blocks;
+mod fft;
+mod plan;
+mod sliding;
+
+pub use blocks::{BlockKernel, Boundary, map_blocks, map_overlap};
+pub use fft::{Fft, fft, fftn};
+pub use sliding::{neighbour, sliding_window};

@@ -1,0 +1,191 @@
+//! How the bytes of a chunk are stored: packed, in which order, and how bytes make numbers.
+
+use std::io::Read;
+
+use sheaf_base::{Result, SheafError};
+
+use super::blosc;
+use crate::dtype::DType;
+use crate::grid::to_usize;
+use crate::tensor::Tensor;
+
+/// How bytes are packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Packing {
+    Gzip,
+    Zlib,
+    Zstd,
+    Blosc,
+    Lz4,
+    /// Four bytes behind the others, which tell whether they are those that were written.
+    Crc32c,
+}
+
+/// All that is done to a chunk, in the order of writing.
+#[derive(Debug, Clone)]
+pub(super) struct Chain {
+    /// The order of the axes in which elements stand, if it is not theirs.
+    pub(super) order: Option<Vec<usize>>,
+    pub(super) is_big_endian: bool,
+    pub(super) packings: Vec<Packing>,
+}
+
+/// Objects of several chunks.
+#[derive(Debug, Clone)]
+pub(super) struct Sharding {
+    /// The lengths of its chunks.
+    pub(super) chunks: Vec<u64>,
+    pub(super) codecs: Chain,
+    /// Whether the index has a checksum.
+    pub(super) has_checksum: bool,
+    pub(super) index_at_end: bool,
+}
+
+impl Chain {
+    /// A chunk of `shape`.
+    pub(super) fn decode(&self, bytes: Vec<u8>, shape: &[usize], dtype: DType) -> Result<Tensor> {
+        let expected = shape.iter().product::<usize>() * dtype.bytes();
+        let mut bytes = bytes;
+        for packing in self.packings.iter().rev() {
+            bytes = unpack(packing, bytes, expected)?;
+        }
+        if bytes.len() != expected {
+            return Err(SheafError::data(format!(
+                "the chunk has {} bytes, and {} {dtype} numbers have {expected}",
+                bytes.len(),
+                shape.iter().product::<usize>()
+            )));
+        }
+        if self.is_big_endian {
+            bytes
+                .chunks_exact_mut(dtype.to_real().bytes())
+                .for_each(<[u8]>::reverse);
+        }
+        let order: Vec<usize> = match &self.order {
+            Some(order) => order.clone(),
+            None => (0..shape.len()).collect(),
+        };
+        let stored: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
+        let block = Tensor::filled_by(&stored, dtype, |into| {
+            into.copy_from_slice(&bytes);
+            Ok(())
+        })?;
+        let mut back = vec![0; order.len()];
+        for (to, &from) in order.iter().enumerate() {
+            back[from] = to;
+        }
+        Ok(block.transpose(&back))
+    }
+
+    /// The bytes of a chunk; of the order and the ends of numbers only the plain ones are written.
+    pub(super) fn encode(&self, block: &Tensor) -> Result<Vec<u8>> {
+        let mut bytes = block.with_bytes(<[u8]>::to_vec);
+        for packing in &self.packings {
+            bytes = pack(packing, &bytes)?;
+        }
+        Ok(bytes)
+    }
+}
+
+fn unpack(packing: &Packing, bytes: Vec<u8>, expected: usize) -> Result<Vec<u8>> {
+    let corrupt =
+        |what: &dyn std::fmt::Display| SheafError::data(format!("the chunk is corrupt: {what}"));
+    // Whatever the bytes say, no more than the chunk has is unpacked, and one to see that it is more.
+    let read = |from: &mut dyn Read| {
+        let mut unpacked = Vec::with_capacity(expected);
+        from.take(expected as u64 + 1)
+            .read_to_end(&mut unpacked)
+            .map_err(|error| corrupt(&error))?;
+        Ok(unpacked)
+    };
+    match packing {
+        Packing::Gzip => read(&mut flate2::read::MultiGzDecoder::new(bytes.as_slice())),
+        Packing::Zlib => read(&mut flate2::read::ZlibDecoder::new(bytes.as_slice())),
+        Packing::Zstd => {
+            let mut from = zstd::stream::read::Decoder::new(bytes.as_slice())
+                .map_err(|error| corrupt(&error))?;
+            read(&mut from)
+        }
+        Packing::Blosc => blosc::unpack(&bytes, expected),
+        Packing::Lz4 => {
+            let (size, packed) = bytes
+                .split_at_checked(4)
+                .ok_or_else(|| corrupt(&"it is too short"))?;
+            let size = size
+                .iter()
+                .rev()
+                .fold(0usize, |size, byte| size << 8 | usize::from(*byte));
+            if size > expected {
+                return Err(corrupt(&"it is too long"));
+            }
+            lz4_flex::block::decompress(packed, size).map_err(|error| corrupt(&error))
+        }
+        Packing::Crc32c => {
+            let at = bytes
+                .len()
+                .checked_sub(4)
+                .ok_or_else(|| corrupt(&"it is too short"))?;
+            let (content, sum) = bytes.split_at(at);
+            match sum == crc32c(content).to_le_bytes() {
+                true => Ok(content.to_vec()),
+                false => Err(corrupt(&"its checksum is another")),
+            }
+        }
+    }
+}
+
+fn pack(packing: &Packing, bytes: &[u8]) -> Result<Vec<u8>> {
+    match packing {
+        Packing::Gzip => {
+            let mut packed = Vec::new();
+            let level = flate2::Compression::new(5);
+            flate2::bufread::GzEncoder::new(bytes, level).read_to_end(&mut packed)?;
+            Ok(packed)
+        }
+        Packing::Zstd => Ok(zstd::bulk::compress(bytes, 1)?),
+        other => Err(SheafError::unsupported(format!(
+            "chunks are not written as {other:?}"
+        ))),
+    }
+}
+
+impl Sharding {
+    pub(super) fn index_bytes(&self, chunks: u64) -> u64 {
+        chunks
+            .saturating_mul(16)
+            .saturating_add(if self.has_checksum { 4 } else { 0 })
+    }
+
+    /// Offset and length of each chunk.
+    pub(super) fn index(&self, bytes: Vec<u8>) -> Result<Vec<u64>> {
+        let bytes = match self.has_checksum {
+            true => unpack(&Packing::Crc32c, bytes, to_usize(u64::MAX))
+                .map_err(|error| error.with_context("the index of the shard"))?,
+            false => bytes,
+        };
+        let (numbers, _) = bytes.as_chunks::<8>();
+        Ok(numbers
+            .iter()
+            .map(|number| u64::from_le_bytes(*number))
+            .collect())
+    }
+}
+
+/// The checksum of Castagnoli's polynomial, bit by bit with a table of bytes.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut table = [0u32; 256];
+    for (byte, entry) in (0u32..).zip(&mut table) {
+        *entry = (0..8).fold(byte, |rest, _| {
+            if rest & 1 == 1 {
+                rest >> 1 ^ 0x82F6_3B78
+            } else {
+                rest >> 1
+            }
+        });
+    }
+    let sum = bytes.iter().fold(u32::MAX, |sum, byte| {
+        let [low, ..] = sum.to_le_bytes();
+        sum >> 8 ^ table[usize::from(low ^ byte)]
+    });
+    !sum
+}
