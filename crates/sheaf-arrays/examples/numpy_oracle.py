@@ -1,7 +1,8 @@
-"""Compares what the crate has computed with what NumPy computes: `numpy_oracle.py DIRECTORY`.
+"""Compares what the crate has computed with what NumPy computes.
 
-The directory is one that the example `numpy` has written. Prints each case that differs, then the numbers of
-those that agree and that do not.
+`numpy_oracle.py write DIRECTORY` has zarr-python write arrays, for the crate to read. Then the example `numpy`
+writes its cases into the same directory. `numpy_oracle.py compare DIRECTORY` prints each case that differs,
+then the numbers of those that agree and that do not.
 """
 
 import json
@@ -10,6 +11,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import zarr
+from zarr import codecs
 
 
 def norm(a, order, axis, keepdims):
@@ -43,12 +46,65 @@ def differs(result, expected, tolerance):
     return None if error <= most else f"differs by {error}, more than {most}"
 
 
-def main(directory):
+def zarr_arrays():
+    """Arrays by zarr-python: shape, type and how each is written."""
+    blosc = [zarr.codecs.BloscCodec(cname=name, shuffle=shuffle)
+             for name in ("lz4", "zstd", "zlib", "lz4hc") for shuffle in ("shuffle", "bitshuffle", "noshuffle")]
+    yield (23, 17), "float64", {}
+    yield (23, 17), "int32", {"compressors": codecs.GzipCodec(level=6)}
+    yield (7, 5, 9), "uint16", {"compressors": None}
+    yield (40,), "float32", {"serializer": codecs.BytesCodec(endian="big")}
+    yield (20, 30), "complex128", {"dimension_names": ["down", "across"]}
+    yield (20, 30), "int64", {"filters": [codecs.TransposeCodec(order=(1, 0))]}
+    yield (33, 30), "float64", {"chunks": (4, 5), "shards": (12, 10)}
+    yield (64, 10), "bool", {"chunks": (8, 5), "shards": (16, 10), "fill_value": True}
+    yield (12, 11), "float64", {"fill_value": np.nan}
+    yield (12, 11), "int16", {"fill_value": -3, "chunk_key_encoding": {"name": "v2", "separator": "."}}
+    yield (), "float64", {}
+    for codec in blosc:
+        yield (130, 90), "float64", {"chunks": (100, 64), "compressors": codec}
+    yield (130, 91), "int16", {"chunks": (100, 64), "compressors": blosc[1]}
+    import numcodecs
+    old = {"zarr_format": 2}
+    yield (31, 12), "float64", old
+    yield (31, 12), ">i4", {**old, "order": "F"}
+    yield (31, 12), "uint8", {**old, "compressors": numcodecs.Zlib(), "fill_value": 7}
+    yield (31, 12), "complex64", {**old, "compressors": numcodecs.GZip()}
+    yield (31, 12), "float32", {**old, "compressors": numcodecs.LZ4()}
+    yield (31, 12), "float32", {**old, "compressors": None, "chunk_key_encoding": {"name": "v2", "separator": "/"}}
+    for name in ("lz4", "zstd", "zlib"):
+        yield (310, 120), "float64", {**old, "chunks": (200, 77), "compressors": numcodecs.Blosc(name)}
+
+
+def write(directory):
+    directory.mkdir(parents=True, exist_ok=True)
+    random = np.random.default_rng(1)
+    for number, (shape, dtype, options) in enumerate(zarr_arrays()):
+        values = (random.normal(size=shape) * 60).astype(dtype)
+        if np.dtype(dtype).kind == "c":
+            values = values + 1j * values[::-1]
+        path = str(directory / f"z{number}.zarr")
+        chunks = tuple(max(1, length // 3) for length in shape)
+        array = zarr.create_array(path, shape=shape, dtype=dtype, **{"chunks": chunks, **options})
+        if "fill_value" in options:
+            # The first row of chunks only: the others are not there.
+            array[:array.chunks[0]] = values[:array.chunks[0]]
+        else:
+            array[...] = values
+        np.save(directory / f"z{number}.npy", array[...])
+    return 0
+
+
+def load(path):
+    return zarr.open_array(str(path), mode="r")[...] if path.suffix == ".zarr" else np.load(path)
+
+
+def compare(directory):
     failed = passed = 0
     for line in (directory / "cases.jsonl").read_text().splitlines():
         case = json.loads(line)
-        names = {f"a{i}": np.load(directory / name) for i, name in enumerate(case["inputs"])}
-        result = np.load(directory / case["result"])
+        names = {f"a{i}": load(directory / name) for i, name in enumerate(case["inputs"])}
+        result = load(directory / case["result"])
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
@@ -62,9 +118,10 @@ def main(directory):
             failed += 1
         else:
             passed += 1
-    print(f"{passed} passed, {failed} failed")
+    verdict = "FAILED" if failed else "ok"
+    print(f"test result: {verdict}. {passed} passed; {failed} failed")
     return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit({"write": write, "compare": compare}[sys.argv[1]](Path(sys.argv[2])))

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use num_complex::Complex;
 use sheaf_arrays::{Array, Context, DType, FixedMemory, ScratchDirectory, Tensor};
-use sheaf_arrays::{from_tensor, write_npy};
+use sheaf_arrays::{
+    LocalObjects, ZarrOptions, from_tensor, read_zarr, rechunk, write_npy, write_zarr,
+};
 use sheaf_base::{ByteCount, Result, SheafError};
 
 /// A generator of random numbers, and the cases so far.
@@ -154,24 +156,65 @@ impl Cases {
         result: &Array,
         tolerance: f64,
     ) -> Result<()> {
-        let number = self.count;
-        self.count += 1;
         let mut names = Vec::new();
         for (place, input) in inputs.iter().enumerate() {
-            let name = format!("{number}_{place}.npy");
+            let name = format!("{}_{place}.npy", self.count);
             write_npy(input, &self.directory.join(&name), &self.context)?;
             names.push(name);
         }
-        let name = format!("{number}_result.npy");
+        let name = format!("{}_result.npy", self.count);
         let describe =
-            |error: SheafError| error.with_context(format!("case {number}, {expression}"));
+            |error: SheafError| error.with_context(format!("case {}, {expression}", self.count));
         write_npy(result, &self.directory.join(&name), &self.context).map_err(describe)?;
+        self.line(&names, expression, &name, tolerance)
+    }
+
+    fn line(
+        &mut self,
+        inputs: &[String],
+        expression: &str,
+        result: &str,
+        tolerance: f64,
+    ) -> Result<()> {
+        let number = self.count;
+        self.count += 1;
         writeln!(
             self.lines,
-            "{{\"case\": {number}, \"inputs\": {names:?}, \"expression\": {expression:?}, \
-             \"result\": {name:?}, \"tolerance\": {tolerance}}}"
+            "{{\"case\": {number}, \"inputs\": {inputs:?}, \"expression\": {expression:?}, \
+             \"result\": {result:?}, \"tolerance\": {tolerance}}}"
         )
         .map_err(|error| SheafError::internal(error.to_string()))
+    }
+
+    /// Arrays that zarr-python has written, as they are read, and one that it is to read.
+    pub(crate) fn zarr(&mut self) -> Result<()> {
+        for number in 0.. {
+            let path = self.directory.join(format!("z{number}.zarr"));
+            if !path.exists() {
+                break;
+            }
+            let array = read_zarr(Arc::new(LocalObjects::new(&path)))?;
+            // Once as it is, once across its chunks.
+            let whole = vec![0; array.rank()];
+            for read in [array.clone(), rechunk(&array, &whole)?] {
+                let name = format!("{}_result.npy", self.count);
+                write_npy(&read, &self.directory.join(&name), &self.context)?;
+                let expression = "a0.astype(a0.dtype.newbyteorder('='))";
+                self.line(&[format!("z{number}.npy")], expression, &name, 0.0)?;
+            }
+        }
+        for &dtype in ALL {
+            for packing in [ZarrOptions::Zstd, ZarrOptions::Gzip, ZarrOptions::Plain] {
+                let shape = self.shape(0..=3);
+                let array = self.array(&shape, dtype)?;
+                let input = format!("{}_0.npy", self.count);
+                write_npy(&array, &self.directory.join(&input), &self.context)?;
+                let name = format!("{}_result.zarr", self.count);
+                write_zarr(&array, &self.directory.join(&name), packing, &self.context)?;
+                self.line(&[input], "a0", &name, 0.0)?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn finish(self) -> Result<()> {

@@ -24,5 +24,6 @@ fn main() -> sheaf_base::Result<()> {
             group(&mut cases).map_err(|error| error.with_context(name))?;
         }
     }
+    cases.zarr()?;
     cases.finish()
 }

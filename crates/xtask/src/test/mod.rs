@@ -6,6 +6,7 @@
 
 pub(crate) mod clients;
 mod demo;
+mod numpy;
 mod s3;
 
 use std::process::Command;
@@ -75,6 +76,11 @@ pub(crate) static STEPS: &[Step] = &[
         name: "examples",
         doc: "the programs in crates/sheaf/examples",
         run: examples,
+    },
+    Step {
+        name: "numpy",
+        doc: "operations on arrays against NumPy",
+        run: numpy::run,
     },
     Step {
         name: "demo",

@@ -1,14 +1,20 @@
 //! The operations, group by group.
 
 mod layout;
+mod linear;
 mod numbers;
+mod stats;
+mod windows;
 
 use sheaf_arrays::{Array, DType};
 use sheaf_base::Result;
 
 use crate::cases::Cases;
 use layout::*;
+use linear::*;
 use numbers::*;
+use stats::*;
+use windows::*;
 
 type Group = fn(&mut Cases) -> Result<()>;
 
@@ -31,6 +37,19 @@ pub(crate) static GROUPS: &[(&str, usize, Group)] = &[
     ("quantile", 40, quantiles),
     ("matmul", 80, products),
     ("fused", 40, fused),
+    ("difference", 30, differences),
+    ("covariance", 30, covariances),
+    ("histogram", 30, histograms),
+    ("bins", 50, bins),
+    ("sorted", 50, sorted),
+    ("coarsen", 15, coarse),
+    ("diagonal", 20, diagonals),
+    ("contraction", 45, contractions),
+    ("factors", 30, factors),
+    ("systems", 30, systems),
+    ("overlap", 25, overlaps),
+    ("sliding", 20, slidings),
+    ("fft", 50, transforms),
 ];
 
 fn any(cases: &mut Cases, ranks: std::ops::RangeInclusive<u64>, types: &[DType]) -> Result<Array> {
