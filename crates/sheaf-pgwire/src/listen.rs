@@ -16,7 +16,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::backoff::Backoff;
@@ -28,7 +27,7 @@ use crate::half_open::{HalfOpen, HalfOpenPlace};
 use crate::message::backend;
 use crate::protocol;
 use crate::startup::{Accepted, Begun, begin, tell};
-use crate::tls::{TlsFiles, acceptor};
+use crate::tls::{self, Tls, TlsFiles};
 
 /// The name of the only database.
 pub const DATABASE: &str = "sheaf";
@@ -123,7 +122,7 @@ pub enum Address {
 pub(crate) struct Shared {
     pub(crate) session: Session,
     pub(crate) users: Users,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Tls>,
     pub(crate) allows_plain_text: bool,
     pub(crate) limits: Limits,
     pub(crate) backoff: Backoff,
@@ -175,7 +174,7 @@ impl Server {
     /// the certificate is no good; `Resource` if a socket cannot be had.
     pub async fn bind(options: ServerOptions, session: Session) -> Result<Self> {
         check_policy(&options)?;
-        let tls = options.tls.as_ref().map(acceptor).transpose()?;
+        let tls = options.tls.as_ref().map(tls::open).transpose()?;
         let (tcp, port) = bind_tcp(&options).await?;
         let mut addresses = vec![];
         for listener in &tcp {

@@ -22,7 +22,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::auth::scram::{Exchange, MECHANISM};
+use crate::auth::scram::{Binding, Exchange, MECHANISM, MECHANISM_PLUS};
 use crate::auth::{Role, Verifier};
 use crate::connection::Connection;
 use crate::errors::{Failure, Flow, Severity, protocol_error, violation};
@@ -227,7 +227,7 @@ async fn encrypt(stream: TcpStream, shared: &Shared, is_direct: bool) -> Flow<Co
     let Some(tls) = &shared.tls else {
         return Err(violation("this server has no TLS"));
     };
-    let stream = tls.accept(stream).await?;
+    let stream = tls.acceptor.accept(stream).await?;
     if is_direct && stream.get_ref().1.alpn_protocol() != Some(ALPN) {
         return Err(violation(
             "direct TLS needs the protocol \"postgresql\" in ALPN",
@@ -412,7 +412,9 @@ async fn authenticate(
     let known = shared.users.get(user);
     let nobody = shared.users.nobody(user, &shared.secret);
     let verifier = known.map_or(&nobody, |known| &known.verifier);
-    let is_right = prove(connection, verifier).await?;
+    let tls = shared.tls.as_ref().filter(|_| way.is_encrypted);
+    let end_point = tls.and_then(|tls| tls.end_point.as_deref());
+    let is_right = prove(connection, verifier, end_point).await?;
     match known.filter(|_| is_right) {
         Some(known) => {
             shared.backoff.succeeded(way.address, user);
@@ -429,24 +431,35 @@ async fn authenticate(
     }
 }
 
-/// The exchange; true if the client knows the password.
-async fn prove(connection: &mut Connection, verifier: &Verifier) -> Flow<bool> {
+/// The exchange, bound to the TLS connection's `end_point` if there is one and the client wants that;
+/// true if the client knows the password.
+async fn prove(
+    connection: &mut Connection,
+    verifier: &Verifier,
+    end_point: Option<&[u8]>,
+) -> Flow<bool> {
     const SASL: i32 = 10;
     const CONTINUE: i32 = 11;
     const FINAL: i32 = 12;
-    let mechanisms = format!("{MECHANISM}\0\0");
+    let mechanisms = match end_point {
+        Some(_) => format!("{MECHANISM_PLUS}\0{MECHANISM}\0\0"),
+        None => format!("{MECHANISM}\0\0"),
+    };
     backend::authentication(&mut connection.output, SASL, mechanisms.as_bytes());
     connection.flush().await?;
     let mut fields = read_password_message(connection).await?;
     let mechanism = fields.string()?;
-    if mechanism != MECHANISM {
-        return Err(protocol_error("client selected an invalid SASL mechanism").into());
-    }
+    let binding = match (mechanism.as_str(), end_point) {
+        (MECHANISM_PLUS, Some(end_point)) => Binding::EndPoint(end_point),
+        (MECHANISM, Some(_)) => Binding::Declined,
+        (MECHANISM, None) => Binding::Impossible,
+        _ => return Err(protocol_error("client selected an invalid SASL mechanism").into()),
+    };
     let length = usize::try_from(fields.i32()?)
         .map_err(|_| protocol_error("the client's first SASL message is missing"))?;
     let first = fields.bytes(length)?;
     fields.end()?;
-    let exchange = Exchange::begin(verifier, &first)?;
+    let exchange = Exchange::begin(verifier, &first, binding)?;
     backend::authentication(
         &mut connection.output,
         CONTINUE,

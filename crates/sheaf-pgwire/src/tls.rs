@@ -13,6 +13,8 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use crate::auth::binding;
+
 /// The protocol's name in TLS's negotiation of protocols.
 pub(crate) const ALPN: &[u8] = b"postgresql";
 
@@ -25,22 +27,30 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
+/// TLS, ready for connections.
+pub(crate) struct Tls {
+    pub(crate) acceptor: TlsAcceptor,
+    /// What stands for the certificate in channel binding, where it can.
+    pub(crate) end_point: Option<Vec<u8>>,
+}
+
 /// Makes TLS ready.
 ///
 /// # Errors
 /// `UserInput` if a file cannot be read, is no certificate or key, others can read the key, or the
 /// key is not the certificate's.
-pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor> {
+pub(crate) fn open(files: &TlsFiles) -> Result<Tls> {
     let certificate = read(&files.certificate)?;
     let certificates = CertificateDer::pem_slice_iter(&certificate)
         .collect::<std::result::Result<Vec<_>, _>>()
         .map_err(|error| bad(&files.certificate, &error))?;
-    if certificates.is_empty() {
+    let Some(own) = certificates.first() else {
         return Err(SheafError::user(format!(
             "there is no certificate in {}",
             files.certificate.display()
         )));
-    }
+    };
+    let end_point = binding::end_point(own);
     check_private(&files.key)?;
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?)
         .map_err(|error| bad(&files.key, &error))?;
@@ -51,7 +61,10 @@ pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor> {
         .with_single_cert(certificates, key);
     let mut config = config.map_err(|error| bad(&files.certificate, &error))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Tls {
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+        end_point,
+    })
 }
 
 /// Checks that nobody but the owner of a file with secrets can read it; root's may be read by its

@@ -2,8 +2,11 @@
 //! password, the server that it has the verifier, and neither says it.
 //!
 //! The exchange: client-first → server-first → client-final → server-final. The user's name in the
-//! client's first message is not looked at: the startup message has named the user. Channel binding
-//! is not offered (no `-PLUS`); a client that could do it says so with `y`, which is right then.
+//! client's first message is not looked at: the startup message has named the user.
+//!
+//! Within TLS, channel binding is offered as a mechanism of its own (`-PLUS`): the client proves that
+//! it has seen this server's certificate. One that could do that and was offered nothing says so with
+//! `y`, which is right without TLS; with it, somebody has taken the offer away.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -19,6 +22,8 @@ use crate::errors::protocol_error;
 
 /// The mechanism's name.
 pub(crate) const MECHANISM: &str = "SCRAM-SHA-256";
+/// The same with channel binding.
+pub(crate) const MECHANISM_PLUS: &str = "SCRAM-SHA-256-PLUS";
 /// Rounds of hashing in verifiers made here: RFC 7677 advises 15,000 or more.
 const ITERATIONS: u32 = 15_000;
 /// The most rounds a verifier may have: the client has to do them all.
@@ -146,11 +151,22 @@ fn parse_verifier(text: &str) -> Option<Verifier> {
     })
 }
 
+/// What an exchange is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binding<'b> {
+    /// Nothing, since the server has nothing to offer.
+    Impossible,
+    /// Nothing: the client did not take the offer.
+    Declined,
+    /// The server's certificate, by what stands for it.
+    EndPoint(&'b [u8]),
+}
+
 /// The server's side of one exchange, after the client's first message.
 pub(crate) struct Exchange<'v> {
     verifier: &'v Verifier,
-    /// What the client's channel-binding field has to be: its own header.
-    header: String,
+    /// What the client's channel-binding field has to be: its own header, and what it is bound to.
+    bound: Vec<u8>,
     client_first_bare: String,
     server_first: String,
     nonce: String,
@@ -160,19 +176,31 @@ impl<'v> Exchange<'v> {
     /// Reads the client's first message and makes the server's.
     ///
     /// # Errors
-    /// `UserInput` (08P01) if it is none.
-    pub(crate) fn begin(verifier: &'v Verifier, client_first: &[u8]) -> Result<Self> {
+    /// `UserInput` (08P01) if it is none, (28000) if it was kept from taking the offer of a binding.
+    pub(crate) fn begin(
+        verifier: &'v Verifier,
+        client_first: &[u8],
+        binding: Binding<'_>,
+    ) -> Result<Self> {
         let nonce = STANDARD.encode(random::<NONCE_BYTES>()?);
-        Self::begin_with(verifier, client_first, &nonce)
+        Self::begin_with(verifier, client_first, binding, &nonce)
     }
 
-    fn begin_with(verifier: &'v Verifier, client_first: &[u8], nonce: &str) -> Result<Self> {
+    fn begin_with(
+        verifier: &'v Verifier,
+        client_first: &[u8],
+        binding: Binding<'_>,
+        nonce: &str,
+    ) -> Result<Self> {
         let text = std::str::from_utf8(client_first).map_err(|_| malformed())?;
-        // `n` or `y`, then an identity to act as, which is not supported.
-        let bare = text
-            .strip_prefix("n,,")
-            .or_else(|| text.strip_prefix("y,,"))
-            .ok_or_else(malformed)?;
+        let (header, bare) = split_header(text)?;
+        let mut bound = header.as_bytes().to_vec();
+        match (header, binding) {
+            ("n,,", Binding::Impossible | Binding::Declined) | ("y,,", Binding::Impossible) => {}
+            ("y,,", Binding::Declined) => return Err(was_kept_from_binding()),
+            (BOUND_HEADER, Binding::EndPoint(end_point)) => bound.extend_from_slice(end_point),
+            _ => return Err(malformed()),
+        }
         let mut fields = bare.split(',');
         let has_name = fields.next().is_some_and(|field| field.starts_with("n="));
         let client_nonce = fields.next().and_then(|field| field.strip_prefix("r="));
@@ -189,7 +217,7 @@ impl<'v> Exchange<'v> {
         );
         Ok(Self {
             verifier,
-            header: text[..3].to_owned(),
+            bound,
             client_first_bare: bare.to_owned(),
             server_first,
             nonce,
@@ -211,7 +239,7 @@ impl<'v> Exchange<'v> {
         let mut fields = without_proof.split(',');
         let binding = fields.next().and_then(|field| field.strip_prefix("c="));
         let nonce = fields.next().and_then(|field| field.strip_prefix("r="));
-        if binding != Some(STANDARD.encode(&self.header).as_str()) || nonce != Some(&self.nonce) {
+        if binding != Some(STANDARD.encode(&self.bound).as_str()) || nonce != Some(&self.nonce) {
             return Err(malformed());
         }
         let proof = STANDARD.decode(proof).map_err(|_| malformed())?;
@@ -267,6 +295,26 @@ fn to_key(bytes: &[u8]) -> Key {
     key
 }
 
+/// The header of a client that binds itself.
+const BOUND_HEADER: &str = "p=tls-server-end-point,,";
+
+/// The header of a first message (what it is bound to, and an identity to act as, which is not
+/// supported), and the rest.
+fn split_header(text: &str) -> Result<(&str, &str)> {
+    let headers = ["n,,", "y,,", BOUND_HEADER];
+    let header = headers.into_iter().find(|header| text.starts_with(header));
+    let header = header.ok_or_else(malformed)?;
+    Ok(text.split_at(header.len()))
+}
+
+fn was_kept_from_binding() -> SheafError {
+    SheafError::user("SCRAM channel binding negotiation error")
+        .with_state(SqlState::INVALID_AUTHORIZATION)
+        .with_detail(
+            "the client supports channel binding and thinks that this server does not, but it does",
+        )
+}
+
 fn malformed() -> SheafError {
     protocol_error("malformed SCRAM message").with_state(SqlState::PROTOCOL_VIOLATION)
 }
@@ -274,6 +322,8 @@ fn malformed() -> SheafError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SERVER_NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 
     /// The example of RFC 7677, section 3: user "user", password "pencil".
     #[test]
@@ -283,7 +333,7 @@ mod tests {
         let verifier = Verifier::with(b"pencil", salt, iterations);
         let first = b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
         let exchange =
-            Exchange::begin_with(&verifier, first, "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0").unwrap();
+            Exchange::begin_with(&verifier, first, Binding::Impossible, SERVER_NONCE).unwrap();
         assert_eq!(
             exchange.server_first(),
             "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
@@ -322,11 +372,51 @@ mod tests {
             "n,,r=a",
         ] {
             assert!(
-                Exchange::begin(&verifier, broken.as_bytes()).is_err(),
+                Exchange::begin(&verifier, broken.as_bytes(), Binding::Impossible).is_err(),
                 "{broken}"
             );
         }
-        assert!(Exchange::begin(&verifier, b"n,,n=,r=a\xff").is_err());
+        assert!(Exchange::begin(&verifier, b"n,,n=,r=a\xff", Binding::Impossible).is_err());
+    }
+
+    /// A client says what it was offered; who was offered a binding and says that there was none has
+    /// been lied to.
+    #[test]
+    fn a_binding_is_to_what_was_offered() {
+        let verifier = Verifier::new("x").unwrap();
+        let state = |header: &str, binding| {
+            let first = format!("{header}n=,r=a");
+            match Exchange::begin(&verifier, first.as_bytes(), binding) {
+                Ok(_) => "ok".to_owned(),
+                Err(error) => error.state().code().to_owned(),
+            }
+        };
+        let (none, declined, bound) = (
+            Binding::Impossible,
+            Binding::Declined,
+            Binding::EndPoint(b"hash"),
+        );
+        let states = |header| [none, declined, bound].map(|binding| state(header, binding));
+        assert_eq!(states("n,,"), ["ok", "ok", "08P01"]);
+        assert_eq!(states("y,,"), ["ok", "28000", "08P01"]);
+        assert_eq!(states(BOUND_HEADER), ["08P01", "08P01", "ok"]);
+        assert_eq!(states("p=tls-unique,,"), ["08P01"; 3]);
+    }
+
+    #[test]
+    fn a_proof_is_bound_to_the_certificate() {
+        let verifier = Verifier::with(b"pencil", vec![1], NonZeroU32::MIN);
+        let first = format!("{BOUND_HEADER}n=,r=abc");
+        let bound = Binding::EndPoint(b"hash");
+        let exchange =
+            Exchange::begin_with(&verifier, first.as_bytes(), bound, SERVER_NONCE).unwrap();
+        let proof = STANDARD.encode([0; KEY_BYTES]);
+        let last = |binding: &str| {
+            let binding = STANDARD.encode(format!("{BOUND_HEADER}{binding}"));
+            exchange.finish(format!("c={binding},r=abc{SERVER_NONCE},p={proof}").as_bytes())
+        };
+        assert_eq!(last("hash").unwrap(), None, "bound, and a wrong proof");
+        assert!(last("other").is_err() && last("").is_err());
     }
 
     #[test]
