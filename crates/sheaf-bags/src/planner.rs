@@ -22,6 +22,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator as Op;
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 use sheaf_base::type_names::{VARIANT, is_variant, variant_field};
+use sheaf_base::uuid::UUID;
 
 use crate::functions::{get_path, path_of, sort_key};
 use crate::json::{Path, Step};
@@ -30,7 +31,7 @@ use crate::json::{Path, Step};
 #[derive(Debug, Default)]
 pub struct VariantPlanner;
 
-/// Knows the type name VARIANT.
+/// Knows the type names VARIANT and UUID.
 #[derive(Debug, Default)]
 pub struct VariantTypes;
 
@@ -48,6 +49,7 @@ impl TypePlanner for VariantTypes {
                 arguments.is_empty() && name.to_string().eq_ignore_ascii_case(VARIANT)
             }
             ast::DataType::JSON => true,
+            ast::DataType::Uuid => return Ok(Some(Arc::new(Field::new("", UUID, true)))),
             _ => false,
         };
         Ok(is_named.then(|| Arc::new(variant_field("", true))))

@@ -5,6 +5,7 @@
 //! - [`settings`]: the table of settings, declared once, which makes `SET`, `SHOW ALL`, the
 //!   command line's help and the documentation page;
 //! - [`type_names`]: the SQL names of Arrow types;
+//! - [`uuid`]: UUIDs, their bytes and texts;
 //! - [`suggest`]: the nearest known name, for hints.
 //!
 //! This crate must not know of statements, files, sessions or terminals.
@@ -14,6 +15,7 @@ pub mod settings;
 pub mod suggest;
 pub mod type_names;
 pub mod units;
+pub mod uuid;
 
 pub use error::{ErrorKind, Result, SheafError};
 pub use type_names::{sql_field_type_name, sql_type_name};

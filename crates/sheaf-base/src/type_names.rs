@@ -2,11 +2,13 @@
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 
+use crate::uuid::{UUID_NAME, is_uuid};
+
 /// The SQL name of values of any shape.
 pub const VARIANT: &str = "VARIANT";
 
 /// The key of a field's metadata that names an extension type, as Arrow has it.
-const EXTENSION_KEY: &str = "ARROW:extension:name";
+pub const EXTENSION_KEY: &str = "ARROW:extension:name";
 
 /// Arrow's canonical extension type of texts that are JSON. Columns of type VARIANT bear it, so
 /// that other programs know what their texts are.
@@ -62,6 +64,7 @@ pub fn sql_type_name(data_type: &DataType) -> String {
         | DataType::Decimal256(precision, scale) => format!("DECIMAL({precision},{scale})"),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "VARCHAR".to_owned(),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "BYTEA".to_owned(),
+        uuid if is_uuid(uuid) => UUID_NAME.to_owned(),
         DataType::FixedSizeBinary(size) => format!("BYTEA({size})"),
         DataType::Date32 | DataType::Date64 => "DATE".to_owned(),
         DataType::Time32(_) | DataType::Time64(_) => "TIME".to_owned(),

@@ -1,7 +1,7 @@
 //! Functions that compute arrays from arrays: name, types and kernel are declared in one place.
 //!
 //! Arguments arrive as arrays of equal length, constants repeated, with the types that the
-//! signature asks for. A call whose arguments are all constants is computed once.
+//! signature asks for. A call whose arguments are all constants is computed once, unless it is volatile.
 
 use std::hash::{Hash, Hasher};
 
@@ -123,10 +123,12 @@ impl ScalarUDFImpl for Kernel {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_constant = args
-            .args
-            .iter()
-            .all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let is_volatile = self.signature.volatility == Volatility::Volatile;
+        let is_constant = !is_volatile
+            && args
+                .args
+                .iter()
+                .all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
         let arrays = args
             .args

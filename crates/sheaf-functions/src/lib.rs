@@ -7,7 +7,8 @@
 //! - those of VARIANTs, which `sheaf-bags` has;
 //! - [`synonyms`]: other systems' names for functions which exist;
 //! - [`fold`]: aggregates that a session makes of expressions (`CREATE AGGREGATE`);
-//! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, without names.
+//! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, and [`uuid`]: casts of UUIDs, both without
+//!   names.
 //!
 //! Functions whose results may outgrow memory, the engine's too, are [`bounded`].
 //!
@@ -28,6 +29,7 @@ pub mod shorthand;
 pub mod synonyms;
 #[cfg(test)]
 mod tests;
+pub mod uuid;
 
 use std::sync::Arc;
 

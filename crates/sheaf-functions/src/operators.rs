@@ -9,6 +9,7 @@
 //! | `a // b` | `a / b`: integers are divided without a rest |
 //! | `a ^@ b` | `starts_with(a, b)` |
 //! | `list && list` | `array_has_any` |
+//! | `uuid \|\| text`, `text \|\| uuid` | `\|\|` of its text |
 //! | `'5' + 1` | `5 + 1`: a text constant is read as what stands beside it |
 //! | `[1.5] \|\| 2`, `[1] \|\| [1.5]` | lists of a type that holds both sides |
 //! | `row_number()`, `rank()`, … `OVER`, `approx_distinct(x)` | BIGINT, for which minus has a meaning, not UBIGINT |
@@ -35,10 +36,12 @@ use datafusion::logical_expr::{
     BinaryExpr, Cast, Expr, ExprSchemable, Operator, WindowFunctionDefinition, cast, lit,
 };
 use datafusion::sql::sqlparser::ast::BinaryOperator;
+use sheaf_base::uuid::is_uuid;
 
 use crate::aggregate;
 use crate::fold;
 use crate::scalar::interval_multiply;
+use crate::uuid::uuid_to_text;
 
 /// What a date is taken for when an interval is added.
 const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -134,6 +137,15 @@ fn plan(
     use BinaryOperator as Op;
     let sides = || (expr.left.clone(), expr.right.clone());
     match &expr.op {
+        Op::StringConcat if is_uuid(left) || is_uuid(right) => {
+            let written = |side: Expr, own: &DataType| match is_uuid(own) {
+                true => uuid_to_text(side),
+                false => side,
+            };
+            let (first, second) = sides();
+            let (first, second) = (written(first, left), written(second, right));
+            Some(binary(first, Operator::StringConcat, second))
+        }
         Op::Plus if is_date(left) && is_interval(right) => {
             let (date, interval) = sides();
             Some(binary(cast(date, TIMESTAMP), Operator::Plus, interval))

@@ -18,7 +18,6 @@ pub(crate) fn scalar() -> Vec<Arc<ScalarUDF>> {
         (datetime::date_bin(), &["time_bucket"]),
         (math::signum(), &["sign"]),
         (regex::regexp_like(), &["regexp_matches"]),
-        (string::uuid(), &["gen_random_uuid"]),
         (string::starts_with(), &["prefix"]),
         (string::ends_with(), &["suffix"]),
         (unicode::character_length(), &["strlen"]),

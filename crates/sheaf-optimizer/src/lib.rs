@@ -13,7 +13,7 @@ mod logical;
 pub mod options;
 pub mod physical;
 
-pub use analyzer::{BoundedCalls, Numbers, Variants, analyzer_rules};
+pub use analyzer::{BoundedCalls, Numbers, Uuids, Variants, analyzer_rules, any_numeric};
 pub use logical::logical_rules;
 pub use options::{engine_options, set_memory_limit};
 pub use physical::physical_rules;

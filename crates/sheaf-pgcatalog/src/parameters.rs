@@ -2,7 +2,7 @@
 //! defaults. The server that they connect to keeps the values that they give; `pg_settings` shows them.
 
 /// The version of PostgreSQL that Sheaf says it is, and whose catalogue this is.
-pub const SERVER_VERSION: &str = "18.0";
+pub const SERVER_VERSION: &str = "18.6";
 
 /// What values a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +123,7 @@ pub static PARAMETERS: &[Parameter] = &[
     parameter("max_identifier_length", "63", Takes::Fixed),
     parameter("quote_all_identifiers", "off", Takes::Boolean),
     parameter("row_security", "on", Takes::Boolean),
-    parameter("server_version_num", "180000", Takes::Fixed),
+    parameter("server_version_num", "180006", Takes::Fixed),
     parameter("synchronize_seqscans", "on", Takes::Boolean),
     parameter(TRANSACTION_ISOLATION, "", Takes::OneOf(ISOLATION_LEVELS)),
     parameter("transaction_read_only", "on", Takes::Only(&["on", "true"])),

@@ -27,7 +27,7 @@ pub(crate) fn facts() -> Facts {
     Facts {
         database: "sheaf".to_owned(),
         identity: Identity::default(),
-        version: "PostgreSQL 18.0 (Sheaf)".to_owned(),
+        version: "PostgreSQL 18.6 (Sheaf)".to_owned(),
         relations: late(vec![
             relation("big", RelationKind::View, Some(" SELECT 1;")),
             relation("sales", RelationKind::Table, None),

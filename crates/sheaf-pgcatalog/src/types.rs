@@ -43,6 +43,7 @@ pub(crate) const RECORD: Oid = 2249;
 pub(crate) const ANYARRAY: Oid = 2277;
 pub(crate) const XID8: Oid = 5069;
 pub(crate) const JSONB: Oid = 3802;
+pub(crate) const UUID: Oid = 2950;
 pub(crate) const REGNAMESPACE: Oid = 4089;
 pub(crate) const REGROLE: Oid = 4096;
 
@@ -369,18 +370,16 @@ pub(crate) fn arrow_field(name: &str, oid: Oid) -> Field {
 /// The PostgreSQL type of a column of Sheaf's, and its modifier.
 #[must_use]
 pub fn column_type(field: &Field) -> (Oid, i32) {
-    const UUID: &str = "arrow.uuid";
     match field.metadata().get(TYPE_KEY).map(String::as_str) {
         Some("oid") => return (OID, -1),
         Some("name") => return (NAME, -1),
         Some("char") => return (CHAR, -1),
         _ => {}
     }
-    let extension = field.metadata().get("ARROW:extension:name");
     let plain = |oid: Oid| (oid, -1);
     match field.data_type() {
         _ if sheaf_base::sql_field_type_name(field) == "VARIANT" => plain(JSON),
-        DataType::FixedSizeBinary(16) if extension.is_some_and(|name| name == UUID) => plain(2950),
+        uuid if sheaf_base::uuid::is_uuid(uuid) => plain(UUID),
         DataType::Boolean => plain(BOOL),
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => plain(INT2),
         DataType::Int32 | DataType::UInt16 => plain(INT4),
@@ -412,7 +411,7 @@ pub fn column_type(field: &Field) -> (Oid, i32) {
         | DataType::LargeList(element)
         | DataType::ListView(element)
         | DataType::LargeListView(element)
-        | DataType::FixedSizeList(element, _) => plain(array_type(element)),
+        | DataType::FixedSizeList(element, _) => array_type(element),
         DataType::Dictionary(_, values) => {
             column_type(&field.clone().with_data_type((**values).clone()))
         }
@@ -421,14 +420,16 @@ pub fn column_type(field: &Field) -> (Oid, i32) {
     }
 }
 
-/// The type of arrays with this element; arrays within arrays are further dimensions of one.
-fn array_type(element: &Field) -> Oid {
-    let (oid, _) = column_type(element);
-    match oid {
+/// The type of arrays with this element, and its modifier, which is the element's; arrays within arrays
+/// are further dimensions of one.
+fn array_type(element: &Field) -> (Oid, i32) {
+    let (oid, modifier) = column_type(element);
+    let array = match oid {
         JSON => JSON,
         oid if types().element_of(oid).is_some() => oid,
         oid => types().array_of(oid).unwrap_or(TEXT),
-    }
+    };
+    (array, modifier)
 }
 
 #[cfg(test)]

@@ -283,7 +283,7 @@ mod tests {
         let mut parameters = Parameters::new("ann", false);
         assert_eq!(
             parameters.get("SERVER_VERSION"),
-            Some(("server_version", "18.0"))
+            Some(("server_version", "18.6"))
         );
         assert_eq!(parameters.get("session_authorization").unwrap().1, "ann");
         assert!(parameters.set("is_superuser", "on").is_err());

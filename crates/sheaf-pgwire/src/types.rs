@@ -12,6 +12,9 @@
 
 use sheaf::arrow::datatypes::{DataType, Field, IntervalUnit, SchemaRef, TimeUnit};
 use sheaf::postgres::TYPE_KEY;
+use sheaf::uuid::{UUID, is_uuid};
+
+use crate::protocol::sent_name;
 
 /// A column of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,9 +61,6 @@ pub(crate) enum Scalar {
     Jsonb,
 }
 
-/// The extension type of Arrow whose 16 bytes are a UUID.
-const UUID_EXTENSION: &str = "arrow.uuid";
-const EXTENSION_KEY: &str = "ARROW:extension:name";
 /// What a modifier of `numeric` begins at.
 const MODIFIER_BASE: i32 = 4;
 
@@ -145,7 +145,7 @@ pub(crate) fn columns_of(schema: &SchemaRef) -> Vec<WireColumn> {
     let fields = schema.fields().iter();
     fields
         .map(|field| WireColumn {
-            name: field.name().clone(),
+            name: sent_name(field.name()).to_owned(),
             wire_type: wire_type(field),
         })
         .collect()
@@ -188,10 +188,9 @@ fn scalar_type(field: &Field) -> Scalar {
         Some("char") => return Scalar::Char,
         _ => {}
     }
-    let extension = field.metadata().get(EXTENSION_KEY).map(String::as_str);
     match field.data_type() {
         _ if is_json_text(field) => Scalar::Json,
-        DataType::FixedSizeBinary(16) if extension == Some(UUID_EXTENSION) => Scalar::Uuid,
+        uuid if is_uuid(uuid) => Scalar::Uuid,
         DataType::Boolean => Scalar::Bool,
         DataType::Int8 | DataType::Int16 | DataType::UInt8 => Scalar::Int2,
         DataType::Int32 | DataType::UInt16 => Scalar::Int4,
@@ -267,12 +266,8 @@ pub(crate) fn arrow_type(wire_type: WireType) -> DataType {
         Scalar::Float4 => DataType::Float32,
         Scalar::Float8 => DataType::Float64,
         Scalar::Numeric(_) => DataType::Decimal128(38, 10),
-        Scalar::Text
-        | Scalar::Name
-        | Scalar::Char
-        | Scalar::Uuid
-        | Scalar::Json
-        | Scalar::Jsonb => DataType::Utf8,
+        Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Json | Scalar::Jsonb => DataType::Utf8,
+        Scalar::Uuid => UUID,
         Scalar::Bytea => DataType::Binary,
         Scalar::Date => DataType::Date32,
         Scalar::Time => DataType::Time64(TimeUnit::Microsecond),
@@ -319,9 +314,8 @@ mod tests {
         assert_eq!(wire(list(record)).oid(), 114);
         let codes = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
         assert_eq!(wire(codes).oid(), 25);
-        let uuid = [(EXTENSION_KEY.to_owned(), UUID_EXTENSION.to_owned())];
-        let uuid = Field::new("u", DataType::FixedSizeBinary(16), true).with_metadata(uuid.into());
-        assert_eq!(wire_type(&uuid).oid(), 2950);
+        assert_eq!(wire(UUID).oid(), 2950);
+        assert_eq!(wire(DataType::FixedSizeBinary(8)).oid(), 17);
     }
 
     /// What the catalogue says of a column's type is what is sent of it.
@@ -340,6 +334,7 @@ mod tests {
             DataType::Decimal256(40, 0),
             DataType::Utf8View,
             DataType::LargeBinary,
+            UUID,
             DataType::Date64,
             DataType::Time64(TimeUnit::Nanosecond),
             DataType::Timestamp(TimeUnit::Second, None),
@@ -348,6 +343,7 @@ mod tests {
             DataType::Struct(vec![Field::new("a", DataType::Int32, true)].into()),
             DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8)),
             list(DataType::Int64),
+            list(DataType::Decimal128(10, 3)),
             list(list(DataType::Utf8)),
             list(DataType::Struct(
                 vec![Field::new("a", DataType::Int32, true)].into(),

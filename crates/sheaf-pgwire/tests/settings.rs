@@ -30,7 +30,7 @@ fn clients_find_what_they_ask_for() {
         ("transaction_isolation", "read committed"),
         ("TRANSACTION ISOLATION LEVEL", "read committed"),
         ("standard_conforming_strings", "on"),
-        ("server_version_num", "180000"),
+        ("server_version_num", "180006"),
         ("max_identifier_length", "63"),
         ("search_path", "\"$user\", public"),
         ("TimeZone", "UTC"),

@@ -7,10 +7,12 @@ use std::task::{Context, Poll};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Schema, SchemaRef, UInt64Type};
 use arrow::util::pretty::pretty_format_batches_with_schema;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::stream::{Stream, StreamExt};
 use sheaf_base::{Result, SheafError};
 use sheaf_runtime::{Outcome, Query};
+use sheaf_sql::{Statement, placed_at_literal};
 
 /// What a statement gives: rows that arrive while it runs, or only a tag (`CREATE VIEW`).
 ///
@@ -22,6 +24,8 @@ pub struct QueryResult {
     query: Arc<Query>,
     tag: Tag,
     rows: u64,
+    /// What was asked, for the places of errors.
+    statement: Option<Arc<Statement>>,
 }
 
 enum Tag {
@@ -49,6 +53,7 @@ impl QueryResult {
             query,
             tag: Tag::Rows,
             rows: 0,
+            statement: None,
         }
     }
 
@@ -76,6 +81,21 @@ impl QueryResult {
             query,
             tag: Tag::Done(tag.into()),
             rows: 0,
+            statement: None,
+        }
+    }
+
+    /// The same result, whose errors tell where in `statement` the literal is that they are about.
+    pub(crate) fn of(mut self, statement: Arc<Statement>) -> Self {
+        self.statement = Some(statement);
+        self
+    }
+
+    fn error(&self, error: DataFusionError) -> SheafError {
+        let error = SheafError::from(error);
+        match &self.statement {
+            Some(statement) => placed_at_literal(error, statement),
+            None => error,
         }
     }
 
@@ -199,6 +219,6 @@ impl Stream for QueryResult {
         if let Poll::Ready(None | Some(Err(_))) = &polled {
             self.stream = None;
         }
-        polled.map(|item| item.map(|batch| batch.map_err(SheafError::from)))
+        polled.map(|item| item.map(|batch| batch.map_err(|error| self.error(error))))
     }
 }

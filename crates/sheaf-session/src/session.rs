@@ -20,7 +20,7 @@ use sheaf_files::stores::{Location, ensure_store, locate};
 use sheaf_functions::bounded::CallMemory;
 use sheaf_pgcatalog::{Identity, Stop};
 use sheaf_runtime::{EngineRuntime, Outcome, Query, QueryLimits};
-use sheaf_sql::Statement;
+use sheaf_sql::{Statement, placed_at_literal};
 
 use crate::access::Access;
 use crate::binder::Binder;
@@ -237,12 +237,18 @@ impl Session {
         async move {
             let query = self.begin(&statement.text);
             let (session, planned) = (self.clone(), Arc::clone(&query));
-            let work =
-                async move { statements::run(&session, &statement, parameters, &planned).await };
+            let asked = Arc::clone(&statement);
+            let work = async move { statements::run(&session, &asked, parameters, &planned).await };
             let outcome = self.inner.engine.plan(&query, work).await;
-            outcome
-                .map_err(|error| self.concealer().error(error))
-                .inspect_err(|error| query.fail(error))
+            let concealed = outcome.map_err(|error| self.concealer().error(error));
+            match concealed {
+                Ok(result) => Ok(result.of(statement)),
+                Err(error) => {
+                    let error = placed_at_literal(error, &statement);
+                    query.fail(&error);
+                    Err(error)
+                }
+            }
         }
         .boxed()
     }

@@ -19,6 +19,7 @@
 mod dialect;
 pub mod lexer;
 pub mod limits;
+mod literals;
 mod parse;
 mod relation;
 mod rewrite;
@@ -27,6 +28,7 @@ pub mod walk;
 
 pub use datafusion::sql::sqlparser::ast;
 pub use dialect::SheafDialect;
+pub use literals::placed_at_literal;
 pub use parse::{parse, parse_expression};
 pub use relation::{AsofJoin, AsofKeys, RelationArgument, asof_join, path_of};
 pub use rewrite::{

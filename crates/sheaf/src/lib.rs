@@ -43,13 +43,14 @@ pub use sheaf_base::error::{ErrorKind, Position, SqlState};
 pub use sheaf_base::settings::{Layer, SETTINGS, Setting, SettingKind, Settings};
 pub use sheaf_base::{
     ByteCount, Result, RowCount, SheafError, sql_field_type_name, sql_type_name, suggest, units,
+    uuid,
 };
 pub use sheaf_files as files;
 pub use sheaf_pgcatalog as postgres;
 pub use sheaf_runtime::{EngineRuntime, MachineLimits, Progress, Query, QueryState};
 pub use sheaf_session::{
     Access, CollectedRows, Description, FunctionName, KeptPlace, Names, PreparedStatement,
-    QueryResult, Session, SessionBuilder, TableName,
+    QueryResult, ScrolledRows, Session, SessionBuilder, TableName,
 };
 pub use sheaf_sql::{self as sql, Statement, StatementKind};
 

@@ -3,6 +3,7 @@
 //! DataFusion, Arrow, Parquet and object stores each have an error enum that says where an error
 //! arose; users need to know what to do. Every variant is mapped once, here.
 
+use arrow::datatypes::DataType as ArrowType;
 use arrow::error::ArrowError;
 use datafusion::common::{Column, DataFusionError, SchemaError};
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -93,6 +94,7 @@ const TYPE_NAMES: &[&str] = &[
     "timestamp",
     "timestamptz",
     "tinyint",
+    "uuid",
     "varchar",
 ];
 
@@ -194,6 +196,9 @@ fn translate_plan(message: String) -> SheafError {
     let error = SheafError::user(lower_first(&message));
     if message.contains("No function matches") || message.contains("Invalid function") {
         error.with_state(SqlState::UNDEFINED_FUNCTION)
+    } else if message.contains("must be in GROUP BY") || message.contains("in the GROUP BY clause")
+    {
+        error.with_state(SqlState::GROUPING_ERROR)
     } else if message.to_lowercase().contains("cannot coerce")
         || message.contains("cannot be coerced")
         || message.contains("coercion")
@@ -367,8 +372,7 @@ fn translate_cast(message: &str) -> SheafError {
         .strip_prefix("Cannot cast string ")
         .and_then(|rest| rest.rsplit_once(" to value of "))
         .and_then(|(value, data_type)| {
-            let data_type: arrow::datatypes::DataType =
-                data_type.strip_suffix(" type")?.parse().ok()?;
+            let data_type: ArrowType = data_type.strip_suffix(" type")?.parse().ok()?;
             Some((value, data_type))
         });
     let is_whole_too_large = cast
@@ -379,12 +383,16 @@ fn translate_cast(message: &str) -> SheafError {
         .strip_prefix("Can't cast value ")
         .and_then(|rest| rest.rsplit_once(" to type "))
         .and_then(|(value, data_type)| Some((value, data_type.parse().ok()?)))
-        .map(|(value, data_type): (_, arrow::datatypes::DataType)| {
+        .map(|(value, data_type): (_, ArrowType)| {
             format!(
                 "{value} is out of range for type {}",
                 sql_type_name(&data_type)
             )
         });
+    let date_state = cast.as_ref().and_then(|(value, data_type)| {
+        let is_date = data_type.is_temporal() && !matches!(data_type, ArrowType::Interval(_));
+        is_date.then(|| date_state(value))
+    });
     let readable = cast.map(|(value, data_type)| {
         let type_name = sql_type_name(&data_type);
         match is_whole_too_large {
@@ -398,13 +406,29 @@ fn translate_cast(message: &str) -> SheafError {
         || message.starts_with("Can't cast value")
         || message.contains("out of range")
         || message.contains("Overflowing");
-    let state = match is_number_out_of_range {
-        true => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
-        false => SqlState::INVALID_TEXT_REPRESENTATION,
+    let state = match (is_number_out_of_range, date_state) {
+        (_, Some(state)) => state,
+        (true, None) => SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
+        (false, None) => SqlState::INVALID_TEXT_REPRESENTATION,
     };
     let error =
         SheafError::data(readable.unwrap_or_else(|| lower_first(message))).with_state(state);
     error.with_hint("try_cast gives NULL instead")
+}
+
+/// What is wrong with a text in quotes that is no date or time: if it is made like one, its numbers.
+fn date_state(quoted: &str) -> SqlState {
+    let text = quoted.trim_matches('\'').trim();
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+    let is_made_like_one = numbers.clone().filter(|number| !number.is_empty()).count() >= 2
+        && numbers.next().is_some_and(|first| !first.is_empty())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || "-/.: T+Z".contains(c));
+    match is_made_like_one {
+        true => SqlState::DATETIME_OVERFLOW,
+        false => SqlState::INVALID_DATETIME_FORMAT,
+    }
 }
 
 /// Whether a text in quotes is a whole number.

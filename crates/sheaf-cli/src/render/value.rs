@@ -21,6 +21,8 @@ use sheaf::arrow::datatypes::{
 };
 use sheaf::arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use sheaf::uuid::{is_uuid, write_uuid};
+
 use super::temporal;
 
 /// Writes the text of one row's value, which is not NULL, to the end of a string.
@@ -143,6 +145,12 @@ fn text_bytes_or_nested<'a>(array: &'a dyn Array, style: DateTimeStyle) -> CellW
         DataType::BinaryView => {
             let values = array.as_binary_view();
             Box::new(move |row, out| write_bytes(values.value(row), out))
+        }
+        uuid if is_uuid(uuid) => {
+            let values = array.as_fixed_size_binary();
+            Box::new(move |row, out| {
+                let _ = write_uuid(values.value(row), out);
+            })
         }
         DataType::FixedSizeBinary(_) => {
             let values = array.as_fixed_size_binary();

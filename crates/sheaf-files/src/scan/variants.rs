@@ -1,4 +1,5 @@
-//! VARIANTs in Parquet files: each file's own way to store them, read as the table's text.
+//! VARIANTs in Parquet files: each file's own way to store them, read as the table's text. UUIDs beside
+//! them, which only the file can tell from other values of 16 bytes.
 //!
 //! Of a VARIANT of which a scan needs paths alone, only the columns that these need are read: the file's
 //! column is cast to a type that has no others, which the engine's reader takes as what to read.
@@ -26,8 +27,10 @@ use sheaf_bags::stored::{
     holds_variants, narrowed, stored_nested, stored_variant, stores_variants,
 };
 use sheaf_base::type_names::{is_variant, variant_field};
+use sheaf_base::uuid::is_uuid;
 
-/// The columns of a file's schema, VARIANTs as the table has them, also those in lists and structs.
+/// The columns of a file's schema, VARIANTs and UUIDs as the table has them, also those in lists and
+/// structs.
 pub(crate) fn table_columns(schema: &Schema, stored: &SchemaDescriptor) -> Schema {
     let columns = stored.root_schema().get_fields();
     let fields = schema.fields().iter().map(|field| {
@@ -51,6 +54,8 @@ fn table_field(field: &Arc<Field>, stored: &Type) -> Arc<Field> {
             });
             retyped(DataType::Struct(fields.collect()))
         }
+        // Nobody says what they are: bytes.
+        uuid if is_uuid(uuid) && !is_stored_uuid(stored) => retyped(DataType::Binary),
         DataType::List(item) => retyped(DataType::List(table_item(item, stored))),
         DataType::LargeList(item) => retyped(DataType::LargeList(table_item(item, stored))),
         _ => Arc::clone(field),
@@ -66,6 +71,11 @@ fn table_item(item: &Arc<Field>, list: &Type) -> Arc<Field> {
     };
     let element = only(list).and_then(|repeated| only(&repeated));
     element.map_or_else(|| Arc::clone(item), |element| table_field(item, &element))
+}
+
+fn is_stored_uuid(stored: &Type) -> bool {
+    let logical = stored.get_basic_info().logical_type_ref();
+    matches!(logical, Some(LogicalType::Uuid))
 }
 
 fn is_stored_variant(stored: &Type) -> bool {

@@ -23,6 +23,7 @@ mod text_format;
 mod timezone;
 mod to_char;
 mod type_of;
+mod uuids;
 
 use std::sync::Arc;
 
@@ -56,5 +57,6 @@ pub fn functions() -> Vec<Arc<ScalarUDF>> {
     functions.extend(session_info::functions());
     functions.extend(text_distance::functions());
     functions.extend(text_format::functions());
+    functions.extend(uuids::functions());
     functions.into_iter().map(Arc::new).collect()
 }

@@ -1,4 +1,5 @@
-//! `typeof(x)`, also `pg_typeof`: the SQL name of an expression's type.
+//! `typeof(x)`: the SQL name of an expression's type. (`pg_typeof`, which says PostgreSQL's name, is
+//! `sheaf-pgcatalog`'s.)
 
 use arrow::datatypes::DataType;
 use datafusion::logical_expr::{ScalarUDF, lit};
@@ -13,7 +14,6 @@ pub(super) fn function() -> ScalarUDF {
         |_| Ok(DataType::Utf8),
         |_, types| Ok(lit(sql_type_name(&types[0]))),
     )
-    .with_aliases(&["pg_typeof"])
     .documented(
         "Other Functions",
         "The SQL name of the type of an expression.",

@@ -6,6 +6,7 @@
 mod bounded_calls;
 mod numbers;
 mod rewrite;
+mod uuids;
 mod variants;
 
 use std::sync::Arc;
@@ -16,7 +17,8 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use sheaf_operators::window::WindowCallsRule;
 
 pub use bounded_calls::BoundedCalls;
-pub use numbers::Numbers;
+pub use numbers::{Numbers, any_numeric};
+pub use uuids::Uuids;
 pub use variants::Variants;
 
 use crate::logical::unnest::UnnestSubqueriesRule;
@@ -30,6 +32,8 @@ pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(Variants),
         // Ours. Before the engine's rule, which finds then that numbers are of one type already.
         Arc::new(Numbers),
+        // Ours. Behind the one that casts literals, before the engine's, which would find no cast.
+        Arc::new(Uuids),
         Arc::new(TypeCoercion::new()),
         // Ours. Once both sides of `||` have the same type, which it does not look at.
         Arc::new(BoundedCalls),

@@ -109,6 +109,8 @@ pub(crate) static FUNCTIONS: &[Function] = &[
         server::terminate,
     )
     .volatile(),
+    // Nobody takes any.
+    of("pg_advisory_unlock_all", &[], TEXT, texts::empty),
     of("pg_blocking_pids", &[INT4], INT4_ARRAY, arrays::empty),
     // What is called how.
     of("format_type", &[OID, INT4], TEXT, objects::format_type).with_nulls(),

@@ -12,6 +12,7 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 
+use sheaf::uuid::{UUID_BYTES, parse_uuid};
 use sheaf::{Result, ScalarValue, SheafError, SqlState};
 
 use crate::message::frontend::{Fields, Format};
@@ -111,7 +112,7 @@ fn text(text: &str, scalar: Scalar, zone: &str) -> Result<ScalarValue> {
         Scalar::Text | Scalar::Name | Scalar::Char | Scalar::Json | Scalar::Jsonb => {
             ScalarValue::Utf8(Some(text.to_owned()))
         }
-        Scalar::Uuid => ScalarValue::Utf8(Some(uuid(trimmed).ok_or_else(invalid)?)),
+        Scalar::Uuid => uuid(&parse_uuid(trimmed).ok_or_else(invalid)?),
         Scalar::Bool => ScalarValue::Boolean(Some(boolean(trimmed).ok_or_else(invalid)?)),
         Scalar::Int2 => ScalarValue::Int16(Some(number::integer(trimmed, scalar)?)),
         Scalar::Int4 => ScalarValue::Int32(Some(number::integer(trimmed, scalar)?)),
@@ -131,6 +132,10 @@ fn text(text: &str, scalar: Scalar, zone: &str) -> Result<ScalarValue> {
     })
 }
 
+fn uuid(bytes: &[u8]) -> ScalarValue {
+    ScalarValue::FixedSizeBinary(16, Some(bytes.to_vec()))
+}
+
 /// A word for true or false, or the beginning of one that could be no other.
 fn boolean(text: &str) -> Option<bool> {
     let text = text.to_ascii_lowercase();
@@ -142,40 +147,6 @@ fn boolean(text: &str) -> Option<bool> {
         _ if begins("false", 1) || begins("no", 1) || begins("off", 2) => Some(false),
         _ => None,
     }
-}
-
-/// A UUID in its usual form: 32 hexadecimal digits in groups.
-fn uuid(text: &str) -> Option<String> {
-    let inner = text
-        .strip_prefix('{')
-        .and_then(|text| text.strip_suffix('}'))
-        .unwrap_or(text);
-    let digits: String = inner.chars().filter(|c| *c != '-').collect();
-    if digits.len() != 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    // A hyphen stands only behind a group of four.
-    let mut since = 0;
-    for c in inner.chars() {
-        match c {
-            '-' if since % 4 != 0 || since == 0 => return None,
-            '-' => {}
-            _ => since += 1,
-        }
-    }
-    Some(grouped(&digits.to_ascii_lowercase()))
-}
-
-/// 32 hexadecimal digits with hyphens.
-fn grouped(hex: &str) -> String {
-    let mut text = String::with_capacity(36);
-    for (index, c) in hex.chars().enumerate() {
-        if matches!(index, 8 | 12 | 16 | 20) {
-            text.push('-');
-        }
-        text.push(c);
-    }
-    text
 }
 
 fn binary(bytes: bytes::Bytes, scalar: Scalar) -> Result<ScalarValue> {
@@ -227,11 +198,7 @@ fn read_binary(fields: &mut Fields, scalar: Scalar) -> Result<ScalarValue> {
             ScalarValue::Utf8(Some(utf8(&text)?.to_owned()))
         }
         Scalar::Bytea => ScalarValue::Binary(Some(fields.rest().to_vec())),
-        Scalar::Uuid => {
-            let bytes = fields.bytes(16)?;
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-            ScalarValue::Utf8(Some(grouped(&hex)))
-        }
+        Scalar::Uuid => uuid(&fields.bytes(UUID_BYTES)?),
         Scalar::Date => temporal::date_of_days(fields.i32()?)?,
         Scalar::Time => temporal::time_of_micros(read_i64(fields)?)?,
         Scalar::Timestamp | Scalar::TimestampTz => {

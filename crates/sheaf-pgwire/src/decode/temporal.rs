@@ -186,10 +186,15 @@ fn parse(text: &str) -> Option<Parsed<'_>> {
         Some(_) => rest.strip_prefix([' ', 'T', 't'])?.trim_start(),
         None => rest,
     };
-    let (clock, rest) = parse_clock(rest)?;
+    // A day may have a zone, too, as JDBC sends it.
+    let (clock, rest) = match (parse_clock(rest), &day) {
+        (Some((clock, rest)), _) => (Some(clock), rest),
+        (None, Some(_)) if rest.starts_with(['+', '-', 'Z', 'z']) => (None, rest),
+        (None, _) => return None,
+    };
     Some(Parsed {
         day,
-        clock: Some(clock),
+        clock,
         zone: parse_zone(rest.trim())?,
     })
 }

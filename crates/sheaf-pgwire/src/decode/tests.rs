@@ -95,6 +95,7 @@ fn texts_that_are_no_values_have_postgres_codes() {
         ("1 year 2", Scalar::Bool, "22P02"),
         ("9999999999 years", Scalar::Interval, "22015"),
         ("\\xf", Scalar::Bytea, "22P02"),
+        ("2024-01-01 soon", Scalar::Date, "22007"),
         ("a0eebc999c0b4ef8bb6d6bb9bd380a1", Scalar::Uuid, "22P02"),
         ("a\0b", Scalar::Text, "22021"),
     ] {

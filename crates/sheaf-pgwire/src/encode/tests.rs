@@ -309,8 +309,7 @@ fn texts_and_bytes() {
         ["y", "<NULL>", "x"]
     );
     assert_eq!(texts(NullArray::new(2)), ["<NULL>", "<NULL>"]);
-    let uuid = [("ARROW:extension:name".to_owned(), "arrow.uuid".to_owned())];
-    let field = Field::new("u", DataType::FixedSizeBinary(16), true).with_metadata(uuid.into());
+    let field = Field::new("u", DataType::FixedSizeBinary(16), true);
     let bytes: Vec<u8> = (0..16).map(|n| n * 17).collect();
     let array = Arc::new(FixedSizeBinaryArray::try_from_iter([bytes].into_iter()).unwrap());
     let sent = try_send(field, array, Format::Text, "UTC").unwrap();

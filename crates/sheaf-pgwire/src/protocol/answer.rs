@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use sheaf::arrow::array::RecordBatch;
-use sheaf::{QueryResult, Result, SheafError, SqlState, StatementKind};
+use sheaf::{QueryResult, Result, ScrolledRows, SheafError, SqlState, StatementKind};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::rows::{RowSource, SharedSource};
+use super::rows::{Direction, RowSource, SharedSource};
 use super::{Client, SharedStatement, cancelled, guard, shutdown, timed_out, within};
 use crate::encode::{CopyStyle, Rows, Style};
 use crate::errors::{Failure, Flow, protocol_error};
@@ -31,6 +31,7 @@ pub(super) struct Answer {
     query: Option<Arc<sheaf::Query>>,
     /// Rows that it may still send.
     left: u64,
+    direction: Direction,
     verb: Verb,
     /// Its rows are asked for in portions, each of which has the time of a statement.
     is_paced: bool,
@@ -55,6 +56,17 @@ pub(super) enum Sent {
 }
 
 impl Answer {
+    /// The rows of a query, which may be read again.
+    pub(super) fn scrolled(rows: ScrolledRows, columns: Vec<WireColumn>) -> Self {
+        let query = rows.coming().map(|result| Arc::clone(result.query()));
+        Self {
+            columns: Some(columns),
+            query,
+            source: Some(RowSource::scrolled(rows).shared()),
+            ..Self::done("")
+        }
+    }
+
     /// The answer of the engine to a statement of this kind.
     pub(super) fn of_engine(result: QueryResult, kind: &StatementKind) -> Self {
         let columns = result.is_rows().then(|| columns_of(&result.schema()));
@@ -86,6 +98,7 @@ impl Answer {
             source: None,
             query: None,
             left: u64::MAX,
+            direction: Direction::Forward,
             verb: Verb::Other(tag.into()),
             is_paced: false,
             deadline: None,
@@ -101,14 +114,16 @@ impl Answer {
         }
     }
 
-    /// At most `rows_max` of the rows that this one has yet to give: it goes on behind them.
-    pub(super) fn fetch(&self, rows_max: u64) -> Self {
+    /// At most `rows_max` of the rows that this one has yet to give, or of those before: it goes on
+    /// behind them.
+    pub(super) fn fetch(&self, rows_max: u64, direction: Direction) -> Self {
         Self {
             columns: self.columns.clone(),
             is_binary: self.is_binary,
             source: self.source.clone(),
             query: self.query.clone(),
             left: rows_max,
+            direction,
             is_paced: self.is_paced,
             verb: Verb::Counted("FETCH"),
             ..Self::done("")
@@ -187,11 +202,28 @@ impl Answer {
             return Ok(None);
         };
         let rows_max = rows_max.min(self.left);
-        let batch = source.lock().await.next(rows_max).await.transpose()?;
+        let next = source.lock().await.next(rows_max, self.direction).await;
+        let batch = next.transpose()?;
         if let Some(batch) = &batch {
             self.left -= batch.num_rows() as u64;
         }
         Ok(batch)
+    }
+
+    /// Goes over the first rows of `source`, and over its own where they are not to be shown; how many
+    /// of these there were.
+    pub(super) async fn walk(
+        &self,
+        source: &SharedSource,
+        skipped: u64,
+        is_move: bool,
+    ) -> Result<u64> {
+        let mut source = source.lock().await;
+        source.skip(skipped, self.direction).await?;
+        match is_move {
+            true => source.skip(self.left, self.direction).await,
+            false => Ok(0),
+        }
     }
 
     fn end(&mut self) {
@@ -240,10 +272,19 @@ impl Client {
         parameters: Vec<sheaf::ScalarValue>,
         stop: &CancellationToken,
     ) -> Flow<Answer> {
+        let result = self.run_engine(statement, parameters, stop).await?;
+        Ok(Answer::of_engine(result, &statement.kind))
+    }
+
+    pub(super) async fn run_engine(
+        &mut self,
+        statement: &SharedStatement,
+        parameters: Vec<sheaf::ScalarValue>,
+        stop: &CancellationToken,
+    ) -> Flow<QueryResult> {
         let session = self.session.clone();
         let run = session.run_prepared(statement, parameters);
-        let result = self.guard(stop, run).await?;
-        Ok(Answer::of_engine(result, &statement.kind))
+        self.guard(stop, run).await
     }
 
     /// Sends rows, at most `rows_max`, and at the end what has happened.

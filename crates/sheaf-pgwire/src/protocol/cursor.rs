@@ -1,5 +1,6 @@
 //! Cursors: DECLARE starts a query and keeps it as a portal, FETCH and MOVE read on in it, CLOSE ends
-//! it. A cursor holds its running query, not its rows, and so is read forwards only.
+//! it. A cursor holds its running query, not its rows, and so is read forwards only; one that is
+//! declared with SCROLL keeps the rows that were read, and is read wherever somebody asks.
 
 use std::sync::Arc;
 
@@ -12,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answer;
 use super::command::normal;
 use super::prepared::{Kept, Life, Portal};
-use super::rows::Steps;
+use super::rows::{Direction, Steps};
 use super::{Client, SharedStatement, guard, within};
 use crate::errors::Flow;
 use crate::message::frontend::{Format, NAME_BYTES_MAX};
-use crate::types::WireColumn;
+use crate::types::{WireColumn, columns_of};
 
 /// What a cursor is called in messages.
 const CURSOR: &str = "cursor";
@@ -42,11 +43,6 @@ impl Client {
         if !is_held {
             self.transaction.check_block("DECLARE CURSOR")?;
         }
-        if *is_scrolled {
-            return Err(SheafError::unsupported("SCROLL cursors are not supported")
-                .with_hint("a cursor without SCROLL is read forwards")
-                .into());
-        }
         let name = normal(name);
         check_name(&name)?;
         let parameter_bytes = parameters.iter().map(ScalarValue::size).sum();
@@ -56,7 +52,14 @@ impl Client {
             text: statement.text.clone(),
             start: statement.start,
         }));
-        let mut answer = self.start_engine(&rows, parameters, stop).await?;
+        let result = self.run_engine(&rows, parameters, stop).await?;
+        let mut answer = match is_scrolled {
+            true => {
+                let columns = columns_of(&result.schema());
+                Answer::scrolled(self.session.scroll(result), columns)
+            }
+            false => Answer::of_engine(result, &rows.kind),
+        };
         answer.is_binary = *is_binary;
         answer.pace().await;
         let portal = Portal {
@@ -101,26 +104,26 @@ impl Client {
             // Read to its end by the protocol's own means.
             return Ok(match is_move {
                 true => Answer::done("MOVE 0"),
-                false => answer.fetch(0),
+                false => answer.fetch(0, Direction::Forward),
             });
         };
-        let steps = source.lock().await.steps(rows, is_move)?;
-        let (skipped, shown) = match steps {
-            Steps::Onwards { skipped, shown } => (skipped, shown),
+        let nothing = answer.fetch(0, Direction::Forward);
+        let aim = within(self.deadline(), async {
+            source.lock().await.steps(rows, is_move).await
+        });
+        let aimed = guard(&mut self.connection, &self.shared, stop, aim).await;
+        let (skipped, fetched) = match aimed? {
+            Steps::Walk {
+                skipped,
+                shown,
+                direction,
+            } => (skipped, nothing.fetch(shown, direction)),
             Steps::Here { is_on_row } if is_move => {
                 return Ok(Answer::done(format!("MOVE {}", u8::from(is_on_row))));
             }
-            Steps::Here { .. } => (0, 0),
+            Steps::Here { .. } => (0, nothing),
         };
-        let fetched = answer.fetch(shown);
-        let walk = within(self.deadline(), async {
-            let mut source = source.lock().await;
-            source.skip(skipped).await?;
-            match is_move {
-                true => source.skip(shown).await,
-                false => Ok(0),
-            }
-        });
+        let walk = within(self.deadline(), fetched.walk(&source, skipped, is_move));
         let moved = guard(&mut self.connection, &self.shared, stop, walk).await;
         let moved = moved.inspect_err(|_| drop(self.prepared.take_portal(&name, CURSOR)))?;
         Ok(match is_move {

@@ -5,7 +5,8 @@
 //! [`copy_in`]; [`prepared`]
 //! keeps statements, portals and what [`cursor`] declares. What clients say to PostgreSQL itself
 //! (transactions, parameters) is answered in [`command`] and [`settings`], with the states of
-//! [`transaction`], whose end [`undo`]es what was set; all other statements are the session's.
+//! [`transaction`], whose end [`undo`]es what was set; all other statements are the session's, with the
+//! names and types in [`outermost`] that PostgreSQL gives.
 
 mod answer;
 mod command;
@@ -14,6 +15,8 @@ mod copy_in;
 mod cursor;
 mod extended;
 mod functions;
+mod outermost;
+mod postgres_names;
 mod prepared;
 mod rows;
 mod settings;
@@ -31,6 +34,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use self::functions::{Asked, Seen, SharedView, View};
+pub(crate) use self::outermost::sent_name;
 use self::prepared::Prepared;
 use self::settings::Before;
 use self::transaction::Transaction;
@@ -202,7 +206,9 @@ impl Client {
         let stop = self.key.running.begin();
         let parsed = self.guard(&stop, session.parse_apart(sql)).await;
         self.key.running.end();
-        parsed
+        let mut parsed = parsed?;
+        parsed.iter_mut().for_each(outermost::prepare);
+        Ok(parsed)
     }
 
     /// A transaction that nobody has begun ends, and the client may send the next script.

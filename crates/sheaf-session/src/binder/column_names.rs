@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{
 use sheaf_sql::FRAME_EXCLUSION;
 use sheaf_sql::walk::{WalkMut, walk_expressions_mut};
 
-use super::columns;
+use super::{columns, normalize};
 
 /// Names the computed columns of every SELECT in `statement`.
 pub(super) fn name_computed(statement: &mut ast::Statement) {
@@ -53,6 +53,14 @@ impl VisitorMut for Namer {
 /// With DISTINCT, a sort key must be a column of the result: the one it repeats, by its name.
 fn order_by_name(key: &mut Expr, projection: &[SelectItem]) {
     let is_column = matches!(key, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    let named = projection.iter().find_map(|item| match item {
+        SelectItem::ExprWithAlias { expr, alias } if expr == key => Some(alias),
+        _ => None,
+    });
+    if let Some(alias) = named.filter(|_| !is_column && !matches!(key, Expr::Value(_))) {
+        *key = Expr::Identifier(Ident::with_quote('"', normalize(alias)));
+        return;
+    }
     let repeats = projection
         .iter()
         .any(|item| matches!(item, SelectItem::UnnamedExpr(expr) if expr == key));

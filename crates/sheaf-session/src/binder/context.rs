@@ -20,13 +20,13 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast::TableFactor;
-use sheaf_bags::planner::VariantTypes;
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 
 use super::Bound;
 use super::references::call_key;
+use super::types::SqlTypes;
 use crate::access::Access;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA};
 
@@ -181,7 +181,8 @@ impl ContextProvider for BoundContext<'_> {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        Some(Arc::new(VariantTypes))
+        let zone = self.options.execution.time_zone.clone();
+        Some(Arc::new(SqlTypes { zone }))
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
@@ -235,10 +236,17 @@ impl ContextProvider for BoundContext<'_> {
     }
 }
 
-/// NULL of any type as the only one that table functions know.
+/// NULL of any type as the only one that table functions know, and timestamps in nanoseconds, likewise.
 fn untyped(argument: Expr) -> Expr {
     match argument {
         Expr::Literal(value, _) if value.is_null() => lit(ScalarValue::Null),
+        Expr::Literal(ScalarValue::TimestampMicrosecond(Some(micros), zone), metadata) => {
+            let value = match micros.checked_mul(1_000) {
+                Some(nanos) => ScalarValue::TimestampNanosecond(Some(nanos), zone),
+                None => ScalarValue::TimestampMicrosecond(Some(micros), zone),
+            };
+            Expr::Literal(value, metadata)
+        }
         other => other,
     }
 }

@@ -16,6 +16,7 @@ mod declared;
 mod fold;
 mod functions;
 mod gapfill;
+mod idents;
 mod literals;
 mod merged_columns;
 mod misplaced;
@@ -26,6 +27,8 @@ mod references;
 mod renaming;
 mod scope;
 mod system_tables;
+mod times;
+mod types;
 mod virtual_columns;
 mod with_names;
 
@@ -33,20 +36,21 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::{DFSchemaRef, TableReference};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableSource};
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::sql::planner::{ParserOptions, SqlToRel};
+use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_files::{FileTable, ReadRequest};
 use sheaf_operators::is_positional_marker;
-use sheaf_optimizer::{Numbers, Variants};
+use sheaf_optimizer::{Numbers, Uuids, Variants};
 use tokio::runtime::Handle;
 
 use self::build::select_all;
@@ -60,6 +64,8 @@ use crate::session::SessionInner;
 
 pub(crate) use self::declared::without_partition_columns;
 pub(crate) use self::functions::{Used, body_names_files, function_name, recursion, used, used_by};
+use self::idents::normalize_part;
+pub(crate) use self::idents::{normalize, table_reference};
 pub(crate) use self::pivots::refuse_unlisted as refuse_unlisted_pivots;
 pub(crate) use self::references::{is_path, names_files};
 
@@ -78,6 +84,8 @@ pub(crate) struct Binder<'a> {
     io: &'a Handle,
     reader: Option<&'a dyn ReadRows>,
     view_depth: usize,
+    /// The types of `$1`, `$2` …, as far as somebody knows them.
+    parameter_types: &'a [Option<DataType>],
     /// Functions that are being created, and those that there are.
     new_functions: Option<&'a Arc<FunctionMap>>,
     /// Whether bodies are planned by themselves, too, and errors tell from which they come.
@@ -144,6 +152,7 @@ impl<'a> Binder<'a> {
             io,
             reader: None,
             view_depth: 0,
+            parameter_types: &[],
             new_functions: None,
             looks_into_functions: true,
         }
@@ -153,6 +162,15 @@ impl<'a> Binder<'a> {
     pub(crate) fn with_reader(self, reader: &'a dyn ReadRows) -> Self {
         Self {
             reader: Some(reader),
+            ..self
+        }
+    }
+
+    /// The binder of a statement whose parameters have these types, which count where their use tells
+    /// none: `$1 || $2`.
+    pub(crate) fn with_parameter_types(self, parameter_types: &'a [Option<DataType>]) -> Self {
+        Self {
+            parameter_types,
             ..self
         }
     }
@@ -172,6 +190,7 @@ impl<'a> Binder<'a> {
             misplaced::check(&statement, self.state)?;
             gapfill::rewrite(&mut statement, self.state)?;
             literals::mark_approximate(&mut statement);
+            times::complete(&mut statement);
             sheaf_operators::rewrite(&mut statement)?;
             let wanted = virtual_columns::mentioned(&statement);
             let bound = self.open_all(&statement, wanted).await?;
@@ -183,7 +202,8 @@ impl<'a> Binder<'a> {
                 true => {
                     let options = self.state.config_options();
                     let plan = Variants.analyze(plan, options)?;
-                    Ok(Numbers.analyze(plan, options)?)
+                    let plan = Numbers.analyze(plan, options)?;
+                    Ok(Uuids.analyze(plan, options)?)
                 }
                 false => Ok(plan),
             }
@@ -202,7 +222,19 @@ impl<'a> Binder<'a> {
         let context = BoundContext::new(self.access, self.state, self.catalog, bound);
         let options = ParserOptions::from(&self.state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
-        let plan = planner.sql_statement_to_plan(statement)?;
+        let has_types = self.parameter_types.iter().any(Option::is_some);
+        let again = has_types.then(|| statement.clone());
+        let plan = match (planner.sql_statement_to_plan(statement), again) {
+            (Err(error), Some(statement)) => {
+                let types = self.parameter_types.iter();
+                let types = types.map(|t| t.clone().map(parameter_field));
+                let mut context =
+                    PlannerContext::new().with_prepare_param_data_types(types.collect());
+                let plan = planner.sql_statement_to_plan_with_context(statement, &mut context);
+                plan.map_err(|_| error)?
+            }
+            (plan, _) => plan?,
+        };
         plan_size::check(&plan)?;
         self.access.check_plan(&plan)?;
         Ok(plan)
@@ -252,16 +284,13 @@ impl<'a> Binder<'a> {
     pub(crate) fn plan_expression(self, mut expression: ast::Expr) -> Result<Expr> {
         functions::expand_expression(&mut expression, self)?;
         literals::mark_approximate(&mut expression);
+        times::complete(&mut expression);
         let nothing = Bound::default();
         let context = BoundContext::new(self.access, self.state, self.catalog, &nothing);
         let options = ParserOptions::from(&self.state.config_options().sql_parser);
         let planner = SqlToRel::new_with_options(&context, options);
         let schema = datafusion::common::DFSchema::empty();
-        Ok(planner.sql_to_expr(
-            expression,
-            &schema,
-            &mut datafusion::sql::planner::PlannerContext::new(),
-        )?)
+        Ok(planner.sql_to_expr(expression, &schema, &mut PlannerContext::new())?)
     }
 
     async fn open_all(self, statement: &ast::Statement, wanted: Wanted) -> Result<Bound> {
@@ -448,33 +477,6 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// The reference a name in SQL makes: unquoted parts in lower case, at most three of them.
-pub(crate) fn table_reference(name: &ast::ObjectName) -> Result<TableReference> {
-    let parts: Vec<String> = name.0.iter().map(normalize_part).collect();
-    match parts.as_slice() {
-        [table] => Ok(TableReference::bare(table.as_str())),
-        [schema, table] => Ok(TableReference::partial(schema.as_str(), table.as_str())),
-        [catalog, schema, table] => Ok(TableReference::full(
-            catalog.as_str(),
-            schema.as_str(),
-            table.as_str(),
-        )),
-        _ => Err(SheafError::user(format!("\"{name}\" is no table name"))
-            .with_state(SqlState::UNDEFINED_TABLE)),
-    }
-}
-
-fn normalize_part(part: &ast::ObjectNamePart) -> String {
-    match part.as_ident() {
-        Some(ident) => normalize(ident),
-        None => part.to_string(),
-    }
-}
-
-/// A name as PostgreSQL reads it: in lower case unless quoted.
-pub(crate) fn normalize(ident: &ast::Ident) -> String {
-    match ident.quote_style {
-        Some(_) => ident.value.clone(),
-        None => ident.value.to_lowercase(),
-    }
+fn parameter_field(data_type: DataType) -> FieldRef {
+    Arc::new(Field::new("", data_type, true))
 }

@@ -46,7 +46,7 @@ pub(super) fn run(
     })?;
     let stream = Box::pin(Run { rows, lent });
     let stream = session.concealer().stream(stream);
-    Ok(QueryResult::stream(stream, query))
+    Ok(QueryResult::stream(stream, query).of(Arc::clone(&prepared.statement)))
 }
 
 fn start(

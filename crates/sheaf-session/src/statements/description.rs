@@ -160,7 +160,8 @@ async fn plan_of(
     types: &[Option<DataType>],
 ) -> Result<(LogicalPlan, Vec<FieldRef>)> {
     let state = running.session.state_for(running.query);
-    let plan = running.binder(&state).plan_query(query.clone()).await?;
+    let binder = running.binder(&state).with_parameter_types(types);
+    let plan = binder.plan_query(query.clone()).await?;
     let parameters = parameter_types(&plan, types)?;
     Ok((plan, parameters))
 }

@@ -11,7 +11,13 @@ use crate::result::QueryResult;
 
 pub(super) async fn run(running: Running<'_>, query: ast::Query) -> Result<QueryResult> {
     let state = running.session.state_for(running.query);
-    let plan = running.binder(&state).plan_query(query).await?;
+    let types = running
+        .parameters
+        .iter()
+        .map(|value| Some(value.data_type()));
+    let types: Vec<_> = types.collect();
+    let binder = running.binder(&state).with_parameter_types(&types);
+    let plan = binder.plan_query(query).await?;
     let plan = plan_with_parameters(plan, running.parameters)?;
     running.session.execute(plan, &state, running.query).await
 }

@@ -47,6 +47,12 @@ pub fn split(text: &str) -> Vec<Range<usize>> {
     ranges
 }
 
+/// The byte ranges of a text's strings, quotes included, ascending.
+pub(crate) fn string_ranges(text: &str) -> Vec<Range<usize>> {
+    let strings = scan(text).filter(|lexeme| lexeme.kind == LexemeKind::String);
+    strings.map(|lexeme| lexeme.range).collect()
+}
+
 /// Whether the REPL may run the text: its last token is a semicolon outside strings and comments,
 /// or it has no token at all.
 #[must_use]

@@ -11,6 +11,7 @@ use std::fmt::Write;
 use sheaf::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use sheaf::arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
 use sheaf::arrow::util::display::{ArrayFormatter, FormatOptions};
+use sheaf::uuid::{is_uuid, uuid_text};
 use sheaf::{Result, SheafError};
 use sqllogictest::DefaultColumnType;
 
@@ -118,6 +119,7 @@ fn value_text(array: &ArrayRef, row: usize) -> Result<String> {
             let places = 0..entries.len();
             pairs_text(places.map(|i| (value_text(keys, i), value_text(values, i))))?
         }
+        uuid if is_uuid(uuid) => uuid_text(array.as_fixed_size_binary().value(row)),
         DataType::Binary
         | DataType::LargeBinary
         | DataType::BinaryView

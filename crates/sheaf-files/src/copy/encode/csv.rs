@@ -12,6 +12,7 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use sheaf_base::Result;
+use sheaf_base::uuid::{is_uuid, uuid_text, uuids_as_texts};
 
 use super::compression::Output;
 use super::{RowWriter, TextCompression};
@@ -107,6 +108,7 @@ impl RowWriter for CsvWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let options = self.options.clone();
         let format = display_options(&options);
+        let batch = uuids_as_texts(batch);
         let columns = batch
             .columns()
             .iter()
@@ -232,6 +234,9 @@ pub(crate) fn plain_text(array: &dyn Array, row: usize) -> Result<String> {
     let options = CsvEncoding::default();
     let format = display_options(&options);
     let mut text = String::new();
+    if is_uuid(array.data_type()) {
+        return Ok(uuid_text(array.as_fixed_size_binary().value(row)));
+    }
     let formatter = ArrayFormatter::try_new(array, &format)?;
     write!(text, "{}", formatter.value(row).try_to_string()?)
         .map_err(|error| sheaf_base::SheafError::internal(error.to_string()))?;

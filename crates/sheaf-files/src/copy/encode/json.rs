@@ -8,6 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::json::writer::{JsonArray, LineDelimited, Writer, WriterBuilder};
 use sheaf_base::Result;
+use sheaf_base::uuid::uuids_as_texts;
 
 use super::compression::Output;
 use super::{RowWriter, TextCompression, check_names_differ};
@@ -48,6 +49,7 @@ impl JsonWriter {
 
 impl RowWriter for JsonWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = &uuids_as_texts(batch);
         match self {
             Self::Lines(writer) => {
                 writer.write(batch)?;

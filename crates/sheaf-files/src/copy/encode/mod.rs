@@ -14,6 +14,7 @@ mod parquet;
 mod parquet_columns;
 #[cfg(test)]
 mod tests;
+mod uuids;
 mod variants;
 
 use std::io::Write;

@@ -4,16 +4,18 @@
 //! [`ROW_GROUP_BYTES_MAX`], or when [`RowWriter::release`] asks for its memory.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{BrotliLevel, Compression, GzipLevel, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use sheaf_base::Result;
 
 use super::names::{Names, by_name};
-use super::{RowWriter, check_names_differ};
+use super::{RowWriter, check_names_differ, uuids};
 
 /// Rows of a row group: enough to compress well, few enough to be held for every open file.
 pub const ROW_GROUP_ROWS_DEFAULT: usize = 122_880;
@@ -136,10 +138,25 @@ impl Writer {
         output: Box<dyn Write + Send>,
     ) -> Result<Self> {
         check_names_differ(schema)?;
-        let properties = options.properties()?;
-        let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties))?;
-        Ok(Self(writer))
+        Ok(Self(arrow_writer(options, schema, output)?))
     }
+}
+
+/// arrow-rs's writer for rows of `schema`.
+///
+/// # Errors
+/// `Unsupported` for types that Parquet has not.
+pub(super) fn arrow_writer(
+    options: &ParquetEncoding,
+    schema: &SchemaRef,
+    output: Box<dyn Write + Send>,
+) -> Result<ArrowWriter<Box<dyn Write + Send>>> {
+    let mut writer = ArrowWriterOptions::new().with_properties(options.properties()?);
+    if let Some(stored) = uuids::stored_schema(schema)? {
+        writer = writer.with_parquet_schema(stored);
+    }
+    let writer = ArrowWriter::try_new_with_options(output, Arc::clone(schema), writer)?;
+    Ok(writer)
 }
 
 impl RowWriter for Writer {

@@ -11,7 +11,6 @@ use std::io::Write;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves,
 };
@@ -19,7 +18,7 @@ use parquet::file::writer::SerializedFileWriter;
 use sheaf_base::{Result, SheafError};
 
 use super::check_names_differ;
-use super::parquet::{ParquetEncoding, RELEASE_BYTES_MIN};
+use super::parquet::{ParquetEncoding, RELEASE_BYTES_MIN, arrow_writer};
 
 /// Tasks that encode one batch.
 const SHARES_MAX: usize = 16;
@@ -57,8 +56,7 @@ impl ColumnsWriter {
         output: Box<dyn Write + Send>,
     ) -> Result<Self> {
         check_names_differ(schema)?;
-        let properties = options.properties()?;
-        let writer = ArrowWriter::try_new(output, schema.clone(), Some(properties))?;
+        let writer = arrow_writer(options, schema, output)?;
         let (file, factory) = writer.into_serialized_writer()?;
         Ok(Self {
             file,

@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, Operator, lit};
 use sheaf_functions::aggregate::sum;
 use sheaf_functions::arithmetic;
 
+use super::any_numeric::settled;
 use super::literals::cast;
 use super::types::{Operand, comparison, type_of_untyped, union};
 
@@ -46,10 +47,12 @@ impl TreeNodeRewriter for NumberRewriter<'_> {
             Expr::InSubquery(list) => self.in_subquery(list)?,
             Expr::Case(case) => self.case(case)?,
             Expr::Cast(Cast { expr, field }) => {
+                let field = settled(field, &expr, self.schema)?;
                 let expr = Box::new(self.rounded(*expr, field.data_type())?);
                 Expr::Cast(Cast { expr, field })
             }
             Expr::TryCast(TryCast { expr, field }) => {
+                let field = settled(field, &expr, self.schema)?;
                 let expr = Box::new(self.rounded(*expr, field.data_type())?);
                 Expr::TryCast(TryCast { expr, field })
             }
@@ -112,6 +115,13 @@ impl<'a> NumberRewriter<'a> {
                 }
                 None => Ok(binary(left, op, right)),
             };
+        }
+        if op == Operator::Minus && l.is_day() && r.is_day() {
+            let left = self.cast(left, &DataType::Int32)?;
+            return Ok(arithmetic::subtract(
+                left,
+                self.cast(right, &DataType::Int32)?,
+            ));
         }
         let is_arithmetic = matches!(
             op,

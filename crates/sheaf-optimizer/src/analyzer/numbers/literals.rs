@@ -5,9 +5,14 @@ use arrow::array::types::{Decimal128Type, Decimal256Type, DecimalType};
 use arrow::datatypes::DataType;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable};
+use sheaf_base::uuid::is_uuid;
+use sheaf_functions::uuid::to_uuid;
 
 /// `expr` as a `data_type`.
 pub(super) fn cast(expr: Expr, data_type: &DataType, schema: &DFSchema) -> Result<Expr> {
+    if is_uuid(data_type) && expr.get_type(schema)?.is_string() {
+        return Ok(to_uuid(expr, false));
+    }
     match expr {
         Expr::Literal(value, metadata) if value.data_type() != *data_type => {
             match converted(&value, data_type) {

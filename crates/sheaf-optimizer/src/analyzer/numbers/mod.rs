@@ -4,8 +4,9 @@
 //! - Where a decimal meets a whole number both are decimals, wide enough for either; where one
 //!   meets a double both are doubles. Literals with a point are decimals, so a literal beside a
 //!   double is one, too.
+//! - A difference of dates is an INTEGER.
 //! - A quotient of decimals has at least 16 digits after the point.
-//! - A cast to a whole number rounds.
+//! - A cast to a whole number rounds; one to NUMERIC keeps the digits that there are.
 //! - Branches of CASE, rows of VALUES and arms of UNION have one kind of type; only an untyped
 //!   literal in quotes takes the type of the others.
 //!
@@ -14,6 +15,7 @@
 //! converts literals without loss, [`expressions`] and [`plans`] apply that to one expression and
 //! to what plans combine. Applying the rule twice changes nothing more.
 
+mod any_numeric;
 mod expressions;
 mod literals;
 mod plans;
@@ -27,6 +29,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
 
+pub use self::any_numeric::any_numeric;
 use self::expressions::NumberRewriter;
 use super::rewrite::{columns_of, rewrite_expressions};
 

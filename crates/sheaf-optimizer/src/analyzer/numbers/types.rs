@@ -4,6 +4,7 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataT
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use sheaf_base::error::SqlState;
+use sheaf_base::uuid::is_uuid;
 use sheaf_base::{SheafError, sql_type_name};
 use sheaf_functions::arithmetic;
 
@@ -44,6 +45,10 @@ impl Operand {
     /// A literal in quotes, or NULL: it takes the type of what it is beside.
     pub(super) fn is_untyped(&self) -> bool {
         self.is_untyped_text || self.data_type.is_null()
+    }
+
+    pub(super) fn is_day(&self) -> bool {
+        self.data_type == DataType::Date32
     }
 
     /// An unsigned number beside a literal that can be one: the engine would make decimals of them.
@@ -109,6 +114,7 @@ enum Kind {
     Time,
     Interval,
     Binary,
+    Uuid,
     Nested,
 }
 
@@ -123,6 +129,7 @@ fn kind(data_type: &DataType) -> Option<Kind> {
         DataType::Date32 | DataType::Date64 | DataType::Timestamp(_, _) => Kind::Date,
         DataType::Time32(_) | DataType::Time64(_) => Kind::Time,
         DataType::Duration(_) | DataType::Interval(_) => Kind::Interval,
+        uuid if is_uuid(uuid) => Kind::Uuid,
         DataType::Binary
         | DataType::LargeBinary
         | DataType::BinaryView

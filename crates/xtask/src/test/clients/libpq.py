@@ -140,6 +140,26 @@ def states(place: Place):
     return seen
 
 
+@case("libpq: a cursor that scrolls")
+def scrolled(place: Place):
+    connection = connect(place)
+    connection.exec_(b"BEGIN")
+    connection.exec_(b"DECLARE c SCROLL CURSOR FOR SELECT a FROM generate_series(1::bigint, 20000) "
+                     b"AS s(a) ORDER BY 1")
+    seen = []
+    for sql in ["FETCH PRIOR", "FETCH 3", "FETCH 0", "MOVE 0", "FETCH RELATIVE 0", "FETCH PRIOR",
+                "FETCH LAST", "FETCH NEXT", "FETCH 0", "FETCH BACKWARD 2", "FETCH ABSOLUTE 15000",
+                "FETCH RELATIVE -10000", "FETCH RELATIVE 9000", "FETCH -3", "FETCH ABSOLUTE -20000",
+                "FETCH ABSOLUTE -20001", "FETCH FORWARD 2", "MOVE BACKWARD ALL", "MOVE ABSOLUTE 0",
+                "FETCH ABSOLUTE 30000", "FETCH PRIOR", "MOVE ABSOLUTE 30000", "MOVE BACKWARD 5",
+                "FETCH NEXT", "MOVE LAST", "MOVE FORWARD ALL", "FETCH RELATIVE -20001", "FETCH 1",
+                "MOVE 19990", "FETCH ALL", "FETCH BACKWARD 12", "FETCH FIRST", "FETCH BACKWARD 3",
+                "FETCH RELATIVE 5", "FETCH BACKWARD ALL"]:
+        result = connection.exec_(f"{sql} FROM c".encode())
+        seen.append((sql, told(result).get("tag"), rows(result)))
+    return seen
+
+
 def one(sql: str):
     return lambda place: told(connect(place).exec_(sql.encode()))
 

@@ -1,13 +1,13 @@
 //! Real clients against `sheaf serve` and PostgreSQL 18 on the same data, their results compared.
 //!
-//! The clients are Python's, so the tests are a program in Python (`run.py`), in an environment of its
-//! own; node's drivers are run from there. A client that cannot be installed fails the step.
+//! Most clients are Python's, so the tests are a program in Python (`run.py`), in an environment of its
+//! own; node's and Rust's drivers are run from there. A client that cannot be installed fails the step.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::failure::{Context, Result};
-use crate::process::{Tally, run_tests};
+use crate::process::{self, Tally, run_tests};
 use crate::{test, workspace};
 
 /// PostgreSQL 18 itself, and the clients of Python.
@@ -40,10 +40,27 @@ pub(crate) fn python() -> Result<PathBuf> {
     workspace::python("clients", &PYTHON_PACKAGES)
 }
 
+/// The program of Rust's clients, which is a workspace of its own.
+///
+/// # Errors
+/// cargo that does not do its part.
+fn rust_clients() -> Result<PathBuf> {
+    let target = workspace::target()?.join("xtask/rust-clients");
+    process::run(
+        Command::new("cargo")
+            .args(["build", "--quiet", "--locked", "--manifest-path"])
+            .arg(directory().join("rust/Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&target),
+    )?;
+    Ok(target.join("debug/rust-clients"))
+}
+
 /// Installs the clients, starts the servers, compares.
 pub(super) fn run() -> Result<Tally> {
     let python = python()?;
     let node = workspace::node("clients", &NODE_PACKAGES)?;
+    let rust = rust_clients()?;
     let tests = directory();
     // Imports of node are looked for above the script.
     let script = node.join("node.mjs");
@@ -58,6 +75,7 @@ pub(super) fn run() -> Result<Tally> {
         .arg(target.join("debug/sheaf"))
         .arg(work)
         .arg(workspace::root().join("crates/sheaf-pgwire/tests/certificates"))
-        .arg(script);
+        .arg(script)
+        .arg(rust);
     run_tests(&mut command)
 }

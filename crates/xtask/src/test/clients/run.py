@@ -1,7 +1,7 @@
 """`cargo xtask test clients`: real clients against Sheaf and against PostgreSQL 18, side by side.
 
 Arguments: the program `sheaf`, a directory to work in, the directory of certificates, node's script
-beside its packages; then parts of names of cases, to run only those and to see why they wait.
+beside its packages, the program of Rust's clients; then parts of names of cases, to run only those and to see why they wait.
 """
 
 import shutil
@@ -21,8 +21,9 @@ import tools
 
 
 def main() -> None:
-    binary, work, certificates, tools.NODE = (Path(part).resolve() for part in sys.argv[1:5])
-    wanted = sys.argv[5:]
+    binary, work, certificates, tools.NODE, tools.RUST = (
+        Path(part).resolve() for part in sys.argv[1:6])
+    wanted = sys.argv[6:]
     tables = data.write(work)
     postgres = servers.Postgres()
     started = [postgres]

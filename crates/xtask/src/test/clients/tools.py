@@ -1,4 +1,4 @@
-"""SQLAlchemy, ADBC, node's drivers and a foreign table of PostgreSQL's own."""
+"""SQLAlchemy, ADBC, node's and Rust's drivers, and a foreign table of PostgreSQL's own."""
 
 import json
 import subprocess
@@ -12,6 +12,8 @@ from suite import Place, case
 
 # The script of node's drivers, beside its packages; the runner fills it in.
 NODE: Path
+# The program of Rust's clients.
+RUST: Path
 
 # SQLAlchemy
 
@@ -90,9 +92,11 @@ def adbc_objects(place: Place):
 # node
 
 
-def node(script: str, name: str):
+def program(begin, task: str):
+    """What a program says that takes a task and a place, and gives JSON."""
+
     def run(place: Place):
-        done = subprocess.run(["node", NODE, script, json.dumps(vars(place))],
+        done = subprocess.run([*begin(), task, json.dumps(vars(place))],
                               capture_output=True, text=True, timeout=60)
         if done.returncode != 0:
             raise RuntimeError(done.stderr[-1500:])
@@ -100,16 +104,34 @@ def node(script: str, name: str):
     return run
 
 
+def node(task: str):
+    return program(lambda: ["node", NODE], task)
+
+
+def rust(task: str):
+    return program(lambda: [RUST], task)
+
+
 NODE_TYPES = ["int", "bigint", "float8", "numeric", "text", "bool", "date", "timestamp", "bytea",
               "int[]", "text[]"]
 
 for kind in NODE_TYPES:
     case(f"node: a parameter of {kind} to pg")(
-        node(f"pg_parameter {kind}", kind))
+        node(f"pg_parameter {kind}"))
 
 for name in ["pg_types", "pg_errors", "pg_cursor", "pg_copy", "postgres_types",
              "postgres_parameters", "postgres_cursor", "postgres_errors"]:
-    case(f"node: {name}")(node(name, name))
+    case(f"node: {name}")(node(name))
+
+# Rust
+
+for name in ["types", "parameters", "typed parameters", "faults", "transactions", "portals",
+             "pipeline", "simple", "copy", "cancel", "rows one by one"]:
+    case(f"tokio-postgres: {name}")(rust(f"tokio-postgres {name}"))
+
+for name in ["types", "parameters", "faults", "transactions", "what a statement takes and gives",
+             "rows one by one", "a pool"]:
+    case(f"sqlx: {name}")(rust(f"sqlx {name}"))
 
 
 # A foreign table
