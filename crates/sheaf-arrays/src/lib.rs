@@ -11,11 +11,11 @@
 //!
 //! - sources: [`random`], [`full`], [`arange`], [`linspace`], [`eye`], [`from_tensor`], [`read_npy`],
 //!   [`read_zarr`];
-//! - views: [`slice`], [`transpose`], [`reshape`], [`rechunk`], [`take`], [`pad`], [`roll`], [`flip`],
+//! - views: [`slice()`], [`transpose`], [`reshape`], [`rechunk`], [`take`], [`pad`], [`roll`], [`flip`],
 //!   [`concat`], [`stack`], [`broadcast_to`], [`squeeze`], [`expand_dims`], [`move_axis`], [`shelved`];
 //! - elementwise: [`map`] with a caller's [`Kernel`] over Arrow arrays, [`unary`], [`binary`], [`select`],
 //!   [`cast`];
-//! - reductions: [`reduce`], [`quantile`], [`median`], [`cumulative`];
+//! - reductions: [`reduce()`], [`quantile`], [`median`], [`cumulative`];
 //! - statistics: [`histogram`], [`bincount`], [`digitize`], [`searchsorted`], [`unique`], [`topk`],
 //!   [`coarsen`], [`diff`], [`gradient`], [`cov`], [`corrcoef`];
 //! - linear algebra: [`matmul`], [`dot`], [`outer`], [`tensordot`], [`einsum`], [`diagonal`], [`trace`],
