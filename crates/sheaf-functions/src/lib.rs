@@ -1,12 +1,13 @@
 //! Functions which analysts expect and the engine below does not have.
 //!
-//! Six kinds; those with names are in visible lists, which [`functions`] puts together:
+//! Seven kinds; those with names are in visible lists, which [`functions`] puts together:
 //! - [`aggregate`] and [`scalar`]: functions of ours, one a file. Where an expression of existing
 //!   functions does the same, the function only stands for it ([`shorthand`]), so that it is as
 //!   fast, and all optimizer rules know it;
 //! - those of VARIANTs, which `sheaf-bags` has;
 //! - [`synonyms`]: other systems' names for functions which exist;
 //! - [`fold`]: aggregates that a session makes of expressions (`CREATE AGGREGATE`);
+//! - [`user`]: functions of the user's own in other languages than SQL;
 //! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, and [`uuid`]: casts of UUIDs, both without
 //!   names.
 //!
@@ -21,6 +22,7 @@ pub mod arithmetic;
 pub mod bounded;
 mod digits;
 pub mod fold;
+mod gathered;
 mod kernel;
 pub mod lambda;
 mod operators;
@@ -29,6 +31,7 @@ pub mod shorthand;
 pub mod synonyms;
 #[cfg(test)]
 mod tests;
+pub mod user;
 pub mod uuid;
 
 use std::sync::Arc;

@@ -39,7 +39,7 @@ use datafusion::sql::sqlparser::ast::BinaryOperator;
 use sheaf_base::uuid::is_uuid;
 
 use crate::aggregate;
-use crate::fold;
+use crate::gathered;
 use crate::scalar::interval_multiply;
 use crate::uuid::uuid_to_text;
 
@@ -79,7 +79,7 @@ impl ExprPlanner for OperatorPlanner {
         if let Some(expanded) = aggregate::expand(&expr)? {
             return Ok(PlannerResult::Planned(expanded));
         }
-        if let Some(gathered) = fold::gathered::expand(&expr)? {
+        if let Some(gathered) = gathered::expand(&expr)? {
             return Ok(PlannerResult::Planned(gathered));
         }
         if expr.func.name() != "approx_distinct" {
@@ -98,7 +98,7 @@ impl ExprPlanner for OperatorPlanner {
     }
 
     fn plan_window(&self, expr: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
-        if let Some(gathered) = fold::gathered::expand_window(&expr)? {
+        if let Some(gathered) = gathered::expand_window(&expr)? {
             return Ok(PlannerResult::Planned(gathered));
         }
         if let Some(extremes) = aggregate::expand_window(&expr) {

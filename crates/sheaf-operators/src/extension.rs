@@ -14,6 +14,7 @@ use crate::asof::{AsofJoinExec, AsofJoinNode};
 use crate::positional::{PositionalJoinExec, PositionalJoinNode};
 use crate::sample::{SampleExec, SampleNode};
 use crate::shared::{SharedExec, SharedNode};
+use crate::table_function::{self, TableFunctionNode};
 
 /// The extension planners, in the order in which they are asked.
 #[must_use]
@@ -48,6 +49,13 @@ impl ExtensionPlanner for SheafExtensionPlanner {
                 return internal_err!("a shared sub-plan has one input");
             };
             let exec = SharedExec::new(Arc::clone(input), shared.run());
+            return Ok(Some(Arc::new(exec)));
+        }
+        if let Some(call) = node.as_any().downcast_ref::<TableFunctionNode>() {
+            let ([input], [plan]) = (physical_inputs, logical_inputs) else {
+                return internal_err!("a table function has one input");
+            };
+            let exec = table_function::exec(call, (plan, input), planner, session, planning)?;
             return Ok(Some(Arc::new(exec)));
         }
         if let Some(join) = node.as_any().downcast_ref::<PositionalJoinNode>() {

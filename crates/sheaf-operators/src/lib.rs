@@ -6,7 +6,8 @@
 //! - … [`relation_planners`], which plan relations of a FROM clause into logical plans: PIVOT,
 //!   UNPIVOT, samples, ASOF and positional joins, `UNNEST … WITH ORDINALITY`;
 //! - [`extension_planners`] turn the logical nodes of ours ([`sample::SampleNode`],
-//!   [`asof::AsofJoinNode`], [`shared::SharedNode`]) into physical operators.
+//!   [`asof::AsofJoinNode`], [`shared::SharedNode`], [`table_function::TableFunctionNode`]) into
+//!   physical operators.
 //!
 //! Operators that replace the engine's, by physical rules of `sheaf-optimizer`, are here too
 //! ([`filter`], [`nested_loop_join`], [`sort`], [`window`]), and what they spill with ([`spill`]). The rows of created
@@ -29,6 +30,7 @@ pub mod shared;
 pub mod sort;
 pub mod spill;
 pub mod stored;
+pub mod table_function;
 mod task;
 #[cfg(test)]
 mod testing;

@@ -16,10 +16,12 @@ use sheaf_bags::planner::VariantPlanner;
 use sheaf_base::settings::{Layer, Settings};
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_runtime::{EngineRuntime, RuntimeOptions};
+use sheaf_udf::Language;
 
 use crate::access::Access;
 use crate::apply::apply_settings;
 use crate::catalog::{CATALOG_NAME, Catalog, PUBLIC_SCHEMA, catalog_list};
+use crate::languages::Languages;
 use crate::planner::SheafQueryPlanner;
 use crate::session::{Session, SessionInner};
 use crate::system;
@@ -31,6 +33,7 @@ pub struct SessionBuilder {
     settings: Settings,
     environment: HashMap<String, String>,
     engine: Option<Arc<EngineRuntime>>,
+    languages: Languages,
 }
 
 impl SessionBuilder {
@@ -93,6 +96,13 @@ impl SessionBuilder {
         self
     }
 
+    /// Adds a language for `CREATE FUNCTION … LANGUAGE name`; one of that name is replaced.
+    #[must_use]
+    pub fn language(mut self, name: &str, language: Arc<dyn Language>) -> Self {
+        self.languages.add(name, language);
+        self
+    }
+
     /// Bytes that queries may hold in all, as the settings so far have it.
     #[must_use]
     pub fn memory_limit(&self) -> ByteCount {
@@ -125,6 +135,7 @@ impl SessionBuilder {
                 kept: Arc::default(),
                 identity: RwLock::default(),
                 environment: self.environment.into_iter().collect(),
+                languages: self.languages,
                 templates: Arc::default(),
             }
         });

@@ -21,12 +21,14 @@ use sheaf_functions::bounded::CallMemory;
 use sheaf_pgcatalog::{Identity, Stop};
 use sheaf_runtime::{EngineRuntime, Outcome, Query, QueryLimits};
 use sheaf_sql::{Statement, placed_at_literal};
+use sheaf_udf::CallContext;
 
 use crate::access::Access;
 use crate::binder::Binder;
 use crate::builder::SessionBuilder;
-use crate::catalog::{self, Catalog, IfExists, Relation, catalog_list};
+use crate::catalog::{self, Catalog, IfExists, Relation, bind_user_functions, catalog_list};
 use crate::kept::{KeptPlace, KeptStatements};
+use crate::languages::Languages;
 use crate::names::Names;
 use crate::planner::physical_plan;
 use crate::prepared::TemplateMemory;
@@ -72,6 +74,8 @@ pub(crate) struct SessionInner {
     pub(crate) identity: RwLock<Identity>,
     /// Variables with which object stores find their credentials.
     pub(crate) environment: Vec<(String, String)>,
+    /// In which functions can be written.
+    pub(crate) languages: Languages,
     /// What templates of prepared statements hold, in all sessions of the process.
     pub(crate) templates: Arc<TemplateMemory>,
 }
@@ -128,6 +132,7 @@ impl Session {
                 kept: Arc::default(),
                 identity: RwLock::default(),
                 environment: inner.environment.clone(),
+                languages: inner.languages.clone(),
                 templates: Arc::clone(&inner.templates),
             }
         });
@@ -347,7 +352,8 @@ impl Session {
         let _ = self.inner.catalog.remove(name, false, true);
     }
 
-    /// Adds a scalar function written in Rust; one of the same name is replaced.
+    /// Adds a scalar function of the engine's; one of the same name is replaced.
+    /// [`Session::add_scalar_function`] adds one that knows nothing of the engine.
     ///
     /// # Errors
     /// `Internal` if the engine refuses it.
@@ -356,7 +362,8 @@ impl Session {
         Ok(())
     }
 
-    /// Adds an aggregate function written in Rust; one of the same name is replaced.
+    /// Adds an aggregate function of the engine's; one of the same name is replaced.
+    /// [`Session::add_aggregate_function`] adds one that knows nothing of the engine.
     ///
     /// # Errors
     /// `Internal` if the engine refuses it.
@@ -378,6 +385,11 @@ impl Session {
         state.execution_props_mut().config_options = Some(options);
         let stop = Stop(query.stop_token().clone());
         state.config_mut().set_extension(Arc::new(stop));
+        let calls = CallContext::new(Arc::clone(query.pool()) as _, query.stop_token().clone());
+        // Whoever plans a call of a function that is missing says so.
+        let functions = self.inner.catalog.functions.all();
+        let _ = bind_user_functions(&functions, &calls, &mut state);
+        state.config_mut().set_extension(Arc::new(calls));
         state
     }
 

@@ -15,6 +15,7 @@ mod planning;
 mod prepared;
 #[cfg(target_os = "linux")]
 mod spill;
+mod user_functions;
 
 fn session() -> Session {
     let builder = Session::builder().setting("threads", "2").unwrap();

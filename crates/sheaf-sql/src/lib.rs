@@ -36,7 +36,7 @@ pub use rewrite::{
 };
 pub use statement::{
     AggregateDefinition, ClauseExpr, CopyOption, CopySource, Described, DropKind, ExplainFormat,
-    ExternalTable, FetchRows, FunctionBody, FunctionDefinition, FunctionOverload,
-    FunctionParameter, FunctionReturns, FunctionSignature, ParameterKind, PartitionColumn,
-    Statement, StatementKind,
+    ExternalTable, FetchRows, FunctionBody, FunctionCode, FunctionDefinition, FunctionOverload,
+    FunctionParameter, FunctionReturns, FunctionSignature, FunctionSource, FunctionVolatility,
+    ParameterKind, PartitionColumn, Statement, StatementKind,
 };

@@ -1,9 +1,16 @@
 //! What a piece of text asks for: the types the parser makes and the session runs.
 
+mod function;
+
 use datafusion::sql::sqlparser::ast::{
     self, ColumnDef, DataType, Expr, Ident, ObjectName, OrderByExpr, Query, TableFactor,
 };
 use sheaf_base::error::Position;
+
+pub use function::{
+    FunctionBody, FunctionCode, FunctionDefinition, FunctionOverload, FunctionParameter,
+    FunctionReturns, FunctionSignature, FunctionSource, FunctionVolatility, ParameterKind,
+};
 
 /// One statement of a script.
 #[derive(Debug, Clone, PartialEq)]
@@ -353,87 +360,6 @@ pub struct ClauseExpr {
     pub expr: Expr,
     /// Its place in the script.
     pub position: Position,
-}
-
-/// `CREATE FUNCTION`: a function whose body is SQL.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FunctionDefinition {
-    /// The function's name.
-    pub name: ObjectName,
-    /// Where the name stands.
-    pub position: Position,
-    /// One function for each list of parameters; at least one.
-    pub overloads: Vec<FunctionOverload>,
-    /// Replace a function of that name and these parameters; of MACRO, all of that name.
-    pub or_replace: bool,
-    /// Do nothing when there is one.
-    pub if_not_exists: bool,
-    /// Written as MACRO: the name is one function's, whatever its parameters.
-    pub is_macro: bool,
-}
-
-/// Parameters and body of a function.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FunctionOverload {
-    /// What it takes, in order.
-    pub parameters: Vec<FunctionParameter>,
-    /// What it says that it gives.
-    pub returns: FunctionReturns,
-    /// What it stands for.
-    pub body: FunctionBody,
-    /// The body as it is written.
-    pub body_text: String,
-}
-
-/// A parameter of a function.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FunctionParameter {
-    /// Its name.
-    pub name: Ident,
-    /// What it takes.
-    pub kind: ParameterKind,
-    /// Its value where a call gives none.
-    pub default: Option<Expr>,
-}
-
-/// What a parameter takes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum ParameterKind {
-    /// A value of any type.
-    Generic,
-    /// A value of this type, or one that can be cast to it.
-    Typed(DataType),
-    /// A relation (`TABLE`).
-    Relation,
-}
-
-/// What RETURNS says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FunctionReturns {
-    /// Nothing: what the body gives.
-    Any,
-    /// A value of this type.
-    Scalar(DataType),
-    /// Rows; of these columns, if there are any.
-    Table(Vec<ColumnDef>),
-}
-
-/// What a function stands for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FunctionBody {
-    /// A value.
-    Expr(Box<Expr>),
-    /// Rows.
-    Table(Box<Query>),
-}
-
-/// A function's name, and the types of its parameters if they are given.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FunctionSignature {
-    /// Its name.
-    pub name: ObjectName,
-    /// Its parameters.
-    pub types: Option<Vec<ParameterKind>>,
 }
 
 /// `CREATE EXTERNAL TABLE`: a name for files with their options.

@@ -1,6 +1,10 @@
 //! The modes in which every SQL test runs: the same statements must give the same rows in all.
 
+use std::sync::Arc;
+
 use sheaf::{Result, Session};
+
+use crate::language::{self, TestLanguage};
 
 /// The door through which a mode's statements go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +66,8 @@ impl Mode {
     /// # Errors
     /// Whatever the session's builder refuses.
     pub fn session(&self) -> Result<Session> {
-        let mut builder = Session::builder();
+        let language = Arc::new(TestLanguage);
+        let mut builder = Session::builder().language(language::NAME, language);
         for (name, value) in self.settings {
             builder = builder.setting(name, value)?;
         }

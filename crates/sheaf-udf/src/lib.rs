@@ -17,15 +17,19 @@
 //! This crate must not know of statements, sessions, files or any language.
 
 mod aggregate;
+mod check;
 mod context;
 mod declaration;
+mod guard;
 mod language;
 mod scalar;
 mod table;
 
 pub use aggregate::{AggregateFunction, Groups};
+pub use check::{as_declared, broken, rows_without_null};
 pub use context::{CallContext, Show};
 pub use declaration::{Declaration, Parameter, ParameterKind};
+pub use guard::{guarded, named};
 pub use language::{Code, Language};
 pub use scalar::ScalarFunction;
 pub use table::{TableCall, TableFunction, TableInput, TableInstance, TableOutput};

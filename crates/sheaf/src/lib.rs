@@ -53,6 +53,7 @@ pub use sheaf_session::{
     QueryResult, ScrolledRows, Session, SessionBuilder, TableName,
 };
 pub use sheaf_sql::{self as sql, Statement, StatementKind};
+pub use sheaf_udf as udf;
 
 /// Runs a future to its end on a small runtime of its own, for programs that are not
 /// asynchronous. Queries compute on the session's own threads all the same.

@@ -13,6 +13,7 @@ mod location;
 mod s3;
 #[cfg(test)]
 mod tests;
+mod whole;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use sheaf_base::{Result, SheafError};
 use tokio::runtime::Handle;
 
 pub use location::{Location, locate, percent_decode, percent_encode};
+pub use whole::read_whole;
 
 /// A look-up of one environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;

@@ -13,7 +13,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayData, make_array};
+use arrow::array::{Array, ArrayData, ArrayRef, make_array};
 use arrow::buffer::Buffer;
 use bytes::Bytes;
 use datafusion::common::Result;
@@ -23,6 +23,7 @@ use datafusion::logical_expr::ColumnarValue;
 use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, SheafError, VALUE_BYTES_MAX};
 use sheaf_runtime::engine::planning::may_fold;
+use sheaf_udf::CallContext;
 
 /// Bytes that a call may make of one batch: offsets into it have 32 bits.
 pub const BATCH_BYTES_MAX: usize = (1 << 31) - 1;
@@ -172,6 +173,28 @@ impl Admitted {
         let data = held(array.to_data(), &reservation)?;
         Ok(ColumnarValue::Array(make_array(data)))
     }
+}
+
+/// The result of a call of a function that makes it first and is asked then: as [`admit`] has it.
+///
+/// # Errors
+/// As [`admit`].
+pub(crate) fn kept(function: &str, array: ArrayRef, context: &CallContext) -> Result<ArrayRef> {
+    let total = array.get_array_memory_size();
+    if may_fold(total) == Some(false) {
+        return Err(too_large(function, total, "a plan may hold of it").into());
+    }
+    check_limits(function, Needed { total, largest: 0 })?;
+    if total <= UNCOUNTED_BYTES_MAX {
+        return Ok(array);
+    }
+    let reservation = context.reservation(&format!("{function}()"));
+    reservation.try_grow(total).map_err(|error| {
+        let bytes = ByteCount::from(total);
+        SheafError::from(error).with_context(format!("the result of {function}, {bytes}"))
+    })?;
+    let data = held(array.to_data(), &Arc::new(reservation))?;
+    Ok(make_array(data))
 }
 
 /// A buffer and the reservation of its memory.

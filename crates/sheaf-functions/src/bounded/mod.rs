@@ -35,7 +35,7 @@ use datafusion::logical_expr::{
 pub use concat::concatenation;
 pub use constant::constant_column;
 pub use memory::{BATCH_BYTES_MAX, CallMemory};
-pub(crate) use memory::{Needed, admit_unfolded};
+pub(crate) use memory::{Needed, admit_unfolded, kept};
 use memory::{admit, check_repeated};
 pub(crate) use sizes::span;
 use sizes::{Arguments, Size};

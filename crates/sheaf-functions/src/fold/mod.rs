@@ -17,7 +17,7 @@
 //! if MERGE gives of two states what one fold over the rows of both would, which is tried out when the
 //! aggregate is made ([`Fold::merges_as_it_folds`]); a state that has seen no row is never merged.
 //! Folds without such a MERGE, with DISTINCT or with ORDER BY are folded from the list of a group's
-//! rows instead (`gathered.rs`), in one lane a group. As windows with frames that only grow, they are
+//! rows instead (`crate::gathered`), in one lane a group. As windows with frames that only grow, they are
 //! folded a row after another.
 //!
 //! # Memory
@@ -28,8 +28,8 @@
 mod accumulators;
 mod aggregate;
 pub mod assign;
-pub(crate) mod gathered;
 pub(crate) mod lanes;
+mod lists;
 mod states;
 #[cfg(test)]
 mod tests;

@@ -193,6 +193,7 @@ fn mark_relation(relation: &mut TableFactor, left: &[String]) -> Result<()> {
             args: Some(call),
             alias,
             sample: None,
+            with_ordinality,
             ..
         } if call.args.iter().any(names_something) => {
             for argument in &mut call.args {
@@ -200,12 +201,17 @@ fn mark_relation(relation: &mut TableFactor, left: &[String]) -> Result<()> {
                     split_paths(value, left);
                 }
             }
-            let alias = alias.take();
+            let mut outer = alias.clone();
+            match (&mut outer, *with_ordinality) {
+                // Whoever plans the call knows whether its numbers have a name already.
+                (Some(outer), true) => outer.columns.clear(),
+                _ => *alias = None,
+            }
             let inner = std::mem::replace(relation, reserved::vacant_relation());
             *relation = TableFactor::Derived {
                 lateral: true,
                 subquery: Box::new(reserved::all_of(inner)?),
-                alias,
+                alias: outer,
                 sample: None,
             };
         }

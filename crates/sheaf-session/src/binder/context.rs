@@ -27,6 +27,7 @@ use sheaf_base::suggest::nearest;
 use super::Bound;
 use super::references::call_key;
 use super::types::SqlTypes;
+use super::user_calls::UserCallPlanner;
 use crate::access::Access;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA};
 
@@ -56,6 +57,10 @@ impl<'a> BoundContext<'a> {
         let calls = Arc::clone(&bound.calls);
         let mut relation_planners: Vec<Arc<dyn RelationPlanner>> =
             vec![Arc::new(CallPlanner { calls })];
+        let functions = catalog.functions.all();
+        if !functions.is_empty() {
+            relation_planners.push(Arc::new(UserCallPlanner::new(functions, state)));
+        }
         relation_planners.extend(state.relation_planners().iter().cloned());
         let mut options = Arc::clone(state.config_options());
         if bound.keeps_order {
@@ -216,6 +221,8 @@ impl ContextProvider for BoundContext<'_> {
     fn udf_names(&self) -> Vec<String> {
         let own = self.catalog.functions.all();
         let functions = self.state.scalar_functions().keys();
+        // Not the names by which only the engine knows them.
+        let functions = functions.filter(|name| !name.contains('('));
         functions.chain(own.keys()).cloned().collect()
     }
 
@@ -228,7 +235,8 @@ impl ContextProvider for BoundContext<'_> {
     }
 
     fn udaf_names(&self) -> Vec<String> {
-        self.state.aggregate_functions().keys().cloned().collect()
+        let names = self.state.aggregate_functions().keys();
+        names.filter(|name| !name.contains('(')).cloned().collect()
     }
 
     fn udwf_names(&self) -> Vec<String> {

@@ -29,6 +29,7 @@ mod scope;
 mod system_tables;
 mod times;
 mod types;
+mod user_calls;
 mod virtual_columns;
 mod with_names;
 
@@ -63,7 +64,9 @@ use crate::catalog::{Catalog, FunctionMap, PUBLIC_SCHEMA, Relation, View};
 use crate::session::SessionInner;
 
 pub(crate) use self::declared::without_partition_columns;
-pub(crate) use self::functions::{Used, body_names_files, function_name, recursion, used, used_by};
+pub(crate) use self::functions::{
+    Used, WrittenCode, body_names_files, function_name, recursion, used, used_by,
+};
 use self::idents::normalize_part;
 pub(crate) use self::idents::{normalize, table_reference};
 pub(crate) use self::pivots::refuse_unlisted as refuse_unlisted_pivots;

@@ -1,16 +1,21 @@
-//! Functions whose bodies are SQL: what CREATE FUNCTION keeps for a session.
+//! What CREATE FUNCTION, and programs that register functions, keep for a session.
 //!
-//! A name stands for a list of functions with different parameters. They are kept as syntax trees in
-//! which the binder has settled what each name means (`binder::functions`), and put in the place of
-//! their calls there. Knows nothing of planning.
+//! A name stands for a list of functions with different parameters. Those whose bodies are SQL are kept
+//! as syntax trees in which the binder has settled what each name means (`binder::functions`), and put
+//! in the place of their calls there. Others are called: each statement binds them to itself
+//! ([`bind_user_functions`]), under names that nobody writes. Knows nothing of planning.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::execution::SessionState;
+use datafusion::execution::registry::FunctionRegistry;
+use datafusion::sql::sqlparser::ast::{DataType, Expr};
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
+use sheaf_functions::user::{self, AggregateDefinition, ScalarDefinition};
 use sheaf_sql::{FunctionBody, ParameterKind};
+use sheaf_udf::{CallContext, Declaration, TableFunction};
 
 use super::Version;
 use crate::versioned::Versioned;
@@ -26,14 +31,38 @@ pub(crate) struct Parameter {
     pub(crate) default: Option<Expr>,
 }
 
-/// A function whose body is SQL.
+/// A function in another language than SQL.
+#[derive(Debug, Clone)]
+pub(crate) enum UserFunction {
+    Scalar(Arc<ScalarDefinition>),
+    Aggregate(Arc<AggregateDefinition>),
+    Table(Arc<TableDefinition>),
+}
+
+/// A table function and what was declared of it.
+#[derive(Debug)]
+pub(crate) struct TableDefinition {
+    pub(crate) declaration: Declaration,
+    pub(crate) function: Arc<dyn TableFunction>,
+}
+
+/// The language of functions that a program has registered.
+pub(crate) const RUST: &str = "rust";
+
+/// A function of the session.
 #[derive(Debug)]
 pub(crate) struct SqlFunction {
     pub(crate) name: String,
     pub(crate) parameters: Vec<Parameter>,
     /// The body, in which `$n` is the n-th parameter and a relation that is a parameter has the name
-    /// of [`SqlFunction::relation_name`].
+    /// of [`SqlFunction::relation_name`]; NULL if it is not in SQL.
     pub(crate) body: FunctionBody,
+    /// What is called, if it is not in SQL.
+    pub(crate) user: Option<UserFunction>,
+    /// What the result of a call is cast to, since code gives a VARIANT as its text.
+    pub(crate) cast_to: Option<DataType>,
+    /// The name of its language.
+    pub(crate) language: String,
     /// The body as it was written.
     pub(crate) body_text: String,
     /// The statement that created it.
@@ -57,12 +86,18 @@ impl Checked {
 }
 
 impl SqlFunction {
-    /// `scalar` or `table`.
+    /// `scalar`, `aggregate` or `table`.
     pub(crate) fn kind(&self) -> &'static str {
-        match self.body {
-            FunctionBody::Expr(_) => "scalar",
-            FunctionBody::Table(_) => "table",
+        match (&self.user, &self.body) {
+            (Some(UserFunction::Scalar(_)), _) | (None, FunctionBody::Expr(_)) => "scalar",
+            (Some(UserFunction::Aggregate(_)), _) => "aggregate",
+            (Some(UserFunction::Table(_)), _) | (None, FunctionBody::Table(_)) => "table",
         }
+    }
+
+    /// Whether it gives a value for each group of rows.
+    pub(crate) fn is_aggregate(&self) -> bool {
+        matches!(self.user, Some(UserFunction::Aggregate(_)))
     }
 
     /// `a, b INTEGER, c := 3`
@@ -101,7 +136,8 @@ impl SqlFunction {
         format!("{}.{parameter}", self.scope_name())
     }
 
-    /// The name of the row of arguments beside which sub-queries of the body stand.
+    /// The name of the row of arguments beside which sub-queries of the body stand; of a function that
+    /// is called, the name by which the engine knows it.
     pub(crate) fn scope_name(&self) -> String {
         scope_name(&self.name, &self.parameters)
     }
@@ -119,12 +155,19 @@ fn kind_text(kind: &ParameterKind) -> String {
     match kind {
         ParameterKind::Generic => String::new(),
         ParameterKind::Typed(data_type) => data_type.to_string(),
-        ParameterKind::Relation => "TABLE".to_owned(),
+        ParameterKind::Relation(columns) if columns.is_empty() => "TABLE".to_owned(),
+        ParameterKind::Relation(columns) => {
+            let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
+            format!("TABLE ({})", columns.join(", "))
+        }
     }
 }
 
 /// The text of a type by which signatures are compared.
 pub(crate) fn kind_identity(kind: &ParameterKind) -> String {
+    if let ParameterKind::Relation(_) = kind {
+        return "TABLE".to_owned();
+    }
     let text = kind_text(kind).to_uppercase();
     match text.as_str() {
         "" => "ANY".to_owned(),
@@ -183,4 +226,31 @@ impl Functions {
         *by_name = Arc::new(changed);
         Ok(())
     }
+}
+
+/// Gives the engine the functions that are called, for one statement: calls take their memory of
+/// `context`, and stop with it.
+///
+/// # Errors
+/// `Internal` if the engine refuses one.
+pub(crate) fn bind_user_functions(
+    functions: &FunctionMap,
+    context: &CallContext,
+    state: &mut SessionState,
+) -> Result<()> {
+    for function in functions.values().flatten() {
+        match &function.user {
+            Some(UserFunction::Scalar(definition)) => {
+                let bound = user::scalar(&function.scope_name(), definition, context);
+                state.register_udf(Arc::new(bound))?;
+            }
+            Some(UserFunction::Aggregate(definition)) => {
+                let bound = user::aggregate(&function.scope_name(), definition, context);
+                state.register_udaf(Arc::new(bound))?;
+            }
+            // The binder plans its calls.
+            Some(UserFunction::Table(_)) | None => {}
+        }
+    }
+    Ok(())
 }

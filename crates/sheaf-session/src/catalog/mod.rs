@@ -24,7 +24,8 @@ use crate::persisted::PersistedRows;
 use crate::versioned::Versioned;
 
 pub(crate) use functions::{
-    Checked, FunctionMap, Functions, Parameter, SqlFunction, kind_identity, scope_name,
+    Checked, FunctionMap, Functions, Parameter, RUST, SqlFunction, TableDefinition, UserFunction,
+    bind_user_functions, kind_identity, scope_name,
 };
 pub(crate) use provider::{CATALOG_NAME, PUBLIC_SCHEMA, catalog_list};
 
@@ -112,7 +113,7 @@ pub(crate) struct Version {
 #[derive(Default)]
 pub(crate) struct Catalog {
     relations: Versioned<BTreeMap<String, Relation>>,
-    /// Functions whose bodies are SQL.
+    /// Functions of the user's own, but for folds.
     pub(crate) functions: Functions,
 }
 

@@ -5,6 +5,7 @@
 //! - all that it reads is small local files, each of which is named by itself: their rows are kept in
 //!   memory, and before each run the files are looked at;
 //! - it calls nothing whose result is another in each statement (`now()`): that would be the first one's;
+//!   and no functions of the user's own, which take their memory from their statement;
 //! - its parameters have types in which values of one type do not differ ([`is_plain`]), and are not needed
 //!   to plan it (`LIMIT $1`);
 //! - its operators may run again ([`OPERATORS`]);
@@ -22,7 +23,9 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::datasource::{MemTable, provider_as_source, source_as_provider};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{SessionState, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, TableSource, Volatility};
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, TableSource, Volatility, WindowFunctionDefinition,
+};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{
     BinaryExpr, CastExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, Literal, NotExpr,
@@ -37,6 +40,7 @@ use futures::{FutureExt, TryStreamExt};
 use sheaf_base::Result;
 use sheaf_files::FileTable;
 use sheaf_functions::bounded::CallMemory;
+use sheaf_functions::user;
 use sheaf_runtime::{Outcome, Query};
 use sheaf_sql::{Statement, StatementKind};
 
@@ -312,10 +316,18 @@ fn tables_of(plan: &LogicalPlan) -> Result<Option<Vec<Arc<dyn TableProvider>>>> 
     Ok(may.then_some(tables))
 }
 
-/// Whether an expression's value is one and the same throughout a statement, and another in the next.
+/// Whether an expression's value is one and the same throughout a statement, and another in the next, or
+/// it calls functions that are bound to the statement.
 fn is_of_statement(expr: &Expr) -> bool {
     match expr {
-        Expr::ScalarFunction(call) => call.func.signature().volatility == Volatility::Stable,
+        Expr::ScalarFunction(call) => {
+            call.func.signature().volatility == Volatility::Stable || user::is_scalar(&call.func)
+        }
+        Expr::AggregateFunction(call) => user::is_aggregate(&call.func),
+        Expr::WindowFunction(call) => match &call.fun {
+            WindowFunctionDefinition::AggregateUDF(function) => user::is_aggregate(function),
+            WindowFunctionDefinition::WindowUDF(_) => false,
+        },
         Expr::ScalarVariable(..) => true,
         _ => false,
     }

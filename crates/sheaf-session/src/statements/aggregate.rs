@@ -1,4 +1,5 @@
-//! CREATE AGGREGATE and DROP AGGREGATE.
+//! CREATE AGGREGATE and DROP AGGREGATE of folds; those in other languages than SQL are functions
+//! ([`super::function`]).
 //!
 //! An aggregate is among the functions of its session, where every statement that starts later finds
 //! it. Views find it by its name whenever they are read.
@@ -12,10 +13,10 @@ use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 use sheaf_functions::fold::Fold;
-use sheaf_sql::AggregateDefinition;
+use sheaf_sql::{AggregateDefinition, FunctionSignature};
 
-use super::Running;
 use super::create::new_name;
+use super::{Running, function};
 use crate::result::QueryResult;
 
 /// Aggregates that one session may hold.
@@ -73,9 +74,26 @@ pub(super) fn drop(
     names: &[ast::ObjectName],
     if_exists: bool,
 ) -> Result<QueryResult> {
+    let all = names.iter().map(|name| Ok((new_name(name)?, name)));
+    let all = all.collect::<Result<Vec<_>>>()?;
+    // Those in other languages are functions.
+    let (called, folds): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|(name, _)| function::are_aggregates(running, name));
+    let names: Vec<String> = folds.into_iter().map(|(name, _)| name).collect();
+    drop_folds(running, &names, if_exists)?;
+    let signatures = called.into_iter().map(|(_, name)| FunctionSignature {
+        name: name.clone(),
+        types: None,
+    });
+    let signatures: Vec<FunctionSignature> = signatures.collect();
+    function::drop(running, &signatures, if_exists, false, false)?;
+    Ok(running.done("DROP AGGREGATE"))
+}
+
+fn drop_folds(running: &Running<'_>, names: &[String], if_exists: bool) -> Result<()> {
     let mut state = running.session.inner.state.write();
-    let names = names.iter().map(new_name).collect::<Result<Vec<_>>>()?;
-    for name in &names {
+    for name in names {
         match what_is(name, &state) {
             Some(Named::Fold) => {}
             Some(Named::Other(kind)) => {
@@ -95,10 +113,10 @@ pub(super) fn drop(
             }
         }
     }
-    for name in &names {
+    for name in names {
         state.deregister_udaf(name)?;
     }
-    Ok(running.done("DROP AGGREGATE"))
+    Ok(())
 }
 
 /// What a function's name stands for.

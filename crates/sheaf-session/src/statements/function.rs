@@ -1,6 +1,6 @@
 //! CREATE FUNCTION, DROP FUNCTION and SHOW CREATE FUNCTION.
 //!
-//! A function is kept with its session, as views are. What uses it finds it by its name whenever it
+//! A function, whatever its language, is kept with its session, as views are. What uses it finds it by its name whenever it
 //! is read, and so DROP looks at the views and functions that name it.
 
 use std::collections::BTreeSet;
@@ -10,13 +10,13 @@ use datafusion::execution::SessionState;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
-use sheaf_sql::{FunctionDefinition, FunctionSignature};
+use sheaf_sql::{FunctionDefinition, FunctionOverload, FunctionSignature, FunctionSource};
 
-use super::Running;
 use super::create::new_name;
 use super::settings::rows;
-use crate::binder::{recursion, used, used_by};
-use crate::catalog::{Catalog, FunctionMap, Relation, SqlFunction, kind_identity};
+use super::{Running, code};
+use crate::binder::{WrittenCode, recursion, used, used_by};
+use crate::catalog::{Catalog, FunctionMap, RUST, Relation, SqlFunction, kind_identity};
 use crate::result::QueryResult;
 
 /// Dependents that the error of DROP names at most.
@@ -32,9 +32,10 @@ pub(super) async fn create(
     running: &Running<'_>,
     definition: &FunctionDefinition,
 ) -> Result<QueryResult> {
-    let tag = match definition.is_macro {
-        true => "CREATE MACRO",
-        false => "CREATE FUNCTION",
+    let tag = match definition {
+        definition if definition.is_macro => "CREATE MACRO",
+        definition if definition.is_aggregate => "CREATE AGGREGATE",
+        _ => "CREATE FUNCTION",
     };
     let name = new_name(&definition.name)?;
     let place = |error: SheafError| match error.position() {
@@ -52,10 +53,7 @@ pub(super) async fn create(
     let catalog = &running.session.inner.catalog;
     let mut new = Vec::with_capacity(definition.overloads.len());
     for overload in &definition.overloads {
-        let text = running.query.text();
-        let function = running
-            .binder(&state)
-            .define_function(&name, overload, text);
+        let function = define(running, &state, &name, definition, overload);
         let context = format!("function \"{name}\"");
         let function = function.await.map_err(|error| {
             place(match error.message().starts_with(&context) {
@@ -73,7 +71,7 @@ pub(super) async fn create(
         recursion(function, &functions).map_err(place)?;
     }
     let functions = Arc::new(functions);
-    for function in &new {
+    for function in new.iter().filter(|function| function.user.is_none()) {
         let binder = running.binder(&state).with_functions(&functions);
         binder
             .check_function(function)
@@ -85,6 +83,31 @@ pub(super) async fn create(
         .change(|functions| put(functions, &name, &new, definition).map(|_| ()))
         .map_err(place)?;
     Ok(running.done(tag))
+}
+
+/// The function that `overload` of `definition` makes.
+async fn define(
+    running: &Running<'_>,
+    state: &SessionState,
+    name: &str,
+    definition: &FunctionDefinition,
+    overload: &FunctionOverload,
+) -> Result<SqlFunction> {
+    let (binder, create_text) = (running.binder(state), running.query.text());
+    match &overload.source {
+        FunctionSource::Sql(_) => binder.define_function(name, overload, create_text).await,
+        FunctionSource::Code(written) => {
+            let (language, code) = code::read(running, state, written).await?;
+            let written = WrittenCode {
+                name,
+                overload,
+                code: written,
+                is_aggregate: definition.is_aggregate,
+                create_text,
+            };
+            binder.define_code(&written, language.as_ref(), &code)
+        }
+    }
 }
 
 /// Puts `new` among `functions`; whether it did.
@@ -112,6 +135,17 @@ fn put(
         }
     }
     old.retain(|old| !is_same(old));
+    let is_aggregate = definition.is_aggregate;
+    if old.iter().any(|old| old.is_aggregate() != is_aggregate) {
+        let kind = if is_aggregate {
+            "a function"
+        } else {
+            "an aggregate"
+        };
+        return Err(SheafError::user(format!("\"{name}\" is {kind} already"))
+            .with_state(SqlState::DUPLICATE_FUNCTION)
+            .with_hint("give it another name"));
+    }
     for function in new {
         if old.iter().any(|old| old.identity() == function.identity()) {
             return Err(SheafError::user(format!(
@@ -124,8 +158,8 @@ fn put(
     Ok(true)
 }
 
-/// What a name stands for that is no function of the user's own in SQL, in words.
-fn other_kind(name: &str, state: &SessionState) -> Option<&'static str> {
+/// What a name stands for that is none of the functions of [`FunctionMap`], in words.
+pub(crate) fn other_kind(name: &str, state: &SessionState) -> Option<&'static str> {
     let is_table = state.table_functions().contains_key(name)
         || sheaf_files::format_by_function(name).is_some();
     match () {
@@ -193,6 +227,13 @@ pub(super) fn drop(
         true => "DROP MACRO",
         false => "DROP FUNCTION",
     }))
+}
+
+/// Whether aggregates in other languages than SQL are called `name`.
+pub(super) fn are_aggregates(running: &Running<'_>, name: &str) -> bool {
+    let functions = running.session.inner.catalog.functions.all();
+    let found = functions.get(name);
+    found.is_some_and(|functions| functions.iter().any(|f| f.is_aggregate()))
 }
 
 fn find(signature: &FunctionSignature, functions: &FunctionMap) -> Result<Vec<Arc<SqlFunction>>> {
@@ -303,6 +344,12 @@ pub(super) fn show_create(
     let found = find(signature, &functions)?;
     if found.is_empty() {
         return Err(missing(signature, &functions));
+    }
+    if let Some(function) = found.iter().find(|function| function.language == RUST) {
+        return Err(SheafError::unsupported(format!(
+            "function \"{}\" was made by no statement: the program that runs here has it",
+            function.name
+        )));
     }
     let found = found.iter();
     let found = found.map(|function| vec![function.signature(), function.create_text.clone()]);

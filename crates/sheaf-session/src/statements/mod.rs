@@ -1,6 +1,7 @@
 //! From a statement's kind to the code that runs it.
 
 mod aggregate;
+mod code;
 mod copy;
 mod create;
 mod describe;
@@ -35,6 +36,7 @@ use crate::session::Session;
 
 pub use description::Description;
 pub(crate) use description::describe;
+pub(crate) use function::other_kind;
 pub(crate) use query::plan_with_parameters;
 
 /// One statement on its way: what every kind of statement needs.

@@ -1,5 +1,5 @@
-//! `sheaf.functions`: every function with its kind, its forms and what it does; of those of the user's own
-//! in SQL, parameters and body.
+//! `sheaf.functions`: every function with its kind, its forms and what it does; of those of the user's own,
+//! parameters and body.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,10 +88,13 @@ pub(crate) fn function_list(
             name: own.name.clone(),
             kind: own.kind(),
             syntax: Some(own.signature()),
-            description: is_told.then(|| format!("is {}", words(&own.body_text))),
+            description: match &own.user {
+                Some(_) => Some(format!("is written in {}", own.language)),
+                None => is_told.then(|| format!("is {}", words(&own.body_text))),
+            },
             example: None,
             parameters: Some(own.parameter_text()),
-            body: is_told.then(|| own.body_text.clone()),
+            body: (is_told && !own.body_text.is_empty()).then(|| own.body_text.clone()),
         };
         found.insert((own.name.clone(), own.kind(), at), function);
     }

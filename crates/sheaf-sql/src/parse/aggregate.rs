@@ -1,4 +1,5 @@
-//! `CREATE AGGREGATE`: folds of the user's own.
+//! `CREATE AGGREGATE`: folds of the user's own. Aggregates in other languages than SQL are functions
+//! ([`super::function`]).
 
 use datafusion::sql::sqlparser::ast::{
     ArrayElemTypeDef, ColumnDef, DataType, StructBracketKind, StructField,
@@ -14,6 +15,9 @@ use crate::limits::AGGREGATE_COLUMNS_MAX;
 use crate::rewrite;
 use crate::statement::{AggregateDefinition, ClauseExpr, StatementKind};
 
+/// Tokens of a declaration among which LANGUAGE is looked for.
+const DECLARATION_TOKENS_MAX: usize = 1024;
+
 /// Takes `CREATE [OR REPLACE] AGGREGATE`, or nothing; whether it replaces.
 pub(super) fn starts(reader: &mut Reader<'_>) -> Option<bool> {
     let is_word = |reader: &Reader<'_>, at: usize, word: &str| {
@@ -28,6 +32,21 @@ pub(super) fn starts(reader: &mut Reader<'_>) -> Option<bool> {
         reader.parser.next_token();
     }
     Some(or_replace)
+}
+
+/// Whether a language is said behind the name and the parameters that stand next.
+pub(super) fn is_code(reader: &Reader<'_>) -> bool {
+    let mut depth = 0_usize;
+    for at in 0..DECLARATION_TOKENS_MAX {
+        match &reader.parser.peek_nth_token_ref(at).token {
+            Token::EOF | Token::SemiColon => return false,
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            token if depth == 0 && super::is_word(token, "LANGUAGE") => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// `[IF NOT EXISTS] name(x TYPE, …)`, then the clauses, each once, in any order.

@@ -10,13 +10,17 @@ use sheaf_base::error::SqlState;
 
 use super::copy::{format_name, options};
 use super::failure::Parse;
+use super::function::FunctionWords;
 use super::{Reader, aggregate, bag, function};
 use crate::rewrite;
 use crate::statement::{DropKind, ExternalTable, PartitionColumn, StatementKind};
 
 pub(super) fn read_create(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     if let Some(or_replace) = aggregate::starts(reader) {
-        return aggregate::read(reader, or_replace);
+        return match aggregate::is_code(reader) {
+            true => function::read(reader, FunctionWords::of_aggregate(or_replace)),
+            false => aggregate::read(reader, or_replace),
+        };
     }
     if let Some(words) = function::starts(reader) {
         return function::read(reader, words);

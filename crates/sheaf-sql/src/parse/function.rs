@@ -1,32 +1,26 @@
-//! `CREATE FUNCTION` and `CREATE MACRO`: functions in SQL, in PostgreSQL's forms and DuckDB's.
+//! `CREATE FUNCTION` and `CREATE MACRO`, in PostgreSQL's forms and DuckDB's.
 //!
-//! A body in quotes is a text of its own: it is read with places that count in the script.
+//! Bodies of SQL are read by [`super::body`], those in other languages not at all ([`super::code`]).
 
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
-use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, Expr, LimitClause, Query, SelectItem, SetExpr, Value,
-};
+use datafusion::sql::sqlparser::ast::Expr;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::Token;
 use sheaf_base::SheafError;
-use sheaf_base::error::{Position, SqlState};
+use sheaf_base::error::SqlState;
 
-use super::failure::{Failure, Parse};
-use super::source::{self, Source};
-use super::{Reader, aggregate};
-use crate::limits::{self, FUNCTION_PARAMETERS_MAX};
+use super::body::{self, Body};
+use super::failure::Parse;
+use super::{Reader, aggregate, code};
+use crate::limits::FUNCTION_PARAMETERS_MAX;
+use crate::rewrite;
 use crate::statement::{
     FunctionBody, FunctionDefinition, FunctionOverload, FunctionParameter, FunctionReturns,
-    FunctionSignature, ParameterKind, StatementKind,
+    FunctionSignature, FunctionSource, FunctionVolatility, ParameterKind, StatementKind,
 };
-use crate::{lexer, rewrite};
 
-/// Words that PostgreSQL lets a function be declared with and that say nothing about one that is
-/// inlined, with the number of tokens behind them.
+/// Words that PostgreSQL lets a function be declared with and that say nothing here, with the number
+/// of tokens behind them.
 const IGNORED: &[(&[&str], usize)] = &[
-    (&["IMMUTABLE"], 0),
-    (&["STABLE"], 0),
-    (&["VOLATILE"], 0),
     (&["LEAKPROOF"], 0),
     (&["NOT", "LEAKPROOF"], 0),
     (&["CALLED", "ON", "NULL", "INPUT"], 0),
@@ -36,10 +30,29 @@ const IGNORED: &[(&[&str], usize)] = &[
     (&["ROWS"], 1),
 ];
 
+/// What is said of when a function gives the same; of one that is inlined, its body tells.
+const VOLATILITIES: &[(&str, FunctionVolatility)] = &[
+    ("IMMUTABLE", FunctionVolatility::Immutable),
+    ("STABLE", FunctionVolatility::Stable),
+    ("VOLATILE", FunctionVolatility::Volatile),
+];
+
 /// How `CREATE … FUNCTION` starts.
 pub(super) struct FunctionWords {
     or_replace: bool,
     is_macro: bool,
+    is_aggregate: bool,
+}
+
+impl FunctionWords {
+    /// `CREATE [OR REPLACE] AGGREGATE`, in another language than SQL.
+    pub(super) fn of_aggregate(or_replace: bool) -> Self {
+        Self {
+            or_replace,
+            is_macro: false,
+            is_aggregate: true,
+        }
+    }
 }
 
 /// Takes `CREATE [OR REPLACE] [TEMP|TEMPORARY] FUNCTION|MACRO`, or nothing.
@@ -60,6 +73,7 @@ pub(super) fn starts(reader: &mut Reader<'_>) -> Option<FunctionWords> {
     Some(FunctionWords {
         or_replace,
         is_macro,
+        is_aggregate: false,
     })
 }
 
@@ -74,6 +88,7 @@ pub(super) fn read(reader: &mut Reader<'_>, words: FunctionWords) -> Parse<State
         or_replace: words.or_replace,
         if_not_exists,
         is_macro: words.is_macro,
+        is_aggregate: words.is_aggregate,
     };
     function.overloads.push(overload(reader)?);
     while reader.parser.consume_token(&Token::Comma) {
@@ -86,9 +101,11 @@ pub(super) fn read(reader: &mut Reader<'_>, words: FunctionWords) -> Parse<State
 #[derive(Default)]
 struct Clauses {
     returns: Option<FunctionReturns>,
-    /// A body with its text.
-    body: Option<(FunctionBody, String)>,
-    is_language_sql: bool,
+    /// What AS or RETURN says, with its text.
+    source: Option<(FunctionSource, String)>,
+    /// The language's name, in lower case.
+    language: Option<String>,
+    volatility: FunctionVolatility,
     is_strict: bool,
 }
 
@@ -98,34 +115,64 @@ fn overload(reader: &mut Reader<'_>) -> Parse<FunctionOverload> {
     while !reader.at_end() && !reader.at(&Token::Comma) {
         clause(reader, &mut clauses)?;
     }
-    let Some((body, text)) = clauses.body else {
+    let Some((source, text)) = clauses.source.take() else {
         return reader.expected("AS expression, AS TABLE query or RETURN expression");
     };
-    let returns = clauses.returns.unwrap_or(FunctionReturns::Any);
-    let body = match (body, &returns) {
+    let returns = clauses.returns.take().unwrap_or(FunctionReturns::Any);
+    let source = match source {
+        FunctionSource::Code(mut code) => {
+            code.volatility = clauses.volatility;
+            code.is_strict = clauses.is_strict;
+            FunctionSource::Code(code)
+        }
+        FunctionSource::Sql(body) => {
+            let body = returned(reader, body, &returns)?;
+            FunctionSource::Sql(strict(reader, body, &parameters, clauses.is_strict)?)
+        }
+    };
+    Ok(FunctionOverload {
+        parameters,
+        returns,
+        source,
+        body_text: text,
+    })
+}
+
+/// `body` as what RETURNS says that it is.
+fn returned(
+    reader: &Reader<'_>,
+    body: FunctionBody,
+    returns: &FunctionReturns,
+) -> Parse<FunctionBody> {
+    Ok(match (body, returns) {
         (FunctionBody::Expr(expr), FunctionReturns::Table(_)) => match *expr {
             Expr::Subquery(query) => FunctionBody::Table(query),
             _ => return reader.expected("a query, since the function RETURNS TABLE"),
         },
         (FunctionBody::Table(query), FunctionReturns::Scalar(_)) => {
-            FunctionBody::Expr(Box::new(only_expression(query)))
+            FunctionBody::Expr(Box::new(body::only_expression(query)))
         }
         (body, _) => body,
-    };
-    let body = match (body, clauses.is_strict) {
-        (FunctionBody::Expr(expr), true) => FunctionBody::Expr(null_on_null(expr, &parameters)),
+    })
+}
+
+/// `body`, which gives NULL for NULLs if it is declared so.
+fn strict(
+    reader: &Reader<'_>,
+    body: FunctionBody,
+    parameters: &[FunctionParameter],
+    is_strict: bool,
+) -> Parse<FunctionBody> {
+    match (body, is_strict) {
+        (FunctionBody::Expr(expr), true) => {
+            Ok(FunctionBody::Expr(body::null_on_null(expr, parameters)))
+        }
         (FunctionBody::Table(_), true) => {
             let error = SheafError::unsupported("a table function cannot be STRICT");
-            return reader.refuse(error.with_hint("WHERE argument IS NOT NULL says the same"));
+            reader.refuse(error.with_hint("WHERE argument IS NOT NULL says the same"))
         }
-        (body, false) => body,
-    };
-    Ok(FunctionOverload {
-        parameters,
-        returns,
-        body,
-        body_text: text,
-    })
+        (body, false) => Ok(body),
+    }
 }
 
 fn clause(reader: &mut Reader<'_>, clauses: &mut Clauses) -> Parse<()> {
@@ -144,20 +191,24 @@ fn clause(reader: &mut Reader<'_>, clauses: &mut Clauses) -> Parse<()> {
         }
         clauses.returns = Some(returns(reader)?);
     } else if reader.at_word("LANGUAGE") {
-        language(reader)?;
-        clauses.is_language_sql = true;
+        if clauses.language.is_some() {
+            return twice(reader, "LANGUAGE");
+        }
+        clauses.language = Some(code::language(reader)?);
     } else if reader.word("STRICT") {
         clauses.is_strict = true;
     } else if reader.at_word("AS") || reader.at_word("RETURN") {
-        if clauses.body.is_some() {
+        if clauses.source.is_some() {
             return twice(reader, "the body");
         }
         let is_return = reader.at_word("RETURN");
         reader.parser.next_token();
         let from = reader.parser.peek_token_ref().span.start;
-        let body = body(reader, clauses, is_return)?;
+        let source = source_of(reader, clauses, is_return)?;
         let to = reader.parser.get_current_token().span.end;
-        clauses.body = Some((body, reader.source.slice(from, to).to_owned()));
+        clauses.source = Some((source, reader.source.slice(from, to).to_owned()));
+    } else if let Some((_, volatility)) = VOLATILITIES.iter().find(|(word, _)| reader.word(word)) {
+        clauses.volatility = *volatility;
     } else if !ignored(reader) {
         return reader.expected("RETURNS, LANGUAGE, IMMUTABLE, STRICT, AS or RETURN");
     }
@@ -183,23 +234,20 @@ fn ignored(reader: &mut Reader<'_>) -> bool {
     true
 }
 
-/// Whether a token is the name of the language `sql`, also in quotes.
-fn is_sql(token: &Token) -> bool {
-    source::literal_text(token).is_some_and(|name| name.eq_ignore_ascii_case("sql"))
-}
-
-fn language(reader: &mut Reader<'_>) -> Parse<()> {
-    reader.expect_word("LANGUAGE")?;
-    let token = &reader.parser.peek_token_ref().token;
-    let Some(name) = source::literal_text(token) else {
-        return reader.expected("sql");
-    };
-    if !is_sql(token) {
-        let error = SheafError::unsupported(format!("there are no functions in LANGUAGE {name}"));
-        return reader.refuse(error.with_hint("LANGUAGE sql is the only one"));
+/// What stands behind AS or RETURN.
+fn source_of(reader: &mut Reader<'_>, clauses: &Clauses, is_return: bool) -> Parse<FunctionSource> {
+    let language = clauses.language.clone().or_else(|| code::ahead(reader));
+    match language {
+        Some(language) if language != code::SQL => code::read(reader, language),
+        language => {
+            let wanted = Body {
+                is_table: matches!(clauses.returns, Some(FunctionReturns::Table(_))),
+                is_return,
+                is_said: language.is_some(),
+            };
+            Ok(FunctionSource::Sql(body::read(reader, wanted)?))
+        }
     }
-    reader.parser.next_token();
-    Ok(())
 }
 
 /// `RETURNS type|TABLE [(column type, …)]`.
@@ -255,7 +303,10 @@ fn parameter(reader: &mut Reader<'_>) -> Parse<FunctionParameter> {
     };
     let kind = match is_generic {
         true => ParameterKind::Generic,
-        false if reader.word("TABLE") => ParameterKind::Relation,
+        false if reader.word("TABLE") => ParameterKind::Relation(match reader.at(&Token::LParen) {
+            true => aggregate::columns(reader)?,
+            false => Vec::new(),
+        }),
         false => ParameterKind::Typed(aggregate::data_type(reader)?),
     };
     let has_default = reader.parser.consume_token(&Token::Assignment)
@@ -273,148 +324,6 @@ fn parameter(reader: &mut Reader<'_>) -> Parse<FunctionParameter> {
         name,
         kind,
         default,
-    })
-}
-
-fn body(reader: &mut Reader<'_>, clauses: &Clauses, is_return: bool) -> Parse<FunctionBody> {
-    let is_table = matches!(clauses.returns, Some(FunctionReturns::Table(_)));
-    // A body in another language is not read as if it were SQL.
-    let is_quoted = source::literal_text(next(reader, 0)).is_some();
-    if is_quoted && super::is_word(next(reader, 1), "LANGUAGE") && !is_sql(next(reader, 2)) {
-        reader.parser.next_token();
-        language(reader)?;
-    }
-    match next(reader, 0).clone() {
-        Token::DollarQuotedString(quoted) if !is_return => {
-            let tag = quoted.tag.as_ref().map_or(0, |tag| tag.chars().count());
-            return quoted_body(reader, &quoted.value, tag as u64 + 2, clauses);
-        }
-        Token::SingleQuotedString(text)
-            if !is_return
-                && (clauses.is_language_sql || super::is_word(next(reader, 1), "LANGUAGE")) =>
-        {
-            return quoted_body(reader, &text, 1, clauses);
-        }
-        _ => {}
-    }
-    if !is_return && reader.at_word("TABLE") {
-        reader.parser.next_token();
-        return Ok(FunctionBody::Table(reader.query()?));
-    }
-    if reader.at_query() && !reader.at(&Token::LParen) || is_table {
-        if !is_table {
-            let error = SheafError::user("a function that gives rows says so")
-                .with_state(SqlState::SYNTAX_ERROR)
-                .with_hint("AS TABLE query, or RETURNS TABLE AS query; one value: AS (query)");
-            return reader.refuse(error);
-        }
-        return Ok(FunctionBody::Table(reader.query()?));
-    }
-    let mut expr = reader.parser.parse_expr()?;
-    rewrite::tree(&mut expr);
-    Ok(FunctionBody::Expr(Box::new(expr)))
-}
-
-/// A body in quotes, which open with `quotes` characters: a query.
-fn quoted_body(
-    reader: &mut Reader<'_>,
-    text: &str,
-    quotes: u64,
-    clauses: &Clauses,
-) -> Parse<FunctionBody> {
-    let start = source::position(reader.parser.peek_token_ref().span.start);
-    let start = Position {
-        line: start.line,
-        column: start.column + quotes,
-    };
-    let source = Source::at(text, start);
-    if lexer::split(text).len() > 1 {
-        let error = SheafError::unsupported("a function's body is one query").with_position(start);
-        return Err(Failure::Explained(error));
-    }
-    let tokens = source.tokens()?;
-    limits::check(&tokens)?;
-    let tokens = rewrite::tokens(tokens)?;
-    let mut inner = Reader::new(&source, tokens.clone());
-    let query = inner.query().and_then(|query| {
-        inner.expect_end()?;
-        Ok(query)
-    });
-    let query = query.map_err(|failure| Failure::Explained(failure.explain(&source, &tokens)))?;
-    reader.parser.next_token();
-    Ok(match clauses.returns {
-        Some(FunctionReturns::Table(_)) => FunctionBody::Table(query),
-        _ => FunctionBody::Expr(Box::new(only_expression(first_row(query)))),
-    })
-}
-
-/// As PostgreSQL's functions do, of a query with an order the first row. Without one, more rows than
-/// one are an error.
-fn first_row(mut query: Box<Query>) -> Box<Query> {
-    if query.order_by.is_some() && query.limit_clause.is_none() && query.fetch.is_none() {
-        let one = Value::Number("1".to_owned(), false);
-        query.limit_clause = Some(LimitClause::LimitOffset {
-            limit: Some(Expr::Value(one.with_empty_span())),
-            offset: None,
-            limit_by: Vec::new(),
-        });
-    }
-    query
-}
-
-/// The value of a query: of `SELECT expression` alone, the expression.
-fn only_expression(query: Box<Query>) -> Expr {
-    let is_alone = query.with.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && query.pipe_operators.is_empty();
-    let item = match query.body.as_ref() {
-        SetExpr::Select(select)
-            if is_alone
-                && select.distinct.is_none()
-                && select.from.is_empty()
-                && select.selection.is_none()
-                && select.having.is_none()
-                && select.qualify.is_none()
-                && select.named_window.is_empty() =>
-        {
-            match select.projection.as_slice() {
-                [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] => {
-                    Some(expr.clone())
-                }
-                _ => None,
-            }
-        }
-        _ => None,
-    };
-    item.unwrap_or(Expr::Subquery(query))
-}
-
-/// NULL where an argument is: what STRICT says.
-fn null_on_null(body: Box<Expr>, parameters: &[FunctionParameter]) -> Box<Expr> {
-    let is_null = (1..=parameters.len()).map(|number| {
-        let parameter = Value::Placeholder(format!("${number}"));
-        Expr::IsNull(Box::new(Expr::Value(parameter.with_empty_span())))
-    });
-    let any_null = is_null.reduce(|left, right| Expr::BinaryOp {
-        left: Box::new(left),
-        op: BinaryOperator::Or,
-        right: Box::new(right),
-    });
-    let Some(condition) = any_null else {
-        return body;
-    };
-    let null = Expr::Value(Value::Null.with_empty_span());
-    Box::new(Expr::Case {
-        case_token: AttachedToken::empty(),
-        end_token: AttachedToken::empty(),
-        operand: None,
-        conditions: vec![CaseWhen {
-            condition,
-            result: null,
-        }],
-        else_result: Some(body),
     })
 }
 
@@ -451,7 +360,7 @@ pub(super) fn signature(reader: &mut Reader<'_>) -> Parse<FunctionSignature> {
     while !reader.parser.consume_token(&Token::RParen) {
         types.push(match () {
             () if reader.word("ANY") => ParameterKind::Generic,
-            () if reader.word("TABLE") => ParameterKind::Relation,
+            () if reader.word("TABLE") => ParameterKind::Relation(Vec::new()),
             () => ParameterKind::Typed(aggregate::data_type(reader)?),
         });
         if !reader.parser.consume_token(&Token::Comma) {

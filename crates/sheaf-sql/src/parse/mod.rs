@@ -5,7 +5,9 @@
 
 mod aggregate;
 mod bag;
+mod body;
 pub(crate) mod budget;
+mod code;
 mod copy;
 mod create;
 mod cursor;

@@ -12,7 +12,7 @@ use sheaf_base::SheafError;
 use super::domain::{Domain, Names, Pushed};
 use super::outer::{free_columns, provides};
 use super::plans::{add_columns, filtered, join_on, named, project};
-use super::push::{Answer, Push, flows};
+use super::push::{Answer, Push, flows, plan_of, row_call};
 
 /// Whether the right side of `join` refers to its left side.
 pub(super) fn is_dependent(join: &Join) -> Result<bool> {
@@ -167,10 +167,31 @@ fn kept(plan: &mut LogicalPlan, is_top: bool) -> bool {
             options.null_handling = NullHandling::PreserveAndExpandEmpty;
             !has_unnest(input) && kept(Arc::make_mut(input), false)
         }
-        _ => false,
+        other => match kept_call(other).filter(|_| is_top) {
+            Some(call) => {
+                *other = call;
+                true
+            }
+            None => false,
+        },
     }
 }
 
+/// A call of a table function of the user's own that gives a row for every outer row; `None` if
+/// `plan` is none, or cannot.
+fn kept_call(plan: &LogicalPlan) -> Option<LogicalPlan> {
+    let call = row_call(plan)?;
+    let mut input = call.input().clone();
+    if has_unnest(&input) || !kept(&mut input, false) {
+        return None;
+    }
+    let call = call.over(input, call.arguments().to_vec()).ok()?;
+    call.keeping_all().map(plan_of)
+}
+
+/// Whether some of `plan` gives other rows than it gets.
 fn has_unnest(plan: &LogicalPlan) -> bool {
-    matches!(plan, LogicalPlan::Unnest(_)) || plan.inputs().into_iter().any(has_unnest)
+    matches!(plan, LogicalPlan::Unnest(_))
+        || row_call(plan).is_some()
+        || plan.inputs().into_iter().any(has_unnest)
 }

@@ -110,7 +110,7 @@ fn is_at(name: &ObjectName, span: Span) -> bool {
 
 /// An error within a function that is called at `span`.
 pub(super) fn of_function(error: SheafError, function: &SqlFunction, span: Span) -> SheafError {
-    let error = error.with_context(format!("function \"{}\"", function.name));
+    let error = sheaf_udf::named(&function.name, error);
     match span.start.line {
         0 => error,
         line => error.with_position(Position {

@@ -22,7 +22,7 @@ pub(crate) fn function_name(name: &ObjectName) -> Option<String> {
 }
 
 /// Where the name of a call stands.
-pub(super) fn position(name: &ObjectName) -> Option<Position> {
+pub(in super::super) fn position(name: &ObjectName) -> Option<Position> {
     let ident = name.0.first().and_then(|part| part.as_ident())?;
     let start = ident.span.start;
     (start.line > 0).then_some(Position {
@@ -87,6 +87,14 @@ pub(super) fn arguments(call: &Function) -> Result<&[FunctionArg]> {
         ))
         .with_state(SqlState::SYNTAX_ERROR)
         .with_hint(format!("{name}((SELECT …))"))),
+    }
+}
+
+/// The arguments of a call of an aggregate, whose clauses stay with the call.
+pub(super) fn listed(call: &Function) -> Result<&[FunctionArg]> {
+    match &call.args {
+        FunctionArguments::List(list) => Ok(&list.args),
+        _ => arguments(call),
     }
 }
 

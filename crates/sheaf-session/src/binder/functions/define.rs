@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use sheaf_base::error::{ErrorKind, Position, SqlState};
 use sheaf_base::{Result, SheafError};
 use sheaf_sql::walk::{Walk, WalkMut};
-use sheaf_sql::{FunctionBody, FunctionOverload, FunctionReturns, ParameterKind};
+use sheaf_sql::{FunctionBody, FunctionOverload, FunctionReturns, FunctionSource, ParameterKind};
 
 use super::super::build::{query_of, select_from};
 use super::super::references::names_files;
@@ -50,7 +50,16 @@ impl<'a> Binder<'a> {
         create_text: &str,
     ) -> Result<SqlFunction> {
         let parameters = parameters(name, written)?;
-        let mut query = match &written.body {
+        let body = match &written.source {
+            FunctionSource::Sql(body) => body,
+            FunctionSource::Code(code) => {
+                return Err(SheafError::internal(format!(
+                    "a function in {} has no body",
+                    code.language
+                )));
+            }
+        };
+        let mut query = match body {
             FunctionBody::Expr(expr) => value_query(Expr::clone(expr)),
             FunctionBody::Table(query) => Query::clone(query),
         };
@@ -75,7 +84,7 @@ impl<'a> Binder<'a> {
         }
         resolve::settle(&mut query, &declared, &columns);
         refuse_unknown_parameters(&query, parameters.len())?;
-        let body = match (&written.body, &written.returns) {
+        let body = match (body, &written.returns) {
             (FunctionBody::Expr(_), returns) => {
                 let value = only_value(query)?;
                 FunctionBody::Expr(Box::new(match returns {
@@ -93,6 +102,9 @@ impl<'a> Binder<'a> {
             name: name.to_owned(),
             parameters,
             body,
+            user: None,
+            cast_to: None,
+            language: "sql".to_owned(),
             body_text: written.body_text.clone(),
             create_text: create_text.to_owned(),
             checked: Checked::default(),
@@ -127,7 +139,7 @@ impl<'a> Binder<'a> {
     /// Those of planning.
     pub(crate) async fn check_function(self, function: &SqlFunction) -> Result<()> {
         let mut query = body_query(function);
-        let is_relation = |p: &Parameter| matches!(p.kind, ParameterKind::Relation);
+        let is_relation = |p: &Parameter| matches!(p.kind, ParameterKind::Relation(_));
         if function.parameters.iter().any(is_relation) || reads_parameters(&query) {
             return Ok(());
         }
@@ -145,9 +157,10 @@ impl<'a> Binder<'a> {
     }
 }
 
-/// Whether the body of `function` names files: by their paths, or by a call that reads them.
+/// Whether the body of `function` names files: by their paths, or by a call that reads them. Code in
+/// another language may.
 pub(crate) fn body_names_files(function: &SqlFunction) -> bool {
-    names_files(&body_query(function))
+    function.user.is_some() || names_files(&body_query(function))
 }
 
 /// The body of `function` as a query.
@@ -209,7 +222,7 @@ fn names_no_types(message: &str) -> bool {
         || message.contains("no table function")
 }
 
-fn parameters(function: &str, written: &FunctionOverload) -> Result<Vec<Parameter>> {
+pub(super) fn parameters(function: &str, written: &FunctionOverload) -> Result<Vec<Parameter>> {
     let mut parameters: Vec<Parameter> = Vec::with_capacity(written.parameters.len());
     for parameter in &written.parameters {
         let name = normalize(&parameter.name);
@@ -225,7 +238,7 @@ fn parameters(function: &str, written: &FunctionOverload) -> Result<Vec<Paramete
         if parameters.iter().any(|other| other.name == name) {
             return refuse(format!("\"{name}\" is declared twice"));
         }
-        let is_relation = matches!(parameter.kind, ParameterKind::Relation);
+        let is_relation = matches!(parameter.kind, ParameterKind::Relation(_));
         match &parameter.default {
             Some(_) if is_relation => {
                 return refuse(format!("the relation \"{name}\" cannot have a default"));

@@ -29,8 +29,8 @@ use super::calls::{self, Matched, function_name};
 use super::fit::{self, Needed};
 use super::inline::{self, Inlined, inline};
 use super::measure::{self, Size, has_query, is_closed, size, uses, within_limits};
-use super::{has_calls, recursive, too_deep};
-use crate::catalog::{FunctionMap, SqlFunction};
+use super::{has_calls, recursive, too_deep, user};
+use crate::catalog::{FunctionMap, SqlFunction, UserFunction};
 
 /// Types of arguments by the queries that tell them; `None` if a query has no columns.
 pub(super) type Types = HashMap<String, Option<DataType>>;
@@ -227,17 +227,24 @@ impl<'a> Expander<'a> {
         let Some(overloads) = calls::called(call, self.functions) else {
             return Ok(None);
         };
-        let arguments = calls::arguments(call)?;
+        let arguments = match overloads.iter().any(|function| function.is_aggregate()) {
+            true => calls::listed(call)?,
+            false => calls::arguments(call)?,
+        };
         let Some(matched) = self.choose(overloads, arguments)? else {
             return Ok(None);
         };
-        if let FunctionBody::Table(_) = matched.function.body {
+        if matched.function.kind() == "table" {
             let name = &matched.function.name;
             return Err(
                 SheafError::user(format!("\"{name}\" gives rows, so it stands in FROM"))
                     .with_state(SqlState::WRONG_OBJECT_TYPE)
                     .with_hint(format!("SELECT * FROM {name}(…)")),
             );
+        }
+        if matched.function.user.is_some() {
+            self.begin(&matched, &call.name);
+            return user::value(matched, call).map(Some);
         }
         match self.expand(matched, &call.name)? {
             Inlined::Expr(expr) => Ok(Some(match *expr {
@@ -275,10 +282,21 @@ impl<'a> Expander<'a> {
             return Ok(None);
         };
         let own_name = matched.function.name.clone();
+        if let Some(UserFunction::Table(_)) = matched.function.user {
+            self.begin(&matched, name);
+            return user::relation(matched, factor).map(Some);
+        }
         if is_numbered {
             self.check_numbered(&matched)?;
         }
-        let rows = match self.expand(matched, name)? {
+        let inlined = match matched.function.user {
+            None => self.expand(matched, name)?,
+            Some(_) => {
+                self.begin(&matched, name);
+                Inlined::Expr(Box::new(user::plain_value(matched, name)?))
+            }
+        };
+        let rows = match inlined {
             Inlined::Rows(rows) => *rows,
             Inlined::Expr(value) => {
                 let item = SelectItem::ExprWithAlias {
@@ -368,7 +386,6 @@ impl<'a> Expander<'a> {
     /// The body of `matched` in the place of a call of `name`.
     fn expand(&mut self, matched: Matched, name: &ObjectName) -> Result<Inlined> {
         let function = Arc::clone(&matched.function);
-        let is_outermost = self.stack.is_empty();
         if self.stack.iter().any(|other| Arc::ptr_eq(other, &function)) {
             let names = self.stack.iter().chain([&function]);
             let names: Vec<&str> = names.map(|function| function.name.as_str()).collect();
@@ -377,11 +394,7 @@ impl<'a> Expander<'a> {
         if self.stack.len() >= FUNCTION_DEPTH_MAX {
             return Err(too_deep());
         }
-        if is_outermost {
-            let ident = name.0.first().and_then(|part| part.as_ident());
-            self.span = ident.map_or_else(Span::empty, |ident| ident.span);
-            self.remember(&matched);
-        }
+        self.begin(&matched, name);
         let mut body = function.body.clone();
         place_at(&mut body, self.span);
         self.stack.push(Arc::clone(&function));
@@ -397,6 +410,15 @@ impl<'a> Expander<'a> {
         inline(matched, body, self.binder.state)
     }
 
+    /// Keeps who is called where, unless the call stands in the body of another.
+    fn begin(&mut self, matched: &Matched, name: &ObjectName) {
+        if self.stack.is_empty() {
+            let ident = name.0.first().and_then(|part| part.as_ident());
+            self.span = ident.map_or_else(Span::empty, |ident| ident.span);
+            self.remember(matched);
+        }
+    }
+
     /// Keeps who is called, and whether its body is planned by itself.
     fn remember(&mut self, matched: &Matched) {
         let function = &matched.function;
@@ -405,6 +427,9 @@ impl<'a> Expander<'a> {
             span: self.span,
         };
         self.calls.push(called());
+        if function.user.is_some() {
+            return;
+        }
         let is_beside_columns = match &function.body {
             FunctionBody::Expr(expr) => has_query(expr.as_ref()),
             FunctionBody::Table(_) => !matched.values.iter().all(is_closed),

@@ -28,7 +28,7 @@ pub(super) fn fit(
 ) -> Option<u32> {
     let wanted = match &parameter.kind {
         ParameterKind::Generic => return Some(ANY),
-        ParameterKind::Relation => {
+        ParameterKind::Relation(_) => {
             return match value {
                 Expr::Subquery(_) => Some(SAME),
                 Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Value(_) => Some(ANY),

@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    CastKind, Cte, DataType, Expr, Ident, ObjectName, Query, SelectItem,
+    CastKind, ColumnDef, Cte, DataType, Expr, Ident, ObjectName, Query, SelectItem,
     SelectItemQualifiedWildcardKind, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
     TableWithJoins, Value, VisitorMut, WildcardAdditionalOptions, WindowSpec, WindowType, With,
 };
@@ -108,7 +108,7 @@ fn argument(
 ) -> Result<Argument> {
     let parameter = &function.parameters[at];
     let name = &parameter.name;
-    if matches!(parameter.kind, ParameterKind::Relation) {
+    if matches!(parameter.kind, ParameterKind::Relation(_)) {
         return relation(function, name, value).map(|query| Argument::Relation(Box::new(query)));
     }
     let is_repeated = uses.count > 1 || uses.is_within;
@@ -140,23 +140,44 @@ fn argument(
     })
 }
 
-/// The query of a relation that is an argument.
+/// The query of a relation that is an argument of a function in SQL.
 fn relation(function: &SqlFunction, name: &str, value: Expr) -> Result<Query> {
-    let table = match value {
-        Expr::Subquery(query) => {
-            let relation = RelationArgument::of(*query);
-            if relation.is_arranged() {
-                return Err(SheafError::unsupported(format!(
-                    "function \"{}\" is SQL, which reads \"{name}\" as a whole: PARTITION BY and \
-                     ORDER BY behind it mean nothing",
-                    function.name
-                ))
-                .with_hint(
-                    "its body can say GROUP BY, OVER (PARTITION BY … ORDER BY …) or ORDER BY",
-                ));
-            }
-            return Ok(relation.query);
+    let relation = RelationArgument::of(relation_query(function, name, value)?);
+    if relation.is_arranged() {
+        return Err(SheafError::unsupported(format!(
+            "function \"{}\" is SQL, which reads \"{name}\" as a whole: PARTITION BY and ORDER BY \
+             behind it mean nothing",
+            function.name
+        ))
+        .with_hint("its body can say GROUP BY, OVER (PARTITION BY … ORDER BY …) or ORDER BY"));
+    }
+    let mut parameters = function.parameters.iter();
+    let kind = parameters.find_map(|p| (p.name == name).then_some(&p.kind));
+    Ok(match kind {
+        Some(ParameterKind::Relation(columns)) if !columns.is_empty() => {
+            these_columns(relation.query, columns)
         }
+        _ => relation.query,
+    })
+}
+
+/// `columns` of `query`, in their types.
+fn these_columns(query: Query, columns: &[ColumnDef]) -> Query {
+    let items = columns.iter().map(|column| SelectItem::ExprWithAlias {
+        expr: cast(Expr::Identifier(column.name.clone()), &column.data_type),
+        alias: column.name.clone(),
+    });
+    let from = vec![alone(derived(false, query))];
+    query_of(SetExpr::Select(Box::new(select_from(
+        items.collect(),
+        from,
+    ))))
+}
+
+/// The query of a relation that is an argument.
+pub(super) fn relation_query(function: &SqlFunction, name: &str, value: Expr) -> Result<Query> {
+    let table = match value {
+        Expr::Subquery(query) => return Ok(*query),
         Expr::Identifier(name) => ObjectName::from(vec![name]),
         Expr::CompoundIdentifier(parts) => ObjectName::from(parts),
         Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)) => {

@@ -5,6 +5,9 @@
 //! the functions of its name ([`calls`]), the calls within its body are expanded, and the arguments
 //! put in ([`expander`], [`inline`]). Limits on depth and size are those of `sheaf_sql::limits`.
 //!
+//! Calls of functions in other languages stay calls, of a name that only the engine knows, with all of
+//! their arguments in their places ([`user`]).
+//!
 //! Names are hygienic: what a body names is its own, what an argument names is the caller's. A
 //! column of a table in the body that is gone by now could be taken for one of the caller; so a body
 //! with sub-queries whose call stands beside columns is planned by itself, too: once after each change of
@@ -12,6 +15,7 @@
 
 mod blame;
 mod calls;
+mod code;
 mod define;
 mod expander;
 mod fit;
@@ -21,6 +25,7 @@ mod names;
 mod ordinals;
 mod resolve;
 mod usage;
+mod user;
 
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
@@ -42,6 +47,8 @@ use super::{Binder, column_names};
 use crate::catalog::FunctionMap;
 
 pub(crate) use self::calls::function_name;
+pub(super) use self::calls::position;
+pub(crate) use self::code::WrittenCode;
 pub(crate) use self::define::body_names_files;
 pub(crate) use self::usage::{Used, recursion, used, used_by};
 

@@ -30,7 +30,7 @@ impl Declared<'_> {
     }
 
     pub(super) fn is_relation(&self, at: usize) -> bool {
-        matches!(self.parameters[at].kind, ParameterKind::Relation)
+        matches!(self.parameters[at].kind, ParameterKind::Relation(_))
     }
 
     pub(super) fn scope_name(&self) -> String {

@@ -258,7 +258,7 @@ impl<'a> Resolver<'a> {
         }
         let _ = query.walk_mut(&mut WithoutLimits);
         let values = self.declared.parameters.iter();
-        let values = values.filter(|p| !matches!(p.kind, ParameterKind::Relation));
+        let values = values.filter(|p| !matches!(p.kind, ParameterKind::Relation(_)));
         let items: Vec<SelectItem> = values
             .map(|parameter| SelectItem::ExprWithAlias {
                 expr: null_of(&parameter.kind),

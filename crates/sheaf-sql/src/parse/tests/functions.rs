@@ -5,7 +5,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{check, one};
-use crate::statement::{FunctionBody, FunctionReturns, ParameterKind, StatementKind};
+use crate::statement::{
+    FunctionBody, FunctionReturns, FunctionSource, ParameterKind, StatementKind,
+};
 use crate::{RelationArgument, parse, parse_expression};
 
 /// A function in one line: parameters, what it returns, body.
@@ -18,7 +20,8 @@ fn shape(sql: &str) -> String {
             let kind = match &parameter.kind {
                 ParameterKind::Generic => String::new(),
                 ParameterKind::Typed(data_type) => format!(" {data_type}"),
-                ParameterKind::Relation => " TABLE".to_owned(),
+                ParameterKind::Relation(columns) if columns.is_empty() => " TABLE".to_owned(),
+                ParameterKind::Relation(columns) => format!(" TABLE of {}", columns.len()),
             };
             let default = parameter.default.as_ref();
             let default = default.map_or(String::new(), |default| format!(" = {default}"));
@@ -30,14 +33,52 @@ fn shape(sql: &str) -> String {
             FunctionReturns::Scalar(data_type) => format!(" {data_type}"),
             FunctionReturns::Table(columns) => format!(" table of {}", columns.len()),
         };
-        let body = match &overload.body {
-            FunctionBody::Expr(expr) => format!("value {expr}"),
-            FunctionBody::Table(query) => format!("rows {query}"),
+        let body = match &overload.source {
+            FunctionSource::Sql(FunctionBody::Expr(expr)) => format!("value {expr}"),
+            FunctionSource::Sql(FunctionBody::Table(query)) => format!("rows {query}"),
+            FunctionSource::Code(code) => {
+                let place = if code.is_file { "file" } else { "code" };
+                let strict = if code.is_strict { " strict" } else { "" };
+                let (language, text) = (&code.language, &code.text);
+                format!("{:?}{strict} {language} {place} {text}", code.volatility)
+            }
         };
         format!("({}){returns}: {body}", parameters.join(", "))
     });
     let overloads: Vec<String> = overloads.collect();
-    format!("{} {}", function.name, overloads.join(" and "))
+    let kind = if function.is_aggregate {
+        "of rows "
+    } else {
+        ""
+    };
+    format!("{kind}{} {}", function.name, overloads.join(" and "))
+}
+
+#[test]
+fn functions_in_other_languages() {
+    for (sql, expected) in [
+        (
+            "CREATE FUNCTION f(x DOUBLE, y BIGINT DEFAULT 3) RETURNS DOUBLE IMMUTABLE STRICT \
+             LANGUAGE wasm AS 'score.wasm#score'",
+            "f (x DOUBLE, y BIGINT = 3) DOUBLE: Immutable strict wasm file score.wasm#score",
+        ),
+        (
+            "CREATE FUNCTION f(x DOUBLE) RETURNS DOUBLE AS $$ a $b$; $$ STABLE LANGUAGE 'Python'",
+            "f (x DOUBLE) DOUBLE: Stable python code  a $b$; ",
+        ),
+        (
+            "CREATE FUNCTION f(t TABLE (a INT, b TEXT), u TABLE) RETURNS TABLE (c INT) \
+             CALLED ON NULL INPUT LANGUAGE wasm AS 'f.wasm'",
+            "f (t TABLE of 2, u TABLE) table of 1: Volatile wasm file f.wasm",
+        ),
+        (
+            "CREATE OR REPLACE AGGREGATE f(x DOUBLE, y INT := 1) RETURNS DOUBLE \
+             RETURNS NULL ON NULL INPUT LANGUAGE wasm AS 'f.wasm'",
+            "of rows f (x DOUBLE, y INT = 1) DOUBLE: Volatile strict wasm file f.wasm",
+        ),
+    ] {
+        assert_eq!(shape(sql), expected, "{sql}");
+    }
 }
 
 #[test]
@@ -111,7 +152,9 @@ fn bodies_have_their_text_and_places() {
             (2, 11),
         ),
         ("CREATE FUNCTION f(a) AS SELECT a", (1, 25)),
-        ("CREATE FUNCTION f(a) LANGUAGE c AS a", (1, 31)),
+        ("CREATE FUNCTION f(a) LANGUAGE c AS a", (1, 36)),
+        ("CREATE FUNCTION f(a) LANGUAGE c LANGUAGE c AS 'a'", (1, 33)),
+        ("CREATE AGGREGATE f(a INT) LANGUAGE c", (1, 37)),
     ] {
         let error = parse(sql).unwrap_err();
         let found = error.position().map(|found| (found.line, found.column));

@@ -10,6 +10,7 @@ mod aggregate;
 mod join;
 mod limit;
 mod set;
+mod table_function;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,9 @@ use datafusion::logical_expr::{
 };
 use sheaf_base::SheafError;
 use sheaf_operators::shared::SharedNode;
+use sheaf_operators::table_function::TableFunctionNode;
+
+pub(super) use table_function::{plan_of, row_call};
 
 use super::domain::{Domain, Key, Pushed, add_keys};
 use super::outer::{bind, free_columns, free_in, substitute};
@@ -157,6 +161,14 @@ impl<'d, 'n> Push<'d, 'n> {
             },
             LogicalPlan::Extension(extension) if extension.node.as_any().is::<SharedNode>() => {
                 self.shared(extension.node.as_ref())
+            }
+            LogicalPlan::Extension(extension)
+                if extension.node.as_any().is::<TableFunctionNode>() =>
+            {
+                match extension.node.as_any().downcast_ref() {
+                    Some(node) => self.table_function(node),
+                    None => internal_err!("{} is no table function", extension.node.name()),
+                }
             }
             other => Err(SheafError::unsupported(format!(
                 "a sub-query that refers to the query around it cannot contain {} yet",
@@ -446,7 +458,10 @@ pub(super) fn flows(
             })
         }
         LogicalPlan::EmptyRelation(_) => Ok(true),
-        _ => Ok(false),
+        other => match row_call(other) {
+            Some(call) => flows(call.input(), depends),
+            None => Ok(false),
+        },
     }
 }
 

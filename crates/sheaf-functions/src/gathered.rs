@@ -1,45 +1,88 @@
-//! Folds over the list of a group's rows: `f(x ORDER BY t)` is planned as
-//! `fold(array_agg(arguments(x) ORDER BY t))`, where `arguments` makes one value of a row's and
-//! `fold` takes the lists of a batch a row at a time, all lists together.
+//! Aggregates of the user's own over the list of a group's rows: `f(x ORDER BY t)` is planned as
+//! `f(array_agg(arguments(x) ORDER BY t))`, where `arguments` makes one value of a row's and the outer
+//! `f` takes all lists of a batch together. For calls with DISTINCT, ORDER BY or frames that shrink, and
+//! folds whose states cannot be merged.
 //!
 //! Lists are gathered, sorted, made distinct and spilled as those of `array_agg` are.
 
+use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StructArray};
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, AsArray, StructArray};
+use arrow::datatypes::{DataType, Fields};
 use datafusion::common::{Result, internal_err};
 use datafusion::functions_aggregate::array_agg::array_agg_udaf;
 use datafusion::logical_expr::expr::{AggregateFunction, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::planner::{RawAggregateExpr, RawWindowExpr};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, SortExpr,
-    Volatility, WindowFunctionDefinition,
+    AggregateUDF, ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    SortExpr, Volatility, WindowFunctionDefinition,
 };
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
 
-use super::Fold;
-use super::assign::{check_arguments, coerced};
-use super::lanes::{Layers, run, steps_along};
-use super::states::START;
+use crate::fold::Fold;
+use crate::user;
 
-/// What a call stands for, if it is one of a fold that cannot merge states in this call.
+/// An aggregate that can be computed of lists of rows.
+pub(crate) trait OverLists: Debug + Send + Sync {
+    /// The function's name.
+    fn name(&self) -> &str;
+
+    /// What tells it from others: where its definition is.
+    fn identity(&self) -> usize;
+
+    /// What it takes of a row.
+    fn arguments(&self) -> Fields;
+
+    /// The type of its result.
+    fn result(&self) -> &DataType;
+
+    /// The types of its arguments in a call with arguments of `types`.
+    ///
+    /// # Errors
+    /// If it does not take so many.
+    fn coerced(&self, types: &[DataType]) -> Result<Vec<DataType>>;
+
+    /// Checks the types of the arguments of a call.
+    ///
+    /// # Errors
+    /// `UserInput` (42883) if it does not take them.
+    fn check(&self, types: &[DataType]) -> Result<()>;
+
+    /// Whether it has to be, in every call.
+    fn is_always_gathered(&self) -> bool;
+
+    /// The results of the rows of each list, their columns being `arguments`.
+    ///
+    /// # Errors
+    /// Those of the function.
+    fn lists(&self, lists: &ArrayRef, arguments: &[ArrayRef]) -> Result<ArrayRef>;
+}
+
+fn over_lists(function: &AggregateUDF) -> Option<Arc<dyn OverLists>> {
+    if let Some(fold) = Fold::of(function) {
+        return Some(Arc::clone(fold) as Arc<dyn OverLists>);
+    }
+    user::over_lists(function)
+}
+
+/// What a call stands for, if it is one that cannot merge states.
 ///
 /// # Errors
 /// `UserInput` if the call says IGNORE NULLS or RESPECT NULLS.
 pub(crate) fn expand(call: &RawAggregateExpr) -> Result<Option<Expr>> {
-    let Some(fold) = Fold::of(&call.func) else {
+    let Some(fold) = over_lists(&call.func) else {
         return Ok(None);
     };
     if call.null_treatment.is_some() {
-        return Err(null_treatment(fold).into());
+        return Err(null_treatment(fold.as_ref()).into());
     }
-    if fold.parts.merge.is_some() && !call.distinct && call.order_by.is_empty() {
+    if !fold.is_always_gathered() && !call.distinct && call.order_by.is_empty() {
         return Ok(None);
     }
-    let rows = arguments(fold, call.args.clone());
+    let rows = arguments(&fold, call.args.clone());
     let gathered = Expr::AggregateFunction(AggregateFunction::new_udf(
         array_agg_udaf(),
         vec![rows.clone()],
@@ -48,10 +91,10 @@ pub(crate) fn expand(call: &RawAggregateExpr) -> Result<Option<Expr>> {
         order_by(call, &rows),
         None,
     ));
-    Ok(Some(fold_list(fold, gathered)))
+    Ok(Some(fold_list(&fold, gathered)))
 }
 
-/// What a window function stands for, if it is a fold whose frames have to be gathered.
+/// What a window function stands for, if its frames have to be gathered.
 ///
 /// # Errors
 /// As [`expand`].
@@ -59,11 +102,11 @@ pub(crate) fn expand_window(call: &RawWindowExpr) -> Result<Option<Expr>> {
     let WindowFunctionDefinition::AggregateUDF(function) = &call.func_def else {
         return Ok(None);
     };
-    let Some(fold) = Fold::of(function) else {
+    let Some(fold) = over_lists(function) else {
         return Ok(None);
     };
     if call.null_treatment.is_some() {
-        return Err(null_treatment(fold).into());
+        return Err(null_treatment(fold.as_ref()).into());
     }
     // Frames that only grow are folded a row after another, in their order.
     if !call.distinct && call.window_frame.start_bound.is_unbounded() {
@@ -72,7 +115,7 @@ pub(crate) fn expand_window(call: &RawWindowExpr) -> Result<Option<Expr>> {
     let gathered = Expr::WindowFunction(Box::new(WindowFunction {
         fun: WindowFunctionDefinition::AggregateUDF(array_agg_udaf()),
         params: WindowFunctionParams {
-            args: vec![arguments(fold, call.args.clone())],
+            args: vec![arguments(&fold, call.args.clone())],
             partition_by: call.partition_by.clone(),
             order_by: call.order_by.clone(),
             window_frame: call.window_frame.clone(),
@@ -81,10 +124,10 @@ pub(crate) fn expand_window(call: &RawWindowExpr) -> Result<Option<Expr>> {
             distinct: call.distinct,
         },
     }));
-    Ok(Some(fold_list(fold, gathered)))
+    Ok(Some(fold_list(&fold, gathered)))
 }
 
-fn null_treatment(fold: &Fold) -> SheafError {
+fn null_treatment(fold: &dyn OverLists) -> SheafError {
     SheafError::user(format!(
         "aggregate \"{}\" says itself what it does with NULLs",
         fold.name()
@@ -104,23 +147,23 @@ fn order_by(call: &RawAggregateExpr, rows: &Expr) -> Vec<SortExpr> {
     order_by
 }
 
-fn arguments(fold: &Arc<Fold>, arguments: Vec<Expr>) -> Expr {
+fn arguments(fold: &Arc<dyn OverLists>, arguments: Vec<Expr>) -> Expr {
     ScalarUDF::from(Arguments(FoldCall::new(fold))).call(arguments)
 }
 
-fn fold_list(fold: &Arc<Fold>, list: Expr) -> Expr {
+fn fold_list(fold: &Arc<dyn OverLists>, list: Expr) -> Expr {
     ScalarUDF::from(FoldList(FoldCall::new(fold))).call(vec![list])
 }
 
 /// What both functions are: a part of the fold.
 #[derive(Debug)]
 struct FoldCall {
-    fold: Arc<Fold>,
+    fold: Arc<dyn OverLists>,
     signature: Signature,
 }
 
 impl FoldCall {
-    fn new(fold: &Arc<Fold>) -> Self {
+    fn new(fold: &Arc<dyn OverLists>) -> Self {
         Self {
             fold: Arc::clone(fold),
             signature: Signature::user_defined(Volatility::Immutable),
@@ -130,7 +173,7 @@ impl FoldCall {
 
 impl PartialEq for FoldCall {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.fold, &other.fold)
+        self.fold.identity() == other.fold.identity()
     }
 }
 
@@ -138,7 +181,7 @@ impl Eq for FoldCall {}
 
 impl Hash for FoldCall {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.fold).hash(state);
+        self.fold.identity().hash(state);
     }
 }
 
@@ -156,15 +199,15 @@ impl ScalarUDFImpl for Arguments {
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        Ok(coerced(&self.0.fold, types))
+        self.0.fold.coerced(types)
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        check_arguments(&self.0.fold, types)?;
-        let arguments = &self.0.fold.parts.arguments;
+        self.0.fold.check(types)?;
+        let arguments = self.0.fold.arguments();
         Ok(match &arguments[..] {
             [only] => only.data_type().clone(),
-            _ => DataType::Struct(arguments.clone()),
+            _ => DataType::Struct(arguments),
         })
     }
 
@@ -174,7 +217,7 @@ impl ScalarUDFImpl for Arguments {
         }
         let columns = args.args.iter();
         let columns = columns.map(|column| column.to_array(args.number_rows));
-        let fields = self.0.fold.parts.arguments.clone();
+        let fields = self.0.fold.arguments();
         let rows = StructArray::try_new(fields, columns.collect::<Result<_>>()?, None)?;
         Ok(ColumnarValue::Array(Arc::new(rows)))
     }
@@ -198,7 +241,7 @@ impl ScalarUDFImpl for FoldList {
     }
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(self.0.fold.parts.result.clone())
+        Ok(self.0.fold.result().clone())
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -206,31 +249,12 @@ impl ScalarUDFImpl for FoldList {
             return internal_err!("rows are gathered in one list");
         };
         let lists = lists.to_array(args.number_rows)?;
-        Ok(ColumnarValue::Array(self.0.fold.lists(&lists)?))
-    }
-}
-
-impl Fold {
-    /// The results of lists of rows; a NULL has no rows.
-    ///
-    /// # Memory
-    /// A state for each list, and those of a step.
-    fn lists(&self, lists: &ArrayRef) -> Result<ArrayRef> {
-        let lists = lists.as_list::<i32>();
-        let mut layers = Layers::default();
-        layers.push(self.parts.init.clone());
-        let rows = lists.values();
-        let arguments = match (&self.parts.arguments[..], rows.as_struct_opt()) {
-            ([_], _) | (_, None) => vec![Arc::clone(rows)],
+        let rows = lists.as_list::<i32>().values();
+        let arguments = match (self.0.fold.arguments().len(), rows.as_struct_opt()) {
+            (1, _) | (_, None) => vec![Arc::clone(rows)],
             (_, Some(rows)) => rows.columns().to_vec(),
         };
-        let starts = vec![START; lists.len()];
-        let places = run(
-            steps_along(lists, 0),
-            starts,
-            &mut layers,
-            |step, states| self.accumulate(&step.rows_of(&arguments)?, states),
-        )?;
-        self.finish_gathered(layers.at(&places)?)
+        let results = self.0.fold.lists(&lists, &arguments)?;
+        Ok(ColumnarValue::Array(results))
     }
 }
