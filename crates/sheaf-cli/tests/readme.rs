@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const PROMPT: &str = "sheaf> ";
@@ -22,7 +22,7 @@ fn shown(readme: &str) -> Vec<Shown> {
     for line in readme.lines() {
         if let Some(sql) = line.strip_prefix(PROMPT) {
             if let Some(last) = all.last_mut()
-                && last.sql.starts_with("CREATE FUNCTION")
+                && last.sql.starts_with("CREATE ")
                 && last.answer.is_empty()
             {
                 last.sql.push('\n');
@@ -60,6 +60,7 @@ fn printed(directory: &Path, arguments: &[&str]) -> String {
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env("SHEAF_PYTHON_EXECUTABLE", interpreter())
         .output()
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -67,12 +68,24 @@ fn printed(directory: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// An interpreter with pyarrow: that of SHEAF_PYTHON_EXECUTABLE, else the one that `cargo xtask test` has
+/// made in the target directory, else `python3`.
+fn interpreter() -> PathBuf {
+    if let Some(given) = std::env::var_os("SHEAF_PYTHON_EXECUTABLE") {
+        return given.into();
+    }
+    let target = Path::new(env!("CARGO_BIN_EXE_sheaf")).ancestors().nth(2);
+    let made = target.map(|target| target.join("python/functions/bin/python"));
+    made.filter(|python| python.exists())
+        .unwrap_or_else(|| PathBuf::from("python3"))
+}
+
 #[test]
 fn sessions_print_what_readme_shows() {
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
     let shown = shown(&std::fs::read_to_string(readme).unwrap());
-    // One of "A session", four of "Bags", one of "Functions of your own".
-    assert!(shown.len() >= 6, "{} statements", shown.len());
+    // One of "A session", four of "Bags", three of "Functions of your own".
+    assert!(shown.len() >= 8, "{} statements", shown.len());
     let directory = tempfile::tempdir().unwrap();
     printed(directory.path(), &["demo"]);
     for Shown { sql, answer } in shown {

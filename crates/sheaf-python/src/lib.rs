@@ -37,6 +37,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use sheaf_base::Result;
+use sheaf_base::settings::Settings;
 use sheaf_udf::{AggregateFunction, Code, Declaration, Language, ScalarFunction, TableFunction};
 
 pub use options::PythonOptions;
@@ -72,6 +73,10 @@ impl Python {
 }
 
 impl Language for Python {
+    fn apply(&self, settings: &Settings) {
+        self.set_options(PythonOptions::of(settings));
+    }
+
     fn scalar(
         &self,
         code: &Code,

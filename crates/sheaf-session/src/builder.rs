@@ -118,6 +118,7 @@ impl SessionBuilder {
             Some(engine) => engine,
             None => EngineRuntime::new(runtime_options(&self.settings))?,
         };
+        self.languages.apply(&self.settings);
         let catalog = Arc::new(Catalog::default());
         let mut completed = Ok(());
         let inner = Arc::new_cyclic(|session: &Weak<SessionInner>| {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
+use sheaf_python::{Python, PythonOptions};
 use sheaf_udf::Language;
 
 /// The languages that every session has, by the names that `LANGUAGE` calls them.
 fn languages() -> Vec<(&'static str, Arc<dyn Language>)> {
-    vec![]
+    vec![("python", Arc::new(Python::new(PythonOptions::default())))]
 }
 
 /// The languages of a session, and of its siblings.
@@ -30,6 +32,13 @@ impl Languages {
     /// Adds a language, or puts it in the place of the one of that name.
     pub(crate) fn add(&mut self, name: &str, language: Arc<dyn Language>) {
         self.0.insert(name.to_lowercase(), language);
+    }
+
+    /// Tells the languages what `settings` say of them.
+    pub(crate) fn apply(&self, settings: &Settings) {
+        for language in self.0.values() {
+            language.apply(settings);
+        }
     }
 
     /// The language called `name`, in lower case.

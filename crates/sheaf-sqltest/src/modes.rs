@@ -61,7 +61,8 @@ pub static MODES: &[Mode] = &[
 const WIRE_LABEL: &str = "wire";
 
 impl Mode {
-    /// A fresh session with the mode's settings, deaf to the environment and to settings files.
+    /// A fresh session with the mode's settings, deaf to the environment and to settings files, but for the
+    /// interpreter of functions in Python.
     ///
     /// # Errors
     /// Whatever the session's builder refuses.
@@ -71,7 +72,9 @@ impl Mode {
         for (name, value) in self.settings {
             builder = builder.setting(name, value)?;
         }
-        builder.build()
+        builder
+            .setting("python_executable", &interpreter())?
+            .build()
     }
 
     /// What holds in `onlyif` and not in `skipif`: its name, and `wire` for both modes over the wire.
@@ -81,4 +84,22 @@ impl Mode {
             .into_iter()
             .flatten()
     }
+}
+
+/// An interpreter with pyarrow: that of SHEAF_PYTHON_EXECUTABLE, else the one that `cargo xtask test` has
+/// made in the target directory, else `python3`.
+fn interpreter() -> String {
+    if let Some(given) = std::env::var_os("SHEAF_PYTHON_EXECUTABLE") {
+        return given.to_string_lossy().into_owned();
+    }
+    let program = std::env::current_exe().unwrap_or_default();
+    let made = program
+        .ancestors()
+        .nth(3)
+        .map(|target| target.join("python/functions/bin/python"))
+        .filter(|python| python.exists());
+    made.map_or_else(
+        || "python3".to_owned(),
+        |python| python.display().to_string(),
+    )
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use sheaf_base::Result;
+use sheaf_base::settings::Settings;
 
 use crate::{AggregateFunction, Declaration, ScalarFunction, TableFunction};
 
@@ -21,6 +22,12 @@ pub struct Code {
 
 /// A language. CREATE FUNCTION asks it once; what it gives is called by many queries at once.
 pub trait Language: Debug + Send + Sync {
+    /// Takes what settings say of the language, when a session starts and when they change. By default
+    /// nothing does.
+    fn apply(&self, settings: &Settings) {
+        let _ = settings;
+    }
+
     /// A scalar function that returns `returns`.
     ///
     /// # Errors

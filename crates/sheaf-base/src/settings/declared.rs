@@ -30,11 +30,12 @@ pub static SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "scheduler",
-        kind: SettingKind::Choice(&["threads", "synchronous"]),
+        kind: SettingKind::Choice(&["threads", "synchronous", "processes"]),
         default: "threads",
         is_personal: true,
         doc: "How partitions run: threads runs several at once; synchronous one after another, in \
-              order, so that errors and rows come in sequence. The results are the same.",
+              order, so that errors and rows come in sequence; processes is threads, since functions \
+              in Python run in processes either way. The results are the same.",
     },
     Setting {
         name: "temp_directory",
@@ -80,6 +81,37 @@ pub static SETTINGS: &[Setting] = &[
         default: "UTC",
         is_personal: true,
         doc: "Time zone in which timestamps with time zone are computed and shown.",
+    },
+    Setting {
+        name: "python_executable",
+        kind: SettingKind::Text,
+        default: "python3",
+        is_personal: false,
+        doc: "Interpreter that functions in Python run in: a path, or a name that is looked up. It \
+              must have pyarrow.",
+    },
+    Setting {
+        name: "python_workers",
+        kind: SettingKind::Count { min: 1 },
+        default: "auto",
+        is_personal: false,
+        doc: "Processes of the interpreter that calls run in at once. auto follows threads.",
+    },
+    Setting {
+        name: "python_memory_limit",
+        kind: SettingKind::Bytes { min: 100_000_000 },
+        default: "auto",
+        is_personal: false,
+        doc: "Memory that each process of the interpreter may take beyond what it starts with. auto \
+              shares memory_limit among python_workers, with 1 GB for each at least.",
+    },
+    Setting {
+        name: "python_timeout",
+        kind: SettingKind::Duration,
+        default: "0",
+        is_personal: false,
+        doc: "Time after which a call of a function in Python, for one batch of rows, is given up; 0 \
+              means never.",
     },
     Setting {
         name: "progress_bar",

@@ -10,6 +10,7 @@
 
 mod accumulators;
 mod aggregate;
+mod nested;
 mod scalar;
 
 use std::sync::Arc;

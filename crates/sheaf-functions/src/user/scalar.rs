@@ -7,11 +7,14 @@ use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array, new_empty_array, 
 use arrow::compute::{concat, filter, take};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use sheaf_udf::{CallContext, Declaration, as_declared, guarded, rows_without_null};
 
+use super::nested::nested;
 use super::{ScalarDefinition, declared_types};
 use crate::bounded::kept;
 
@@ -36,10 +39,10 @@ pub fn is_scalar(function: &ScalarUDF) -> bool {
 }
 
 #[derive(Debug)]
-struct UserScalar {
+pub(super) struct UserScalar {
     key: String,
     signature: Signature,
-    definition: Arc<ScalarDefinition>,
+    pub(super) definition: Arc<ScalarDefinition>,
     context: CallContext,
 }
 
@@ -84,6 +87,17 @@ impl ScalarUDFImpl for UserScalar {
         Ok(format!("{}({})", self.declaration().name, args.join(",")))
     }
 
+    fn simplify(&self, args: Vec<Expr>, _info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        Ok(match nested(self, &args) {
+            Some((function, args)) => {
+                let function = Arc::new(ScalarUDF::from(function));
+                let call = ScalarFunction::new_udf(function, args);
+                ExprSimplifyResult::Simplified(Expr::ScalarFunction(call))
+            }
+            None => ExprSimplifyResult::Original(args),
+        })
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
         let is_scalar = |value: &ColumnarValue| matches!(value, ColumnarValue::Scalar(_));
@@ -101,6 +115,16 @@ impl ScalarUDFImpl for UserScalar {
 }
 
 impl UserScalar {
+    /// The same for another definition.
+    pub(super) fn with(&self, definition: Arc<ScalarDefinition>) -> Self {
+        Self {
+            key: self.key.clone(),
+            signature: Signature::user_defined(definition.declaration.volatility),
+            definition,
+            context: self.context.clone(),
+        }
+    }
+
     fn declaration(&self) -> &Declaration {
         &self.definition.declaration
     }

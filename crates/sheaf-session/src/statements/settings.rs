@@ -70,6 +70,7 @@ pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryRe
 fn apply(inner: &SessionInner, settings: &Settings) -> Result<()> {
     if inner.access == Access::Process {
         apply_to_engine(settings, &inner.engine);
+        inner.languages.apply(settings);
     }
     apply_to_state(settings, &mut inner.state.write())
 }

@@ -232,20 +232,27 @@ fn unit() -> Result<Tally> {
         "--skip",
         ".slt",
     ];
-    run_tests(&mut cargo(&arguments))
+    run_tests(&mut with_python(&arguments)?)
 }
 
 fn doctest() -> Result<Tally> {
-    run_tests(&mut cargo(&[
-        "test",
-        "--workspace",
-        "--doc",
-        "--no-fail-fast",
-    ]))
+    let arguments = ["test", "--workspace", "--doc", "--no-fail-fast"];
+    run_tests(&mut with_python(&arguments)?)
 }
 
 fn sql() -> Result<Tally> {
-    run_tests(&mut cargo(&["test", "--workspace", "--test", "slt"]))
+    run_tests(&mut with_python(&["test", "--workspace", "--test", "slt"])?)
+}
+
+/// What functions in Python import in tests.
+const FUNCTION_PACKAGES: &[&str] = &["numpy==2.*", "pandas", "pyarrow"];
+
+/// Cargo, whose tests find the interpreter for functions in Python.
+fn with_python(arguments: &[&str]) -> Result<Command> {
+    let python = workspace::python("functions", FUNCTION_PACKAGES)?;
+    let mut command = cargo(arguments);
+    command.env("SHEAF_PYTHON_EXECUTABLE", python);
+    Ok(command)
 }
 
 /// Minutes of [`fuzz`] if none are given.
