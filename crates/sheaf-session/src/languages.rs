@@ -7,10 +7,14 @@ use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
 use sheaf_python::{Python, PythonOptions};
 use sheaf_udf::Language;
+use sheaf_wasm::Wasm;
 
 /// The languages that every session has, by the names that `LANGUAGE` calls them.
 fn languages() -> Vec<(&'static str, Arc<dyn Language>)> {
-    vec![("python", Arc::new(Python::new(PythonOptions::default())))]
+    vec![
+        ("wasm", Arc::new(Wasm)),
+        ("python", Arc::new(Python::new(PythonOptions::default()))),
+    ]
 }
 
 /// The languages of a session, and of its siblings.

@@ -1,7 +1,9 @@
 //! What a call may use of the query that it belongs to.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, MemoryReservation};
 use sheaf_base::{Result, SheafError};
@@ -10,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 /// Takes what functions print.
 pub type Show = dyn Fn(&str) + Send + Sync;
 
-/// The query that a call belongs to: its memory, and how it is told to stop.
+/// The query that a call belongs to: its memory, how it is told to stop, and what languages keep between
+/// its calls. Clones are of one query, which makes one of them; when the last is gone, so is what was kept.
 #[derive(Clone)]
 pub struct CallContext {
     memory: Arc<dyn MemoryPool>,
     stop: CancellationToken,
     printed: Option<Arc<Show>>,
+    kept: Arc<Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>>,
 }
 
 impl CallContext {
@@ -26,6 +30,7 @@ impl CallContext {
             memory,
             stop,
             printed: None,
+            kept: Arc::default(),
         }
     }
 
@@ -59,6 +64,21 @@ impl CallContext {
     #[must_use]
     pub fn stop_token(&self) -> &CancellationToken {
         &self.stop
+    }
+
+    /// What the query keeps of this type, made at the first call: idle instances of a language, say.
+    ///
+    /// # Memory
+    /// What it holds it reserves with [`CallContext::reservation`]; it must not hold the context itself.
+    #[must_use]
+    pub fn kept<T: Any + Default + Send + Sync>(&self) -> Arc<T> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = kept
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Arc::<T>::default());
+        let value = Arc::clone(value);
+        // Each is stored under its own type, so that the other arm is never taken.
+        value.downcast().unwrap_or_default()
     }
 
     /// Whether the query goes on.

@@ -19,6 +19,14 @@ static PROGRAMS: &[Program] = &[
         package: "gcc libc6-dev",
     },
     Program {
+        probe: &["clang", "--version"],
+        package: "clang",
+    },
+    Program {
+        probe: &["wasm-ld", "--version"],
+        package: "lld",
+    },
+    Program {
         probe: &["python3", "--version"],
         package: "python3",
     },

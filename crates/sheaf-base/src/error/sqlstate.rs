@@ -82,6 +82,7 @@ states! {
     IDLE_SESSION_TIMEOUT = "57P05", "A session that was left alone too long.";
     QUERY_CANCELED = "57014", "Cancelled, or out of time.";
     EXTERNAL_ROUTINE = "38000", "A function in another language than SQL failed.";
+    EXTERNAL_ROUTINE_PROTOCOL = "39P01", "A function in another language gave what it must not give.";
     IO_ERROR = "58030", "Reading or writing failed.";
     UNDEFINED_FILE = "58P01", "No such file.";
     DUPLICATE_FILE = "58P02", "A file of this name exists.";

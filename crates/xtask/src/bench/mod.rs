@@ -14,6 +14,7 @@ mod report;
 mod sheaf;
 mod spill;
 mod tpch;
+mod udf;
 mod watch;
 mod wire;
 
@@ -63,6 +64,12 @@ pub(crate) static SUITES: &[Suite] = &[
         run: spill::run,
     },
     Suite {
+        name: "udf",
+        arguments: "[--rows 10000000] [--lines 2000000] [--threads 1] [--runs 5] [--binary target/release/sheaf]",
+        doc: "functions of users beside what is built in: an expression over ten million rows, words of text",
+        run: udf::run,
+    },
+    Suite {
         name: "wire",
         arguments: "[--rows 10000000] [--only rows,points,idle,stalled] [--slow 10GB] [--threads 2] [--runs 3] [--peers] \
                     [--binary target/release/sheaf]",
@@ -78,7 +85,9 @@ pub(crate) static SUITES: &[Suite] = &[
 /// An unknown suite or option; whatever stops the suite; answers that differ.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
-        return Err(Failure::new("which suite? tpch, csv, json, spill or wire"));
+        return Err(Failure::new(
+            "which suite? tpch, csv, json, spill, udf or wire",
+        ));
     };
     let Some(suite) = SUITES.iter().find(|suite| suite.name == name) else {
         return Err(Failure::new(format!("there is no suite {name}")));
