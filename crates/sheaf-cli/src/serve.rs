@@ -4,9 +4,11 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+use sheaf::files::stores::{Root, Roots};
 use sheaf::{Result, Session, SheafError};
 use sheaf_pgwire::{
     Address, DATABASE, Limits, NamedFiles, Role, Server, ServerOptions, TlsFiles, Users, Verifier,
@@ -41,6 +43,15 @@ pub(crate) struct ServeArguments {
     /// Serve these files as a table, and nothing that has not been named; may be given several times
     #[arg(long = "table", value_name = "NAME=GLOB", value_parser = super::arguments::name_and_value)]
     tables: Vec<(String, String)>,
+
+    /// A directory beneath which users in the roles file_reader and writer may name files to read; may
+    /// be given several times
+    #[arg(long = "read-root", value_name = "DIR")]
+    read_roots: Vec<PathBuf>,
+
+    /// The directory beneath which users in the role writer may write files, and read them
+    #[arg(long, value_name = "DIR")]
+    export_root: Option<PathBuf>,
 
     /// The TLS certificate, PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -133,12 +144,22 @@ fn options(arguments: &ServeArguments) -> Result<ServerOptions> {
         socket_directory: arguments.socket.clone(),
         tls: tls.map(|(certificate, key)| TlsFiles { certificate, key }),
         users,
+        roots: roots(arguments)?,
         allows_plain_text: arguments.allow_plain_text,
         limits: Limits {
             connections_max: arguments.connections,
             ..Limits::default()
         },
     })
+}
+
+/// The directories that roles name files beneath.
+fn roots(arguments: &ServeArguments) -> Result<Arc<Roots>> {
+    let open = |path: &PathBuf| Root::open(path).map(Arc::new);
+    let readable = arguments.read_roots.iter().map(open);
+    let writable = arguments.export_root.as_ref().map(open);
+    let roots = Roots::new(readable.collect::<Result<_>>()?, writable.transpose()?);
+    Ok(Arc::new(roots))
 }
 
 /// Where there is a file, somebody wants passwords: without a user in it, nobody may come in without one.

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use crate::formats::FormatDecl;
 use crate::rejects::Rejects;
+use crate::stores::Roots;
 
 /// A value of a named option.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +37,8 @@ pub struct ReadRequest {
     /// What stands for the directory of the paths wherever a file is named (`_path`, errors), where
     /// whoever reads may not know it.
     pub shown_as: Option<String>,
+    /// What the paths must lie beneath; `None` for who may read whatever the process may.
+    pub roots: Option<Arc<Roots>>,
     /// The format; `None` tells it from the files' names.
     pub format: Option<&'static FormatDecl>,
     /// Named options, as the format's [`FormatDecl::options`] declares them.

@@ -3,6 +3,7 @@
 //! Facts are collected for each statement and say only what its session may see. Numbers of objects
 //! are hashes of their names, so that all connections of a server, and its next start, have the same.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
@@ -59,7 +60,7 @@ impl Default for Identity {
 }
 
 /// The values that a client has given to [`crate::PARAMETERS`].
-pub trait ClientParameters: Send + Sync + fmt::Debug {
+pub trait ClientParameters: Any + Send + Sync + fmt::Debug {
     /// The value of a parameter; `None` if it is the default.
     fn value(&self, name: &str) -> Option<String>;
 }

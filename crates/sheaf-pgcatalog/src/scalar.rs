@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use ::arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::common::{Result as EngineResult, ScalarValue, internal_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -26,14 +27,63 @@ use crate::made::Allowance;
 use crate::types::{Oid, TEXT, UNKNOWN, arrow_field, column_type};
 use crate::value::Value;
 
-/// Gives the facts of the session that a function is called in.
-pub type FactsSource = Arc<dyn Fn() -> Result<Arc<Facts>> + Send + Sync>;
+/// Gives the facts of the session that a function is called in: an extension of a statement's options,
+/// so that all sessions share the functions.
+#[derive(Clone)]
+pub struct FactsSource(Arc<dyn Fn() -> Result<Arc<Facts>> + Send + Sync>);
+
+impl FactsSource {
+    /// Facts that `source` gives whenever a function is called.
+    #[must_use]
+    pub fn new(source: impl Fn() -> Result<Arc<Facts>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+
+    /// The facts of the session that a statement with `options` is of.
+    ///
+    /// # Errors
+    /// `Internal` if there is none.
+    pub fn of(options: &ConfigOptions) -> Result<Arc<Facts>> {
+        let source = options.extensions.get::<FactsSource>();
+        let source = source.ok_or_else(|| SheafError::internal("a statement without a session"))?;
+        (source.0)()
+    }
+}
+
+impl fmt::Debug for FactsSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FactsSource")
+    }
+}
+
+impl ConfigExtension for FactsSource {
+    const PREFIX: &'static str = "sheaf_facts";
+}
+
+impl ExtensionOptions for FactsSource {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, _value: &str) -> EngineResult<()> {
+        Err(SheafError::user(format!("there is no setting \"{key}\"")).into())
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        vec![]
+    }
+}
 
 /// One function for each name of this crate's that the engine lacks.
-pub fn scalar_functions(
-    has_function: &dyn Fn(&str) -> bool,
-    facts: &FactsSource,
-) -> Vec<ScalarUDF> {
+pub fn scalar_functions(has_function: &dyn Fn(&str) -> bool) -> Vec<ScalarUDF> {
     let mut names = HashSet::new();
     let missing = FUNCTIONS
         .iter()
@@ -47,7 +97,6 @@ pub fn scalar_functions(
         ScalarUDF::from(CatalogFunction {
             name: function.name,
             signature: Signature::user_defined(volatility),
-            facts: Arc::clone(facts),
         })
     });
     functions.collect()
@@ -63,7 +112,6 @@ pub fn is_ours(function: &ScalarUDF) -> bool {
 struct CatalogFunction {
     name: &'static str,
     signature: Signature,
-    facts: FactsSource,
 }
 
 impl fmt::Debug for CatalogFunction {
@@ -74,7 +122,7 @@ impl fmt::Debug for CatalogFunction {
 
 impl PartialEq for CatalogFunction {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && Arc::ptr_eq(&self.facts, &other.facts)
+        self.name == other.name
     }
 }
 
@@ -148,8 +196,7 @@ impl ScalarUDFImpl for CatalogFunction {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> EngineResult<ColumnarValue> {
         let types = types_of(&args.arg_fields);
         let function = self.overload(&types)?;
-        let facts = (self.facts)()?;
-        let database = Database::new(facts);
+        let database = Database::new(FactsSource::of(&args.config_options)?);
         let is_constant = args
             .args
             .iter()
@@ -215,8 +262,7 @@ mod tests {
 
     #[test]
     fn what_does_something_is_not_done_while_planning() {
-        let facts: FactsSource = Arc::new(|| Ok(Arc::new(crate::testing::facts())));
-        let functions = scalar_functions(&|_| false, &facts);
+        let functions = scalar_functions(&|_| false);
         for (name, volatility) in [
             ("pg_cancel_backend", Volatility::Volatile),
             ("pg_terminate_backend", Volatility::Volatile),

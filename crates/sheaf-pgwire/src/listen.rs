@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
+use sheaf::files::stores::Roots;
 use sheaf::{Result, Session, SheafError, SqlState};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, UnixListener};
@@ -53,6 +54,8 @@ pub struct ServerOptions {
     pub tls: Option<TlsFiles>,
     /// Who may connect; if there are none, everybody on this machine, as a reader.
     pub users: Users,
+    /// Beneath which directories users may read and write who may name files.
+    pub roots: Arc<Roots>,
     /// Clients of other machines may come without TLS.
     pub allows_plain_text: bool,
     /// How much of everything there may be.
@@ -67,6 +70,7 @@ impl Default for ServerOptions {
             socket_directory: None,
             tls: None,
             users: Users::default(),
+            roots: Arc::default(),
             allows_plain_text: false,
             limits: Limits::default(),
         }
@@ -122,6 +126,7 @@ pub enum Address {
 pub(crate) struct Shared {
     pub(crate) session: Session,
     pub(crate) users: Users,
+    pub(crate) roots: Arc<Roots>,
     pub(crate) tls: Option<Tls>,
     pub(crate) allows_plain_text: bool,
     pub(crate) limits: Limits,
@@ -174,6 +179,7 @@ impl Server {
     /// the certificate is no good; `Resource` if a socket cannot be had.
     pub async fn bind(options: ServerOptions, session: Session) -> Result<Self> {
         check_policy(&options)?;
+        protocol::register_functions(&session)?;
         let tls = options.tls.as_ref().map(tls::open).transpose()?;
         let (tcp, port) = bind_tcp(&options).await?;
         let mut addresses = vec![];
@@ -192,6 +198,7 @@ impl Server {
             clients: Clients::new(options.users.clone(), Arc::clone(&cancels)),
             session,
             users: options.users,
+            roots: options.roots,
             tls,
             allows_plain_text: options.allows_plain_text,
             limits: options.limits,

@@ -6,6 +6,8 @@
 //! gates stand where things happen (a statement's dispatch, the binder's opening of files, the
 //! plan), so that views, sub-queries, EXPLAIN, PREPARE and EXECUTE pass them like anything else.
 
+use std::sync::Arc;
+
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast;
@@ -13,10 +15,11 @@ use sheaf_base::error::SqlState;
 use sheaf_base::settings::Settings;
 use sheaf_base::units::parse_duration;
 use sheaf_base::{Result, SheafError};
+use sheaf_files::stores::Roots;
 use sheaf_sql::{Statement, StatementKind};
 
 /// What the statements of a session may reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub enum Access {
     /// Everything that the process may: any path, any statement, any setting.
     #[default]
@@ -24,6 +27,9 @@ pub enum Access {
     /// Reading of named tables and of what the engine says of itself to everybody. No path, no
     /// `read_…` call, nothing that writes or creates, no setting that others feel.
     NamedTables,
+    /// That, and files beneath directories that the server was given: to read, and to write if one of
+    /// them is for that. What it creates is its own and ends with it.
+    Beneath(Arc<Roots>),
 }
 
 /// Table functions that read nothing but their arguments.
@@ -39,16 +45,25 @@ fn is_open_catalog_table(schema: &str, table: &str) -> bool {
 }
 
 impl Access {
-    fn is_limited(self) -> bool {
-        self == Self::NamedTables
+    /// Whether it is everything that the process may.
+    pub(crate) fn is_process(&self) -> bool {
+        matches!(self, Self::Process)
+    }
+
+    /// What paths lie beneath, for who may name some beneath directories alone.
+    pub(crate) fn roots(&self) -> Option<Arc<Roots>> {
+        match self {
+            Self::Beneath(roots) => Some(Arc::clone(roots)),
+            Self::Process | Self::NamedTables => None,
+        }
     }
 
     /// Checks that a statement of this kind may run.
     ///
     /// # Errors
     /// `UserInput` (25006) if it may not; (42501) for functions.
-    pub(crate) fn check_statement(self, statement: &Statement) -> Result<()> {
-        if !self.is_limited() || is_reading(&statement.kind) {
+    pub(crate) fn check_statement(&self, statement: &Statement) -> Result<()> {
+        if self.is_process() || is_reading(&statement.kind) || self.is_own(&statement.kind) {
             return Ok(());
         }
         if let StatementKind::CreateFunction(function) = &statement.kind {
@@ -68,13 +83,35 @@ impl Access {
         .with_state(SqlState::READ_ONLY))
     }
 
-    /// Checks that a statement may name `path`, in quotes or as an argument.
+    /// Whether a statement of this kind may run that a reader's may not: its paths are looked at when
+    /// they are located, and what it creates is the session's.
+    fn is_own(&self, kind: &StatementKind) -> bool {
+        let Self::Beneath(roots) = self else {
+            return false;
+        };
+        match kind {
+            StatementKind::CreateView { .. }
+            | StatementKind::CreateExternalTable(_)
+            | StatementKind::Drop { .. } => true,
+            StatementKind::Copy { .. }
+            | StatementKind::CopyIn { .. }
+            | StatementKind::CreateTableAs { .. } => roots.may_write(),
+            StatementKind::Explain { statement, .. } | StatementKind::Prepare { statement, .. } => {
+                self.is_own(&statement.kind)
+            }
+            _ => false,
+        }
+    }
+
+    /// Checks that a statement may name `path`, in quotes or as an argument, to read it.
     ///
     /// # Errors
     /// `UserInput` (42501) if it may not.
-    pub(crate) fn check_path(self, path: &str) -> Result<()> {
-        if !self.is_limited() {
-            return Ok(());
+    pub(crate) fn check_path(&self, path: &str) -> Result<()> {
+        match self {
+            Self::Process => return Ok(()),
+            Self::Beneath(roots) => return roots.locate(path).map(drop),
+            Self::NamedTables => {}
         }
         Err(
             SheafError::user(format!("permission denied for path \"{path}\""))
@@ -86,16 +123,16 @@ impl Access {
 
     /// What stands for the directory of table `name` where its files are named: a session that may not
     /// name a path is not told of any.
-    pub(crate) fn shown_as(self, name: &str) -> Option<String> {
-        self.is_limited().then(|| name.to_owned())
+    pub(crate) fn shown_as(&self, name: &str) -> Option<String> {
+        (!self.is_process()).then(|| name.to_owned())
     }
 
     /// Checks that a statement may call the table function `name`.
     ///
     /// # Errors
     /// `UserInput` (42501) if it may not.
-    pub(crate) fn check_table_function(self, name: &str) -> Result<()> {
-        if !self.is_limited() || TABLE_FUNCTIONS.contains(&name) {
+    pub(crate) fn check_table_function(&self, name: &str) -> Result<()> {
+        if self.is_process() || TABLE_FUNCTIONS.contains(&name) {
             return Ok(());
         }
         Err(denied(format!("permission denied for function \"{name}\"")))
@@ -105,9 +142,9 @@ impl Access {
     ///
     /// # Errors
     /// `UserInput` (42501) if it may not.
-    pub(crate) fn check_system_table(self, schema: &str, table: &str) -> Result<()> {
+    pub(crate) fn check_system_table(&self, schema: &str, table: &str) -> Result<()> {
         let is_listed = schema == "sheaf" && SYSTEM_TABLES.contains(&table);
-        if !self.is_limited() || is_listed || is_open_catalog_table(schema, table) {
+        if self.is_process() || is_listed || is_open_catalog_table(schema, table) {
             return Ok(());
         }
         Err(denied(format!(
@@ -119,8 +156,8 @@ impl Access {
     ///
     /// # Errors
     /// `UserInput` (25006) if one does anything but read.
-    pub(crate) fn check_plan(self, plan: &LogicalPlan) -> Result<()> {
-        if !self.is_limited() {
+    pub(crate) fn check_plan(&self, plan: &LogicalPlan) -> Result<()> {
+        if self.is_process() {
             return Ok(());
         }
         plan.apply_with_subqueries(|node| match is_reading_node(node) {
@@ -136,8 +173,8 @@ impl Access {
     ///
     /// # Errors
     /// `UserInput` (42501) if others would feel it, or it is beyond what the server grants.
-    pub(crate) fn check_setting(self, settings: &Settings, name: &str, value: &str) -> Result<()> {
-        if !self.is_limited() {
+    pub(crate) fn check_setting(&self, settings: &Settings, name: &str, value: &str) -> Result<()> {
+        if self.is_process() {
             return Ok(());
         }
         let is_own = sheaf_base::settings::SETTINGS

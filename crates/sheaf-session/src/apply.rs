@@ -1,22 +1,22 @@
 //! What a setting does: each short name finds its place in the engine's options here.
 
-use datafusion::config::ConfigNonZeroUsize;
-use datafusion::execution::SessionState;
+use datafusion::config::{ConfigNonZeroUsize, ConfigOptions};
+use datafusion::prelude::SessionConfig;
 use sheaf_base::settings::Settings;
 use sheaf_base::{ByteCount, Result, SheafError};
 use sheaf_runtime::{EngineRuntime, MachineLimits};
 
-/// Carries `settings` into the engine and into the state that the next statement sees.
+/// Carries `settings` into the engine and into the options that the next statement sees.
 ///
 /// # Errors
 /// `UserInput` if the engine refuses a value (an unknown time zone, say).
 pub(crate) fn apply_settings(
     settings: &Settings,
     engine: &EngineRuntime,
-    state: &mut SessionState,
+    options: &mut ConfigOptions,
 ) -> Result<()> {
     apply_to_engine(settings, engine);
-    apply_to_state(settings, state)
+    apply_to_options(settings, options)
 }
 
 /// Carries what all sessions share into the engine.
@@ -30,13 +30,12 @@ pub(crate) fn apply_to_engine(settings: &Settings, engine: &EngineRuntime) {
     }
 }
 
-/// Carries what one session has for itself into its state.
+/// Carries what one session has for itself into its options.
 ///
 /// # Errors
 /// As [`apply_settings`].
-pub(crate) fn apply_to_state(settings: &Settings, state: &mut SessionState) -> Result<()> {
+pub(crate) fn apply_to_options(settings: &Settings, options: &mut ConfigOptions) -> Result<()> {
     let limits = MachineLimits::detect();
-    let options = state.config_mut().options_mut();
     options.execution.target_partitions = match settings.is("scheduler", "synchronous") {
         true => 1,
         false => settings.count("threads").unwrap_or(limits.threads),
@@ -63,11 +62,11 @@ pub(crate) fn effective_value(
     name: &str,
     value: &str,
     engine: &EngineRuntime,
-    state: &SessionState,
+    config: &SessionConfig,
 ) -> String {
     match (name, value) {
         ("memory_limit", "auto") => engine.memory().limit().to_string(),
-        ("threads", "auto") => state.config().target_partitions().to_string(),
+        ("threads", "auto") => config.target_partitions().to_string(),
         _ => value.to_owned(),
     }
 }

@@ -21,6 +21,7 @@ use sheaf_udf::Language;
 use crate::access::Access;
 use crate::apply::apply_settings;
 use crate::catalog::{CATALOG_NAME, Catalog, PUBLIC_SCHEMA, catalog_list};
+use crate::engine_state::EngineState;
 use crate::languages::Languages;
 use crate::planner::SheafQueryPlanner;
 use crate::session::{Session, SessionInner};
@@ -122,16 +123,16 @@ impl SessionBuilder {
         let catalog = Arc::new(Catalog::default());
         let mut completed = Ok(());
         let inner = Arc::new_cyclic(|session: &Weak<SessionInner>| {
-            let mut engine_state = session_state(&engine, &catalog, session);
-            completed = complete(&mut engine_state, &self.settings, &engine)
-                .and_then(|()| crate::postgres::register(&mut engine_state, session));
+            let mut state = session_state(&engine);
+            completed = complete(&mut state, &self.settings, &engine);
             SessionInner {
                 this: Weak::clone(session),
                 access: Access::Process,
+                catalogs: catalog_list(&catalog, system::tables(session)),
                 engine: Arc::clone(&engine),
                 settings: Versioned::new(Arc::new(self.settings)),
                 catalog,
-                state: Versioned::new(engine_state),
+                state: Versioned::new(EngineState::new(state)),
                 prepared: Mutex::default(),
                 kept: Arc::default(),
                 identity: RwLock::default(),
@@ -157,11 +158,7 @@ fn runtime_options(settings: &Settings) -> RuntimeOptions {
     }
 }
 
-fn session_state(
-    engine: &EngineRuntime,
-    catalog: &Arc<Catalog>,
-    session: &Weak<SessionInner>,
-) -> SessionState {
+fn session_state(engine: &EngineRuntime) -> SessionState {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG_NAME, PUBLIC_SCHEMA)
         .with_create_default_catalog_and_schema(false)
@@ -181,7 +178,6 @@ fn session_state(
         .with_config(config)
         .with_runtime_env(Arc::new(runtime))
         .with_default_features()
-        .with_catalog_list(catalog_list(catalog, system::tables(session)))
         .with_analyzer_rules(sheaf_optimizer::analyzer_rules())
         .with_optimizer_rules(sheaf_optimizer::logical_rules())
         .with_physical_optimizer_rules(sheaf_optimizer::physical_rules())
@@ -194,5 +190,6 @@ fn session_state(
 fn complete(state: &mut SessionState, settings: &Settings, engine: &EngineRuntime) -> Result<()> {
     sheaf_functions::register(state)?;
     state.register_udf(sheaf_operators::window::exclusion_marker())?;
-    apply_settings(settings, engine, state)
+    crate::postgres::register(state)?;
+    apply_settings(settings, engine, state.config_mut().options_mut())
 }

@@ -33,7 +33,11 @@ impl Session {
                 continue;
             };
             for path in &files.request.paths {
-                let Ok(location) = self.locate(path) else {
+                let location = match &files.request.roots {
+                    Some(roots) => roots.locate(path),
+                    None => self.locate(path),
+                };
+                let Ok(location) = location else {
                     continue;
                 };
                 let directory = location.directory().trim_matches('/');

@@ -11,6 +11,7 @@ mod binder;
 mod builder;
 mod catalog;
 mod conceal;
+mod engine_state;
 mod explain;
 mod held_table;
 mod kept;

@@ -1,6 +1,6 @@
 //! What can be named in a session: for completion, hints and `\d`. A snapshot, not a live view.
 
-use datafusion::execution::SessionState;
+use std::sync::Arc;
 
 use crate::session::SessionInner;
 use crate::system::function_list;
@@ -63,10 +63,10 @@ impl Names {
                     .collect(),
             })
             .collect();
-        let state: SessionState = session.state.read().clone();
+        let state = Arc::clone(session.state.read().functions());
         Self {
             tables,
-            functions: function_list(&state, &session.catalog.functions.all(), session.access),
+            functions: function_list(&state, &session.catalog.functions.all(), &session.access),
             settings: sheaf_base::settings::SETTINGS
                 .iter()
                 .map(|s| s.name)

@@ -53,7 +53,7 @@ fn late<T: 'static>(session: &SessionInner, find: fn(&SessionInner) -> Vec<T>) -
 
 fn relations(session: &SessionInner) -> Vec<Relation> {
     let own = session.catalog.list().into_iter();
-    let own = own.map(|(name, relation)| own_relation(session.access, name, &relation));
+    let own = own.map(|(name, relation)| own_relation(&session.access, name, &relation));
     let may_read = |name: &str| session.access.check_system_table("sheaf", name).is_ok();
     let system = schemas().into_iter().filter(|(name, _)| may_read(name));
     let system = system.map(|(name, columns)| Relation {
@@ -66,7 +66,7 @@ fn relations(session: &SessionInner) -> Vec<Relation> {
     own.chain(system).collect()
 }
 
-fn own_relation(access: Access, name: String, relation: &catalog::Relation) -> Relation {
+fn own_relation(access: &Access, name: String, relation: &catalog::Relation) -> Relation {
     let columns: SchemaRef = relation.schema();
     let (kind, definition) = match relation {
         catalog::Relation::View(view) => {
@@ -75,7 +75,7 @@ fn own_relation(access: Access, name: String, relation: &catalog::Relation) -> R
                 None => RelationKind::View,
             };
             // Who may name no paths is told of none.
-            let is_told = access == Access::Process || !names_files(&view.query);
+            let is_told = access.is_process() || !names_files(&view.query);
             // One blank before it, as PostgreSQL prints them.
             (kind, is_told.then(|| format!(" {};", view.query)))
         }
@@ -91,13 +91,14 @@ fn own_relation(access: Access, name: String, relation: &catalog::Relation) -> R
 }
 
 fn functions(session: &SessionInner) -> Vec<Function> {
-    let state = &session.state.read().clone();
+    let state = Arc::clone(session.state.read().functions());
+    let state = &state;
     let is_users = |name: &str| {
         let found = state.aggregate_functions().get(name);
         found.is_some_and(|function| Fold::of(function).is_some())
     };
     let own = session.catalog.functions.all();
-    let all = function_list(state, &own, session.access);
+    let all = function_list(state, &own, &session.access);
     let all = all.into_iter().map(|function| Function {
         is_users: function.parameters.is_some() || is_users(&function.name),
         name: function.name,
@@ -108,11 +109,11 @@ fn functions(session: &SessionInner) -> Vec<Function> {
 }
 
 fn settings(session: &SessionInner) -> Vec<Setting> {
-    let state = &session.state.read().clone();
+    let state = session.state.read().clone();
     let settings = session.settings.read();
     let all = settings.iter().map(|(setting, value, layer)| Setting {
         name: setting.name.to_owned(),
-        value: effective_value(setting.name, value, &session.engine, state),
+        value: effective_value(setting.name, value, &session.engine, state.config()),
         default: setting.default.to_owned(),
         source: match layer {
             Layer::Default => "default",
@@ -126,22 +127,9 @@ fn settings(session: &SessionInner) -> Vec<Setting> {
     all.collect()
 }
 
-/// Registers PostgreSQL's functions that the engine lacks.
-///
-/// # Errors
-/// `Internal` if the engine refuses one.
-pub(crate) fn register(state: &mut SessionState, session: &Weak<SessionInner>) -> Result<()> {
-    // The engine's `version` tells of itself.
-    let is_kept = |name: &str| name != "version" && has_function(state, name);
-    let functions = scalar_functions(&is_kept, &source(session));
-    for function in functions {
-        state.register_udf(Arc::new(function))?;
-    }
-    Ok(())
-}
-
-/// Functions that tell whose session it is, and of which database.
-const OF_IDENTITY: &[&str] = &[
+/// Functions of the engine's that know of no session and no database: ours take their place.
+const REPLACED: &[&str] = &[
+    "version",
     "current_database",
     "current_catalog",
     "current_schema",
@@ -151,25 +139,22 @@ const OF_IDENTITY: &[&str] = &[
     "user",
 ];
 
-/// Registers PostgreSQL's functions that tell whose session it is in the place of the engine's, which
-/// know of nobody.
+/// Registers PostgreSQL's functions that the engine lacks, or has for nobody in particular.
 ///
 /// # Errors
 /// `Internal` if the engine refuses one.
-pub(crate) fn register_identity(
-    state: &mut SessionState,
-    session: &Weak<SessionInner>,
-) -> Result<()> {
-    let functions = scalar_functions(&|name| !OF_IDENTITY.contains(&name), &source(session));
-    for function in functions {
+pub(crate) fn register(state: &mut SessionState) -> Result<()> {
+    let is_kept = |name: &str| !REPLACED.contains(&name) && has_function(state, name);
+    for function in scalar_functions(&is_kept) {
         state.register_udf(Arc::new(function))?;
     }
     Ok(())
 }
 
-fn source(session: &Weak<SessionInner>) -> FactsSource {
+/// What those functions find out of the session that a statement is of.
+pub(crate) fn facts_source(session: &Weak<SessionInner>) -> FactsSource {
     let session = Weak::clone(session);
-    Arc::new(move || {
+    FactsSource::new(move || {
         let session = session.upgrade();
         let session = session.ok_or_else(|| SheafError::internal("the session has ended"))?;
         Ok(Arc::new(facts(&session)))

@@ -105,7 +105,7 @@ impl Session {
 
     fn add(&self, declaration: &Declaration, user: UserFunction) -> Result<()> {
         let name = declaration.name.as_str();
-        let state = self.inner.state.read().clone();
+        let state = Arc::clone(self.inner.state.read().functions());
         if let Some(kind) = other_kind(name, &state) {
             return Err(SheafError::user(format!("\"{name}\" is {kind} already"))
                 .with_state(SqlState::DUPLICATE_FUNCTION));

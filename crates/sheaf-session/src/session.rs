@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{CatalogProviderList, TableProvider};
 use datafusion::datasource::MemTable;
 use datafusion::execution::SessionState;
 use datafusion::execution::registry::FunctionRegistry;
@@ -27,10 +27,12 @@ use crate::access::Access;
 use crate::binder::Binder;
 use crate::builder::SessionBuilder;
 use crate::catalog::{self, Catalog, IfExists, Relation, bind_user_functions, catalog_list};
+use crate::engine_state::EngineState;
 use crate::kept::{KeptPlace, KeptStatements};
 use crate::languages::Languages;
 use crate::names::Names;
 use crate::planner::physical_plan;
+use crate::postgres::facts_source;
 use crate::prepared::TemplateMemory;
 use crate::quarantine::{Quarantines, committing};
 use crate::result::QueryResult;
@@ -65,15 +67,17 @@ pub(crate) struct SessionInner {
     pub(crate) this: Weak<SessionInner>,
     pub(crate) settings: Versioned<Arc<Settings>>,
     pub(crate) catalog: Arc<Catalog>,
-    /// Functions, rules and options; cloned by each statement, so that it sees one state.
-    pub(crate) state: Versioned<SessionState>,
+    /// The engine's view of the catalogue.
+    pub(crate) catalogs: Arc<dyn CatalogProviderList>,
+    /// Functions, rules and options; copied by each statement, so that it sees one state.
+    pub(crate) state: Versioned<EngineState>,
     pub(crate) prepared: Mutex<HashMap<String, Prepared>>,
     /// The places of those, and of what a front door keeps.
     pub(crate) kept: Arc<KeptStatements>,
     /// Whose session it is, for PostgreSQL's catalogue.
     pub(crate) identity: RwLock<Identity>,
     /// Variables with which object stores find their credentials.
-    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) environment: Arc<[(String, String)]>,
     /// In which functions can be written.
     pub(crate) languages: Languages,
     /// What templates of prepared statements hold, in all sessions of the process.
@@ -115,38 +119,28 @@ impl Session {
     pub fn sibling(&self, access: Access) -> Session {
         let inner = &self.inner;
         let catalog = Arc::new(inner.catalog.snapshot());
-        let mut state = inner.state.read().clone();
-        let settings = inner.settings.read().clone();
-        let sibling = Arc::new_cyclic(|session| {
-            state.register_catalog_list(catalog_list(&catalog, system::tables(session)));
-            // They were registered once, and are again for this session's facts.
-            let _ = crate::postgres::register(&mut state, session);
-            SessionInner {
-                this: Weak::clone(session),
-                access,
-                engine: Arc::clone(&inner.engine),
-                settings: Versioned::new(settings),
-                catalog,
-                state: Versioned::new(state),
-                prepared: Mutex::default(),
-                kept: Arc::default(),
-                identity: RwLock::default(),
-                environment: inner.environment.clone(),
-                languages: inner.languages.clone(),
-                templates: Arc::clone(&inner.templates),
-            }
+        let sibling = Arc::new_cyclic(|session| SessionInner {
+            this: Weak::clone(session),
+            access,
+            engine: Arc::clone(&inner.engine),
+            settings: inner.settings.snapshot(),
+            catalogs: catalog_list(&catalog, system::tables(session)),
+            catalog,
+            state: inner.state.snapshot(),
+            prepared: Mutex::default(),
+            kept: Arc::default(),
+            identity: RwLock::default(),
+            environment: Arc::clone(&inner.environment),
+            languages: inner.languages.clone(),
+            templates: Arc::clone(&inner.templates),
         });
         Session { inner: sibling }
     }
 
     /// Says whose session it is: what `current_user`, `pg_stat_activity` and the functions of
     /// privileges tell. What the session may do is none of this.
-    ///
-    /// # Errors
-    /// `Internal` if the engine refuses the functions that tell it.
-    pub fn identify(&self, identity: Identity) -> Result<()> {
+    pub fn identify(&self, identity: Identity) {
         *self.inner.identity.write() = identity;
-        crate::postgres::register_identity(&mut self.inner.state.write(), &self.inner.this)
     }
 
     /// Splits a script into statements.
@@ -358,7 +352,11 @@ impl Session {
     /// # Errors
     /// `Internal` if the engine refuses it.
     pub fn register_function(&self, function: ScalarUDF) -> Result<()> {
-        self.inner.state.write().register_udf(Arc::new(function))?;
+        self.inner
+            .state
+            .write()
+            .functions_mut()
+            .register_udf(Arc::new(function))?;
         Ok(())
     }
 
@@ -368,19 +366,27 @@ impl Session {
     /// # Errors
     /// `Internal` if the engine refuses it.
     pub fn register_aggregate(&self, function: AggregateUDF) -> Result<()> {
-        self.inner.state.write().register_udaf(Arc::new(function))?;
+        self.inner
+            .state
+            .write()
+            .functions_mut()
+            .register_udaf(Arc::new(function))?;
         Ok(())
     }
 
     /// The state one statement runs in: functions, rules and options as they are now, with the
     /// memory pool that counts for `query`.
     pub(crate) fn state_for(&self, query: &Query) -> SessionState {
-        let mut state = self.inner.state.read().clone();
+        let mut state = self.inner.state.read().for_statement();
+        state.register_catalog_list(Arc::clone(&self.inner.catalogs));
         state.execution_props_mut().query_execution_start_time = Some(query.started_at().into());
         let quarantines = Quarantines::new(&self.inner.catalog, &self.inner.engine);
         state.config_mut().set_extension(Arc::new(quarantines));
         let calls = CallMemory::new(Arc::clone(query.pool()) as _);
-        state.config_mut().options_mut().extensions.insert(calls);
+        let facts = facts_source(&self.inner.this);
+        let extensions = &mut state.config_mut().options_mut().extensions;
+        extensions.insert(calls);
+        extensions.insert(facts);
         let options = Arc::clone(state.config_options());
         state.execution_props_mut().config_options = Some(options);
         let stop = Stop(query.stop_token().clone());
@@ -393,6 +399,17 @@ impl Session {
         state
     }
 
+    /// The place that a path or URL means which the session may write, its store at hand.
+    pub(crate) fn locate_target(&self, text: &str) -> Result<Location> {
+        let Some(roots) = self.inner.access.roots() else {
+            return self.locate(text);
+        };
+        let location = roots.locate_for_writing(text)?;
+        let runtime = Arc::clone(self.inner.state.read().functions().runtime_env());
+        ensure_store(&location, &runtime, &|_| None, None)?;
+        Ok(location)
+    }
+
     /// The place that a path or URL in a statement means, its store at hand.
     pub(crate) fn locate(&self, text: &str) -> Result<Location> {
         let environment = |name: &str| {
@@ -403,7 +420,7 @@ impl Session {
                 .map(|(_, value)| value.clone())
         };
         let location = locate(text, &std::env::current_dir()?, &environment)?;
-        let runtime = Arc::clone(self.inner.state.read().runtime_env());
+        let runtime = Arc::clone(self.inner.state.read().functions().runtime_env());
         let io = self.inner.engine.io();
         ensure_store(&location, &runtime, &environment, Some(io))?;
         Ok(location)

@@ -74,7 +74,10 @@ pub(crate) async fn list(request: &ReadRequest, runtime: &RuntimeEnv) -> Result<
     let here = std::env::current_dir()?;
     let mut listing: Option<Listing> = None;
     for text in paths {
-        let mut location = locate(text, &here, &variable)?;
+        let mut location = match &request.roots {
+            Some(roots) => roots.locate(text)?,
+            None => locate(text, &here, &variable)?,
+        };
         if let Some(name) = &request.shown_as {
             location.text.clone_from(name);
         }
@@ -334,6 +337,9 @@ impl Place<'_> {
             let rest = path.as_ref().strip_prefix(directory);
             let rest = rest.unwrap_or_else(|| path.filename().unwrap_or_default());
             return format!("{name}/{}", rest.trim_start_matches('/'));
+        }
+        if let Some(root) = &self.location.root {
+            return root.display(path.as_ref(), &self.location.text);
         }
         if self.location.local_path().is_none() {
             let store = self.location.store_url.as_str().trim_end_matches('/');

@@ -6,12 +6,14 @@
 //! another module's work.
 
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use datafusion::execution::object_store::ObjectStoreUrl;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
 use url::Url;
 
+use super::beneath::Root;
 use super::{Environment, SCHEMES, SchemeDecl, StoreKind, variable};
 
 /// Characters that make a path a pattern.
@@ -34,6 +36,8 @@ pub struct Location {
     pub(crate) account: Option<String>,
     /// The bucket, container, or empty.
     pub(crate) bucket: String,
+    /// The directory that the path cannot lead out of, if there is one.
+    pub(crate) root: Option<Arc<Root>>,
 }
 
 impl Location {
@@ -130,6 +134,8 @@ pub fn locate(text: &str, base_directory: &Path, environment: Environment<'_>) -
         StoreKind::S3 | StoreKind::Gcs => locate_bucket(text, decl, rest),
         StoreKind::Azure => locate_azure(text, decl, rest),
         StoreKind::Http => locate_http(text, decl),
+        // No scheme that can be written has it.
+        StoreKind::Beneath => Err(unknown(text, &lower)),
     }
 }
 
@@ -187,6 +193,7 @@ fn locate_local(
         path,
         account: None,
         bucket: String::new(),
+        root: None,
     })
 }
 
@@ -252,6 +259,7 @@ fn remote(
         path: path.to_owned(),
         account,
         bucket: bucket.to_owned(),
+        root: None,
     })
 }
 
@@ -284,6 +292,7 @@ fn locate_http(text: &str, decl: &'static SchemeDecl) -> Result<Location> {
         path: decoded.trim_start_matches('/').to_owned(),
         account: None,
         bucket: String::new(),
+        root: None,
     })
 }
 

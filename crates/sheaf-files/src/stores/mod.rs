@@ -7,6 +7,7 @@
 //! statements.
 
 mod azure;
+mod beneath;
 mod gcs;
 mod http;
 mod location;
@@ -24,6 +25,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use sheaf_base::{Result, SheafError};
 use tokio::runtime::Handle;
 
+pub use beneath::{Root, Roots};
 pub use location::{Location, locate, percent_decode, percent_encode};
 pub use whole::read_whole;
 
@@ -54,6 +56,8 @@ pub enum StoreKind {
     Azure,
     /// A web server: single objects, read only.
     Http,
+    /// A directory of this machine, out of which no path leads.
+    Beneath,
 }
 
 /// One scheme that a path may begin with.
@@ -171,6 +175,7 @@ pub fn ensure_store(
         StoreKind::Gcs => gcs::build(location, environment, io)?,
         StoreKind::Azure => azure::build(location, environment, io)?,
         StoreKind::Http => http::build(location, io)?,
+        StoreKind::Beneath => beneath::build(location)?,
     };
     runtime.register_object_store(location.store_url.as_ref(), Arc::clone(&store));
     Ok(store)

@@ -8,7 +8,9 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use sheaf::files::stores::Roots;
 use sheaf::{Access, Result, SheafError};
 
 use super::scram::Verifier;
@@ -22,9 +24,9 @@ const USERS_MAX: usize = 100_000;
 pub enum Role {
     /// Read the tables that the server was given.
     Reader,
-    /// In time, also paths beneath registered roots; until there are such, what a reader may.
+    /// Also read files beneath the directories that the server was given for it.
     FileReader,
-    /// In time, also write beneath one directory; until then, what a reader may.
+    /// Also write files beneath one directory, and make tables that end with the session.
     Writer,
     /// What the user who started the server may.
     Admin,
@@ -60,10 +62,12 @@ impl Role {
     }
 
     /// What statements of a session in this role may reach.
-    pub(crate) fn access(self) -> Access {
+    pub(crate) fn access(self, roots: &Arc<Roots>) -> Access {
         match self {
             Self::Admin => Access::Process,
-            Self::Reader | Self::FileReader | Self::Writer => Access::NamedTables,
+            Self::Reader => Access::NamedTables,
+            Self::FileReader => Access::Beneath(Arc::new(roots.read_only())),
+            Self::Writer => Access::Beneath(Arc::clone(roots)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Functions by which clients ask for parameters and set them.
 
-use std::hash::{Hash, Hasher};
+use std::any::Any;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use sheaf::datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
 };
-use sheaf::postgres::ClientParameters;
+use sheaf::postgres::{ClientParameters, FactsSource};
 use sheaf::{Result, ScalarValue, Session, Settings, SheafError, SqlState};
 
 use super::engine_name;
@@ -20,14 +20,13 @@ use crate::parameters::Parameters;
 /// Calls of `set_config` that one statement may do.
 const ASKED_MAX: usize = 1_000;
 
-/// Adds them to a session that has the parameters of `view`.
+/// Adds them to the session that those of all clients share their functions with.
 ///
 /// # Errors
 /// `Internal` if the engine refuses one.
-pub(super) fn register(session: &Session, view: &SharedView) -> Result<()> {
+pub(crate) fn register(session: &Session) -> Result<()> {
     for does in [Does::Show, Does::Set] {
-        let view = Arc::clone(view);
-        session.register_function(ScalarUDF::from(Parameter::new(does, view)))?;
+        session.register_function(ScalarUDF::from(Parameter::new(does)))?;
     }
     Ok(())
 }
@@ -114,17 +113,23 @@ impl View {
     }
 }
 
+/// What the client of a statement sees.
+fn view_of(parameters: &dyn ClientParameters) -> Result<&SharedView> {
+    let seen = (parameters as &dyn Any).downcast_ref::<Seen>();
+    let seen = seen.ok_or_else(|| SheafError::internal("a statement of no client"))?;
+    Ok(&seen.0)
+}
+
 fn unknown(name: &str) -> SheafError {
     SheafError::user(format!("unrecognized configuration parameter \"{name}\""))
         .with_state(SqlState::UNDEFINED_OBJECT)
 }
 
 /// `current_setting(name [, missing_ok])` and `set_config(name, value, is_local)`.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 struct Parameter {
     does: Does,
     signature: Signature,
-    view: SharedView,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -133,22 +138,8 @@ enum Does {
     Set,
 }
 
-impl PartialEq for Parameter {
-    fn eq(&self, other: &Self) -> bool {
-        self.does == other.does && Arc::ptr_eq(&self.view, &other.view)
-    }
-}
-
-impl Eq for Parameter {}
-
-impl Hash for Parameter {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.does.hash(state);
-    }
-}
-
 impl Parameter {
-    fn new(does: Does, view: SharedView) -> Self {
+    fn new(does: Does) -> Self {
         let (text, boolean) = (DataType::Utf8, DataType::Boolean);
         let signature = match does {
             Does::Show => Signature::one_of(
@@ -161,17 +152,17 @@ impl Parameter {
             // Not to be folded: planning a statement must not change anything.
             Does::Set => Signature::exact(vec![text.clone(), text, boolean], Volatility::Volatile),
         };
-        Self {
-            does,
-            signature,
-            view,
-        }
+        Self { does, signature }
     }
 
-    fn show(&self, name: &str, is_missing_ok: bool) -> Result<Option<String>> {
-        match self.view.lock().get(name) {
-            None if !is_missing_ok => Err(unknown(name)),
-            value => Ok(value),
+    /// The value of one row.
+    fn value(&self, view: &mut View, asked: Asked, is_missing_ok: bool) -> Result<Option<String>> {
+        match self.does {
+            Does::Set => view.ask(asked).map(Some),
+            Does::Show => match view.get(&asked.name) {
+                None if !is_missing_ok => Err(unknown(&asked.name)),
+                value => Ok(value),
+            },
         }
     }
 }
@@ -209,16 +200,21 @@ impl ScalarUDFImpl for Parameter {
             let array = arrays.get(index).and_then(|array| array.as_boolean_opt());
             array.is_some_and(|array| array.is_valid(row) && array.value(row))
         };
+        let facts = FactsSource::of(&args.config_options)?;
+        let view = view_of(facts.identity.parameters.as_ref())?;
         let mut values = StringBuilder::new();
         for row in 0..rows {
             let value = match (self.does, text(0, row)) {
-                (Does::Show, Some(name)) => self.show(&name, is_true(1, row))?,
+                (does, Some(name)) => {
+                    let asked = Asked {
+                        name,
+                        value: text(1, row),
+                        is_local: is_true(2, row),
+                    };
+                    let is_missing_ok = does == Does::Show && is_true(1, row);
+                    self.value(&mut view.lock(), asked, is_missing_ok)?
+                }
                 (Does::Show, None) => None,
-                (Does::Set, Some(name)) => Some(self.view.lock().ask(Asked {
-                    name,
-                    value: text(1, row),
-                    is_local: is_true(2, row),
-                })?),
                 (Does::Set, None) => {
                     return Err(SheafError::user("the name of a parameter is NULL")
                         .with_state(SqlState::NULL_VALUE_NOT_ALLOWED)

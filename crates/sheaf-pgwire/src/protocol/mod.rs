@@ -33,6 +33,7 @@ use sheaf::{Result, Session, SheafError, SqlState};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::functions::register as register_functions;
 use self::functions::{Asked, Seen, SharedView, View};
 pub(crate) use self::outermost::sent_name;
 use self::prepared::Prepared;
@@ -98,7 +99,7 @@ fn parts_of(
     login: &Login,
     shared: &Shared,
 ) -> Result<(Session, Parameters, SharedView, CancelKey)> {
-    let session = shared.session.sibling(login.role.access());
+    let session = shared.session.sibling(login.role.access(&shared.roots));
     let key = shared.cancels.register()?;
     let parameters = Parameters::new(&login.user, login.role == Role::Admin);
     let view = SharedView::new(View::new(parameters.clone(), session.settings()).into());
@@ -108,8 +109,7 @@ fn parts_of(
         process: key.process,
         server: Arc::clone(&shared.clients) as _,
         parameters: Arc::new(Seen(Arc::clone(&view))),
-    })?;
-    functions::register(&session, &view)?;
+    });
     Ok((session, parameters, view, key))
 }
 

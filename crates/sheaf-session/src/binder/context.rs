@@ -26,14 +26,14 @@ use sheaf_base::suggest::nearest;
 
 use super::Bound;
 use super::references::call_key;
-use super::types::SqlTypes;
 use super::user_calls::UserCallPlanner;
+use super::types::SqlTypes;
 use crate::access::Access;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA};
 
 /// The planner's view of a session in which every name of one statement has been opened.
 pub(super) struct BoundContext<'a> {
-    access: Access,
+    access: &'a Access,
     state: &'a SessionState,
     catalog: &'a Catalog,
     options: Arc<ConfigOptions>,
@@ -49,7 +49,7 @@ pub(super) fn table_key(reference: &TableReference) -> String {
 
 impl<'a> BoundContext<'a> {
     pub(super) fn new(
-        access: Access,
+        access: &'a Access,
         state: &'a SessionState,
         catalog: &'a Catalog,
         bound: &'a Bound,

@@ -79,7 +79,7 @@ const VIEW_DEPTH_MAX: usize = 32;
 #[derive(Clone, Copy)]
 pub(crate) struct Binder<'a> {
     session: &'a SessionInner,
-    access: Access,
+    access: &'a Access,
     catalog: &'a Catalog,
     state: &'a SessionState,
     partition_size: Option<ByteCount>,
@@ -147,7 +147,7 @@ impl<'a> Binder<'a> {
     ) -> Self {
         Self {
             session,
-            access: session.access,
+            access: &session.access,
             catalog: &session.catalog,
             state,
             partition_size,
@@ -348,7 +348,7 @@ impl<'a> Binder<'a> {
     async fn open_name(self, name: &ast::ObjectName, wanted: Wanted) -> Result<Option<Opened>> {
         if let Some(path) = is_path(name) {
             self.access.check_path(path)?;
-            let mut request = ReadRequest::path(path);
+            let mut request = self.path_request(path);
             wanted.ask(&mut request);
             return Ok(Some(Opened::files(self.open(&request).await?)));
         }
@@ -431,7 +431,7 @@ impl<'a> Binder<'a> {
         }
         if let Some(path) = is_path(name) {
             self.access.check_path(path)?;
-            return Ok(Some(ReadRequest::path(path)));
+            return Ok(Some(self.path_request(path)));
         }
         let table = table_reference(name)?;
         Ok(match self.catalog.get(table.table()) {
@@ -449,11 +449,22 @@ impl<'a> Binder<'a> {
         name: &str,
         arguments: &[ast::FunctionArg],
     ) -> Result<Option<ReadRequest>> {
-        let request = arguments::read_request(name, arguments)?;
-        if let Some(path) = request.as_ref().and_then(|request| request.paths.first()) {
-            self.access.check_path(path)?;
+        let mut request = arguments::read_request(name, arguments)?;
+        if let Some(request) = &mut request {
+            for path in &request.paths {
+                self.access.check_path(path)?;
+            }
+            request.roots = self.access.roots();
         }
         Ok(request)
+    }
+
+    /// A request to read a path that the session may name.
+    fn path_request(self, path: &str) -> ReadRequest {
+        ReadRequest {
+            roots: self.access.roots(),
+            ..ReadRequest::path(path)
+        }
     }
 
     /// The columns of a table that has been opened, as `*` shows them.

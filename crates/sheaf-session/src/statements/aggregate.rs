@@ -39,6 +39,7 @@ pub(super) fn create(
         ));
     }
     let mut state = running.session.inner.state.write();
+    let state = state.functions_mut();
     match what_is(&name, &state) {
         Some(Named::Other(kind)) => {
             return Err(place(
@@ -93,6 +94,7 @@ pub(super) fn drop(
 
 fn drop_folds(running: &Running<'_>, names: &[String], if_exists: bool) -> Result<()> {
     let mut state = running.session.inner.state.write();
+    let state = state.functions_mut();
     for name in names {
         match what_is(name, &state) {
             Some(Named::Fold) => {}

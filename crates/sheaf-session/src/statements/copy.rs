@@ -28,7 +28,7 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
         CopySource::Table(name) => binder.plan_relation(table_factor(name.clone())).await?,
     };
     let plan = plan_with_parameters(plan, running.parameters)?;
-    let location = running.session.locate(target)?;
+    let location = running.session.locate_target(target)?;
     let input = physical_plan(plan, &state, running.query).await?;
     let request = CopyRequest {
         location,

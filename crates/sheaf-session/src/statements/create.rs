@@ -78,6 +78,11 @@ pub(super) async fn external(running: Running<'_>, table: &ExternalTable) -> Res
     let name = new_name(&table.name)?;
     let mut request = ReadRequest::path("");
     request.paths.clone_from(&table.locations);
+    let access = &running.session.inner.access;
+    for path in &request.paths {
+        access.check_path(path)?;
+    }
+    request.roots = access.roots();
     request.options = table
         .options
         .iter()

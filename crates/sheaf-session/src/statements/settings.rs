@@ -10,8 +10,7 @@ use sheaf_base::settings::{Layer, Settings};
 use sheaf_base::{Result, SheafError};
 
 use super::Running;
-use crate::access::Access;
-use crate::apply::{apply_to_engine, apply_to_state, effective_value};
+use crate::apply::{apply_to_engine, apply_to_options, effective_value};
 use crate::result::QueryResult;
 use crate::session::SessionInner;
 
@@ -20,13 +19,13 @@ const ENGINE_PREFIX: &str = "datafusion.";
 
 pub(super) fn set(running: &Running<'_>, name: &str, value: &str) -> Result<QueryResult> {
     let inner = &running.session.inner;
-    let access = inner.access;
-    access.check_setting(&inner.settings.read(), name, value)?;
+    inner
+        .access
+        .check_setting(&inner.settings.read(), name, value)?;
     if name.starts_with(ENGINE_PREFIX) {
         inner
             .state
             .write()
-            .config_mut()
             .options_mut()
             .set(name, value)
             .map_err(bad_option)?;
@@ -49,7 +48,6 @@ pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryRe
         inner
             .state
             .write()
-            .config_mut()
             .options_mut()
             .reset(name)
             .map_err(bad_option)?;
@@ -68,18 +66,19 @@ pub(super) fn reset(running: &Running<'_>, name: Option<&str>) -> Result<QueryRe
 /// Only a session with the rights of the process may change what others feel: it would undo what
 /// another has set meanwhile.
 fn apply(inner: &SessionInner, settings: &Settings) -> Result<()> {
-    if inner.access == Access::Process {
+    if inner.access.is_process() {
         apply_to_engine(settings, &inner.engine);
         inner.languages.apply(settings);
     }
-    apply_to_state(settings, &mut inner.state.write())
+    apply_to_options(settings, inner.state.write().options_mut())
 }
 
 pub(super) fn show(running: &Running<'_>, name: &str) -> Result<QueryResult> {
     let value = if name.starts_with(ENGINE_PREFIX) {
         let state = running.session.inner.state.read();
         let entry = state
-            .config_options()
+            .config()
+            .options()
             .entries()
             .into_iter()
             .find(|e| e.key == name);
@@ -91,7 +90,7 @@ pub(super) fn show(running: &Running<'_>, name: &str) -> Result<QueryResult> {
         let inner = &running.session.inner;
         let settings = inner.settings.read();
         let value = settings.get(name)?.0;
-        effective_value(name, value, &inner.engine, &inner.state.read())
+        effective_value(name, value, &inner.engine, inner.state.read().config())
     };
     rows(running, &[name], vec![vec![value]])
 }
@@ -103,7 +102,7 @@ pub(super) fn show_all(running: &Running<'_>) -> Result<QueryResult> {
     let all = settings.iter().map(|(setting, value, layer)| {
         vec![
             setting.name.to_owned(),
-            effective_value(setting.name, value, &inner.engine, &state),
+            effective_value(setting.name, value, &inner.engine, state.config()),
             layer.name().to_owned(),
             setting.doc.to_owned(),
         ]

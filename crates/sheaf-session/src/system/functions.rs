@@ -31,7 +31,7 @@ pub(super) const COLUMNS: &[(&str, DataType)] = &[
 pub(crate) fn function_list(
     state: &SessionState,
     own: &FunctionMap,
-    access: Access,
+    access: &Access,
 ) -> Vec<FunctionName> {
     let mut found = BTreeMap::new();
     let mut add = |name: &str, kind: &'static str, docs: Option<&Documentation>| {
@@ -83,7 +83,7 @@ pub(crate) fn function_list(
         .flat_map(|functions| functions.iter().enumerate())
     {
         // Who may name no paths is told of none.
-        let is_told = access == Access::Process || !body_names_files(own);
+        let is_told = access.is_process() || !body_names_files(own);
         let function = FunctionName {
             name: own.name.clone(),
             kind: own.kind(),
@@ -108,7 +108,7 @@ fn words(text: &str) -> String {
 
 pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBatch> {
     let own = session.catalog.functions.all();
-    let functions = function_list(&session.state.read(), &own, session.access);
+    let functions = function_list(session.state.read().functions(), &own, &session.access);
     let column = |value: fn(&FunctionName) -> Option<&str>| -> ArrayRef {
         Arc::new(functions.iter().map(value).collect::<StringArray>())
     };

@@ -21,7 +21,7 @@ pub(super) fn rows(session: &SessionInner, schema: SchemaRef) -> Result<RecordBa
     let state = session.state.read();
     let mut columns: [Vec<String>; 4] = Default::default();
     for (setting, value, layer) in settings.iter() {
-        let value = effective_value(setting.name, value, &session.engine, &state);
+        let value = effective_value(setting.name, value, &session.engine, state.config());
         let texts = [setting.name, &value, layer.name(), setting.doc];
         for (column, text) in columns.iter_mut().zip(texts) {
             column.push(text.to_owned());
