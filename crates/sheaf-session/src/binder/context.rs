@@ -26,8 +26,8 @@ use sheaf_base::suggest::nearest;
 
 use super::Bound;
 use super::references::call_key;
-use super::user_calls::UserCallPlanner;
 use super::types::SqlTypes;
+use super::user_calls::UserCallPlanner;
 use crate::access::Access;
 use crate::catalog::{Catalog, PUBLIC_SCHEMA};
 
