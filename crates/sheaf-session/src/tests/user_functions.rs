@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef};
 use datafusion::scalar::ScalarValue;
 use sheaf_base::{ErrorKind, Result, SheafError};
@@ -50,7 +50,7 @@ impl Groups for LargestOf {
         self.0.resize(groups, None);
         for (value, group) in arguments[0].as_primitive::<Float64Type>().iter().zip(group) {
             let largest = &mut self.0[*group];
-            *largest = largest.into_iter().chain(value).reduce(f64::max);
+            *largest = largest.iter().copied().chain(value).reduce(f64::max);
         }
         Ok(())
     }
