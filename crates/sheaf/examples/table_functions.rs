@@ -159,7 +159,7 @@ fn main() -> Result<()> {
             .await?;
         let words = session
             .sql(
-                "SELECT word, count(*) AS n FROM logs, tokens(rec::variant.text::text)
+                "SELECT word, count(*) AS n FROM logs, tokens((rec::variant).text::text)
                  GROUP BY word ORDER BY n DESC, word LIMIT 2",
             )
             .await?

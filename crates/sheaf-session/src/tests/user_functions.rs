@@ -101,8 +101,10 @@ impl TableFunction for Numbers {
 impl TableInstance for NumbersOf {
     fn push(&mut self, batch: &RecordBatch) -> Result<()> {
         let counts = batch.column(0).as_primitive::<Int64Type>();
-        let rows = (0..).zip(counts.iter().flatten());
-        self.waiting = rows.map(|(row, count)| (row, 0, count)).collect();
+        let rows = (0..).zip(counts);
+        self.waiting = rows
+            .filter_map(|(row, count)| Some((row, 0, count?)))
+            .collect();
         self.waiting.reverse();
         Ok(())
     }
