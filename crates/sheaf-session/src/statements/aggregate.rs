@@ -40,7 +40,7 @@ pub(super) fn create(
     }
     let mut state = running.session.inner.state.write();
     let state = state.functions_mut();
-    match what_is(&name, &state) {
+    match what_is(&name, state) {
         Some(Named::Other(kind)) => {
             return Err(place(
                 SheafError::user(format!("\"{name}\" is {kind} already"))
@@ -59,7 +59,7 @@ pub(super) fn create(
                     .with_hint("CREATE OR REPLACE replaces it, IF NOT EXISTS keeps it"),
             ));
         }
-        None if folds(&state).count() >= AGGREGATES_MAX => {
+        None if folds(state).count() >= AGGREGATES_MAX => {
             return Err(SheafError::resource(format!(
                 "a session holds at most {AGGREGATES_MAX} aggregates"
             )));
@@ -96,7 +96,7 @@ fn drop_folds(running: &Running<'_>, names: &[String], if_exists: bool) -> Resul
     let mut state = running.session.inner.state.write();
     let state = state.functions_mut();
     for name in names {
-        match what_is(name, &state) {
+        match what_is(name, state) {
             Some(Named::Fold) => {}
             Some(Named::Other(kind)) => {
                 return Err(SheafError::user(format!(
@@ -108,7 +108,7 @@ fn drop_folds(running: &Running<'_>, names: &[String], if_exists: bool) -> Resul
             None => {
                 let error = SheafError::user(format!("aggregate \"{name}\" does not exist"))
                     .with_state(SqlState::UNDEFINED_FUNCTION);
-                return Err(match nearest(name, folds(&state)) {
+                return Err(match nearest(name, folds(state)) {
                     Some(near) => error.with_hint(format!("did you mean \"{near}\"?")),
                     None => error.with_hint("\\df lists the functions"),
                 });
