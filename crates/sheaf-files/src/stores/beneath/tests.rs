@@ -1,3 +1,5 @@
+//! Paths beneath roots, links that lead out of them, and files that are written beneath them.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path as FilePath;
