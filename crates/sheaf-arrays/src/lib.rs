@@ -12,7 +12,7 @@
 //! - sources: [`random`], [`full`], [`arange`], [`linspace`], [`eye`], [`from_tensor`], [`read_npy`],
 //!   [`read_zarr`];
 //! - views: [`slice()`], [`transpose`], [`reshape`], [`rechunk`], [`take`], [`pad`], [`roll`], [`flip`],
-//!   [`concat`], [`stack`], [`broadcast_to`], [`squeeze`], [`expand_dims`], [`move_axis`], [`shelved`];
+//!   [`concat()`], [`stack`], [`broadcast_to`], [`squeeze`], [`expand_dims`], [`move_axis`], [`shelved`];
 //! - elementwise: [`map`] with a caller's [`Kernel`] over Arrow arrays, [`unary`], [`binary`], [`select`],
 //!   [`cast`];
 //! - reductions: [`reduce()`], [`quantile`], [`median`], [`cumulative`];

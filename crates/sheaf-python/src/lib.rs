@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! a call (scalar, aggregate, table)            the worker: an interpreter with pyarrow
-//!   │  leases a worker of the [`pool`]          │
+//!   │  leases a worker of the `pool`          │
 //!   └─ a request: header, Arrow IPC message ──> │ python/loop.py: one request, one reply
 //!      <── a reply: header, Arrow IPC message ──┘
 //! ```
 //!
-//! - [`options`]: the interpreter, how many workers, how much memory and time they have;
-//! - [`pool`]: who has which worker: a scalar call has one to itself while it lasts; aggregates and
+//! - `options`: the interpreter, how many workers, how much memory and time they have;
+//! - `pool`: who has which worker: a scalar call has one to itself while it lasts; aggregates and
 //!   table functions hold something between calls, so a query keeps the workers that hold it;
-//! - [`worker`]: a process, its pipes, how long a reply is waited for, what becomes of it;
-//! - [`wire`]: types that both sides have, batches to messages and back;
-//! - [`function`], [`scalar`], [`chain`], [`aggregate`], [`table`]: the kinds of functions, and scalar
+//! - `worker`: a process, its pipes, how long a reply is waited for, what becomes of it;
+//! - `wire`: types that both sides have, batches to messages and back;
+//! - `function`, `scalar`, `chain`, `aggregate`, `table`: the kinds of functions, and scalar
 //!   ones that call each other within a worker;
 //! - `python/`: the worker's program, which is handed to the interpreter when it starts.
 //!
