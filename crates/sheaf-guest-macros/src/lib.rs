@@ -54,6 +54,7 @@ fn export(name: &Ident, parameters: &[&str], body: &Tokens) -> Tokens {
         .map(|parameter| format_ident!("{parameter}"));
     quote! {
         #[cfg_attr(target_arch = "wasm32", unsafe(export_name = #text))]
+        // Only Sheaf calls it, by its export: where there is none (native tests), nobody does.
         #[allow(dead_code, missing_docs)]
         extern "C" fn #name(#(#parameters: u32),*) -> u32 {
             #body
