@@ -5,13 +5,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
-use super::histogram::blocks_of;
+use super::counts::{Counter, blocks_of, counts};
 use crate::context::{Context, next_number};
 use crate::dtype::{Class, DType};
 use crate::elementwise::{Pointwise, pointwise};
-use crate::grid::{Grid, Region, to_usize};
-use crate::store::{Array, ChunkStore, Cost};
-use crate::tensor::{PIECE, Store, Stride, Tensor};
+use crate::grid::{Grid, Region};
+use crate::store::Array;
+use crate::tensor::{PIECE, Store, Tensor};
 
 /// The limits: given, or an array that is read when they are needed.
 #[derive(Debug, Clone)]
@@ -162,15 +162,10 @@ impl Pointwise for Sorted {
 }
 
 #[derive(Debug)]
-struct Counts {
-    number: u64,
-    grid: Grid,
+struct Numbers {
     source: Array,
     weights: Option<Array>,
 }
-
-#[derive(Default)]
-struct KeptCounts(Mutex<Option<Arc<Vec<f64>>>>);
 
 /// How often each whole number from 0 on, less than `length`, is among the elements; with weights, the
 /// sum of those at its places.
@@ -197,44 +192,16 @@ pub fn bincount(source: &Array, weights: Option<&Array>, length: u64) -> Result<
     } else {
         DType::Int64
     };
-    Ok(Array::new(Counts {
-        number: next_number(),
-        grid: Grid::regular(&[length], &[length.max(1)], dtype)?,
+    let grid = Grid::regular(&[length], &[length.max(1)], dtype)?;
+    let numbers = Numbers {
         source: source.clone(),
         weights: weights.cloned(),
-    }))
+    };
+    Ok(counts(grid, numbers))
 }
 
-impl ChunkStore for Counts {
-    fn grid(&self) -> &Grid {
-        &self.grid
-    }
-
-    fn read(&self, region: &Region, context: &Context) -> Result<Tensor> {
-        let kept = context.kept::<KeptCounts>(self.number);
-        let mut kept = kept.0.lock();
-        let counts = match &*kept {
-            Some(counts) => Arc::clone(counts),
-            None => Arc::clone(kept.insert(Arc::new(self.count(context)?))),
-        };
-        let mut store = Store::new(self.grid.dtype(), counts.len());
-        store.push(&counts);
-        let all = Tensor::from_store(store, &[counts.len()])?;
-        Ok(all.slice(&[Stride {
-            start: to_usize(region.start[0]),
-            length: region.shape[0],
-            step: 1,
-        }]))
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Work
-    }
-}
-
-impl Counts {
-    fn count(&self, context: &Context) -> Result<Vec<f64>> {
-        let length = to_usize(self.grid.elements());
+impl Counter for Numbers {
+    fn count(&self, length: usize, context: &Context) -> Result<Vec<f64>> {
         let _held = context.hold(length.saturating_mul(16), "array_bincount")?;
         let blocks = blocks_of(&self.source);
         let bytes = blocks.iter().map(Region::elements).max().unwrap_or(0) * 16;

@@ -1,20 +1,15 @@
 //! How many elements lie between limits.
 
-use std::sync::Arc;
-
-use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
 use super::bins::edge_index;
-use crate::context::{Context, next_number};
+use super::counts::{Counter, blocks_of, counts};
+use crate::context::Context;
 use crate::dtype::{Class, DType};
 use crate::grid::{Grid, Region, to_u64, to_usize};
 use crate::reduce::{ReduceOptions, Reduction, reduce};
 use crate::store::{Array, ChunkStore, Cost};
-use crate::tensor::{PIECE, Store, Stride, Tensor};
-
-/// Elements counted at a time where an array may be read in any boxes.
-const BLOCK_ELEMENTS: usize = 1 << 16;
+use crate::tensor::{PIECE, Tensor};
 
 /// Limits between which elements are counted.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,9 +31,7 @@ pub struct Histogram {
 }
 
 #[derive(Debug)]
-struct Counts {
-    number: u64,
-    grid: Grid,
+struct Values {
     edges: Array,
     source: Array,
     is_density: bool,
@@ -51,10 +44,6 @@ struct Edges {
     /// The least and the largest element.
     extremes: Option<(Array, Array)>,
 }
-
-/// What has been counted, once it has.
-#[derive(Default)]
-struct Kept(Mutex<Option<Arc<Vec<f64>>>>);
 
 /// How many elements lie from each limit on and below the next; the last limit belongs to the last bin,
 /// and what lies outside all is not counted. With `is_density`, the numbers are such that the area is 1.
@@ -106,13 +95,12 @@ pub fn histogram(source: &Array, bins: &Bins, is_density: bool) -> Result<Histog
     } else {
         DType::Int64
     };
-    let counts = Array::new(Counts {
-        number: next_number(),
-        grid: Grid::regular(&[count], &[count], dtype)?,
+    let values = Values {
         edges: edges.clone(),
         source: source.clone(),
         is_density,
-    });
+    };
+    let counts = counts(Grid::regular(&[count], &[count], dtype)?, values);
     Ok(Histogram { counts, edges })
 }
 
@@ -164,36 +152,8 @@ impl ChunkStore for Edges {
     }
 }
 
-impl ChunkStore for Counts {
-    fn grid(&self) -> &Grid {
-        &self.grid
-    }
-
-    fn read(&self, region: &Region, context: &Context) -> Result<Tensor> {
-        let kept = context.kept::<Kept>(self.number);
-        let mut kept = kept.0.lock();
-        let counts = match &*kept {
-            Some(counts) => Arc::clone(counts),
-            None => Arc::clone(kept.insert(Arc::new(self.count(context)?))),
-        };
-        let mut store = Store::new(self.grid.dtype(), counts.len());
-        store.push(&counts);
-        let all = Tensor::from_store(store, &[counts.len()])?;
-        Ok(all.slice(&[Stride {
-            start: to_usize(region.start[0]),
-            length: region.shape[0],
-            step: 1,
-        }]))
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Work
-    }
-}
-
-impl Counts {
-    fn count(&self, context: &Context) -> Result<Vec<f64>> {
-        let bins = to_usize(self.grid.elements());
+impl Counter for Values {
+    fn count(&self, bins: usize, context: &Context) -> Result<Vec<f64>> {
         let _held = context.hold(bins.saturating_mul(24), "the bins of a histogram")?;
         let block = self.edges.load(context)?;
         let mut edges = vec![0.0; block.elements()];
@@ -257,16 +217,4 @@ fn bin_of(value: f64, edges: &[f64]) -> Option<usize> {
     }
     let index = edge_index(edges, value, true);
     Some(index.saturating_sub(1).min(bins - 1))
-}
-
-/// The boxes in which all elements of an array are read.
-pub(super) fn blocks_of(source: &Array) -> Vec<Region> {
-    let chunks = source.grid().cut(&source.grid().whole());
-    match source.cost() {
-        Cost::Elements => chunks
-            .iter()
-            .flat_map(|chunk| chunk.blocks(BLOCK_ELEMENTS))
-            .collect(),
-        _ => chunks,
-    }
 }

@@ -2,6 +2,7 @@
 
 mod bins;
 mod coarsen;
+mod counts;
 mod difference;
 mod histogram;
 mod topk;

@@ -2,7 +2,7 @@
 
 use sheaf_base::{Result, SheafError};
 
-use super::histogram::blocks_of;
+use super::counts::blocks_of;
 use super::topk::compare;
 use crate::context::Context;
 use crate::dtype::Class;
