@@ -92,11 +92,65 @@ def write(directory):
         else:
             array[...] = values
         np.save(directory / f"z{number}.npy", array[...])
+    write_groups(directory, random)
+    write_npy(directory, random)
+    write_stacks(directory, random)
     return 0
 
 
+def write_groups(directory, random):
+    """The same group in both versions, with and without the metadata of all in one place."""
+    a, b = random.normal(size=(9, 8)), random.integers(-9, 9, size=7)
+    np.save(directory / "ga.npy", a)
+    np.save(directory / "gb.npy", b)
+    for number, (version, is_consolidated) in enumerate([(3, False), (3, True), (2, False), (2, True)]):
+        path = str(directory / f"g{number}.zarr")
+        group = zarr.open_group(path, mode="w", zarr_format=version)
+        group.create_array("a", data=a, chunks=(4, 3))
+        group.create_group("inner").create_array("b", data=b, chunks=(3,))
+        if is_consolidated:
+            zarr.consolidate_metadata(path)
+
+
+def npy_arrays(random):
+    """Arrays whose files differ: types, orders of bytes and of axes, shapes."""
+    for dtype in ("bool", "i1", "<i2", ">i4", "i8", "u1", ">u2", "u4", "u8", "<f4", ">f8", "c8", ">c16"):
+        for order in "CF":
+            shape = tuple(random.integers(0, 9, size=random.integers(0, 5)))
+            values = (random.normal(size=shape) * 60)
+            yield np.asarray(values > 0 if dtype == "bool" else np.abs(values).astype(dtype), order=order)
+    yield np.asfortranarray(random.normal(size=(300, 200)))
+    yield np.arange(3e5).reshape(3, 100_000)
+
+
+def write_npy(directory, random):
+    arrays = {f"n{number}": array for number, array in enumerate(npy_arrays(random))}
+    for name, array in arrays.items():
+        np.save(directory / f"{name}.npy", array)
+    np.savez(directory / "stored.npz", **arrays)
+    np.savez_compressed(directory / "deflated.npz", **arrays)
+
+
+def write_stacks(directory, random):
+    """As Dask's to_npy_stack writes them, axis 0, 1 and 2."""
+    for axis in range(3):
+        array = random.normal(size=(6, 7, 8)).astype("f4")
+        np.save(directory / f"s{axis}.npy", array)
+        stack = directory / f"s{axis}.stack"
+        stack.mkdir()
+        for number, part in enumerate(np.array_split(array, 12 if axis == 0 else 4, axis=axis)):
+            np.save(stack / f"{number}.npy", part)
+        (stack / "info").write_bytes(b"not read")
+
+
 def load(path):
-    return zarr.open_array(str(path), mode="r")[...] if path.suffix == ".zarr" else np.load(path)
+    if path.suffix == ".zarr":
+        return zarr.open_array(str(path), mode="r")[...]
+    if path.suffix == ".npz":
+        with np.load(path) as arrays:
+            assert arrays.files == ["arr_0"] and arrays.zip.testzip() is None
+            return arrays["arr_0"]
+    return np.load(path)
 
 
 def compare(directory):

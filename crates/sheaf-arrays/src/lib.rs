@@ -9,8 +9,8 @@
 //!        <── Tensor ─────         <─ Tensors        …                      (reads a Context)
 //! ```
 //!
-//! - sources: [`random`], [`full`], [`arange`], [`linspace`], [`eye`], [`from_tensor`], [`read_npy`],
-//!   [`read_zarr`];
+//! - sources: [`random`], [`full`], [`arange`], [`linspace`], [`eye`], [`from_tensor`];
+//! - files: [`read_npy`], [`read_npz`], [`read_npy_stack`], [`read_zarr`], from [`Objects`];
 //! - views: [`slice()`], [`transpose`], [`reshape`], [`rechunk`], [`take`], [`pad`], [`roll`], [`flip`],
 //!   [`concat()`], [`stack`], [`broadcast_to`], [`squeeze`], [`expand_dims`], [`move_axis`], [`shelved`];
 //! - elementwise: [`map`] with a caller's [`Kernel`] over Arrow arrays, [`unary`], [`binary`], [`select`],
@@ -22,7 +22,8 @@
 //!   [`qr`], [`svd`], [`svd_compressed`], [`lstsq`], [`solve`], [`inverse`], [`cholesky`];
 //! - neighbourhoods: [`map_blocks`], [`map_overlap`], [`neighbour`], [`sliding_window`];
 //! - Fourier transforms: [`fft()`], [`fftn`];
-//! - sinks: [`write_npy`], [`write_zarr`], or whatever reads chunk by chunk ([`Context::in_order`]).
+//! - sinks: [`write_npy`], [`write_npz`], [`write_zarr`], to a [`Target`], or whatever reads chunk by chunk
+//!   ([`Context::in_order`]).
 //!
 //! # Memory
 //! Every block is reserved with the [`Context`]'s memory before it is made, and given back when the last
@@ -43,9 +44,11 @@ mod engine;
 mod grid;
 mod linalg;
 mod npy;
+mod objects;
 mod parallel;
 mod reduce;
 mod scratch;
+mod sink;
 mod source;
 mod stats;
 mod store;
@@ -66,9 +69,11 @@ pub use linalg::{
     Qr, Svd, cholesky, diagonal, dot, einsum, inverse, lstsq, matmul, outer, qr, solve, svd,
     svd_compressed, tensordot, trace,
 };
-pub use npy::{read_npy, write_npy};
+pub use npy::{list_npz, read_npy, read_npy_stack, read_npz, write_npy, write_npz};
+pub use objects::{GoOn, LocalObjects, NAMES_MAX, Objects, StoreObjects};
 pub use reduce::{Cumulative, ReduceOptions, Reduction, cumulative, median, quantile, reduce};
 pub use scratch::{Scratch, ScratchDirectory, ScratchFile};
+pub use sink::Target;
 pub use source::{Distribution, arange, eye, from_tensor, full, linspace, random};
 pub use stats::{
     Bins, Histogram, Unique, bincount, coarsen, corrcoef, cov, diff, digitize, gradient, histogram,
@@ -83,4 +88,4 @@ pub use view::{
 pub use window::{
     BlockKernel, Boundary, Fft, fft, fftn, map_blocks, map_overlap, neighbour, sliding_window,
 };
-pub use zarr::{LocalObjects, Objects, ZarrOptions, read_zarr, write_zarr};
+pub use zarr::{ZarrOptions, ZarrPacking, list_zarr, read_zarr, write_zarr};

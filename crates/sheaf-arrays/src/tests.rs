@@ -1,6 +1,8 @@
 //! Limits, cancellation, and what the documentation promises of results. What operations compute is
 //! compared with NumPy: `examples/numpy`.
 
+mod files;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -227,44 +229,6 @@ fn a_reader_stops_when_it_is_told_to() {
 }
 
 #[test]
-fn an_npy_file_that_is_none_or_too_short_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.npy");
-    std::fs::write(&path, b"no array at all").unwrap();
-    let error = read_npy(&path, None).unwrap_err();
-    assert!(
-        error.message().ends_with("a.npy: this is no npy file"),
-        "{error}"
-    );
-    let (context, _) = context(1 << 20, 1);
-    write_npy(&uniform(&[10, 3], &[4, 2]), &path, &context).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
-    let error = read_npy(&path, None).unwrap_err();
-    assert!(
-        error.message().contains("the file ends too early"),
-        "{error}"
-    );
-}
-
-/// Column-major, highest byte first, as NumPy writes `np.asfortranarray([[1, 2, 3], [4, 5, 6]], '>i2')`.
-#[test]
-fn npy_files_of_other_orders_are_read() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.npy");
-    let mut bytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
-    let text = "{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }";
-    bytes.extend(format!("{text:117}\n").bytes());
-    bytes.extend([0, 1, 0, 4, 0, 2, 0, 5, 0, 3, 0, 6]);
-    std::fs::write(&path, bytes).unwrap();
-    let (context, _) = context(1 << 20, 1);
-    let tensor = read_npy(&path, None).unwrap().load(&context).unwrap();
-    let rows: Vec<i16> = tensor.view::<i16>().unwrap().iter().copied().collect();
-    assert_eq!(tensor.shape(), [2, 3]);
-    assert_eq!(rows, [1, 2, 3, 4, 5, 6]);
-}
-
-#[test]
 fn blocks_go_through_arrow_and_back() {
     let (context, _) = context(1 << 20, 1);
     for dtype in DType::all() {
@@ -292,44 +256,4 @@ fn a_thread_that_breaks_down_is_not_waited_for() {
     };
     let error = context.all(10, 1, work).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
-}
-
-#[test]
-fn a_zarr_chunk_that_is_gone_is_fill_and_one_that_is_corrupt_is_named() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("a.zarr");
-    let (context, _) = context(1 << 20, 2);
-    let source = uniform(&[10, 6], &[4, 6]);
-    write_zarr(&source, &path, ZarrOptions::Zstd, &context).unwrap();
-    let error = write_zarr(&source, &path, ZarrOptions::Zstd, &context).unwrap_err();
-    assert!(
-        error.message().ends_with("a.zarr is there already"),
-        "{error}"
-    );
-    std::fs::remove_file(path.join("c/0/0")).unwrap();
-    let array = read_zarr(Arc::new(LocalObjects::new(&path))).unwrap();
-    let first = array.chunk(&[0, 0], &context).unwrap();
-    assert!(
-        first
-            .view::<f64>()
-            .unwrap()
-            .iter()
-            .all(|value| *value == 0.0)
-    );
-    let second = array.chunk(&[1, 0], &context).unwrap();
-    assert_eq!(
-        second.view::<f64>(),
-        source.chunk(&[1, 0], &context).unwrap().view::<f64>()
-    );
-    let chunk = path.join("c/1/0");
-    let bytes = std::fs::read(&chunk).unwrap();
-    std::fs::write(&chunk, &bytes[..bytes.len() / 2]).unwrap();
-    let error = array.chunk(&[1, 0], &context).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Data);
-    assert!(
-        error.message().contains("a.zarr/c/1/0: the chunk"),
-        "{error}"
-    );
-    let error = read_zarr(Arc::new(LocalObjects::new(directory.path()))).unwrap_err();
-    assert!(error.message().contains("is no Zarr array"), "{error}");
 }

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use num_complex::Complex;
 use sheaf_arrays::{Array, Context, DType, FixedMemory, ScratchDirectory, Tensor};
-use sheaf_arrays::{
-    LocalObjects, ZarrOptions, from_tensor, read_zarr, rechunk, write_npy, write_zarr,
-};
+use sheaf_arrays::{LocalObjects, Objects, Target, from_tensor, rechunk, write_npy};
 use sheaf_base::{ByteCount, Result, SheafError};
 
 /// A generator of random numbers, and the cases so far.
@@ -159,13 +157,13 @@ impl Cases {
         let mut names = Vec::new();
         for (place, input) in inputs.iter().enumerate() {
             let name = format!("{}_{place}.npy", self.count);
-            write_npy(input, &self.directory.join(&name), &self.context)?;
+            write_npy(input, &self.target(&name), &self.context)?;
             names.push(name);
         }
         let name = format!("{}_result.npy", self.count);
         let describe =
             |error: SheafError| error.with_context(format!("case {}, {expression}", self.count));
-        write_npy(result, &self.directory.join(&name), &self.context).map_err(describe)?;
+        write_npy(result, &self.target(&name), &self.context).map_err(describe)?;
         self.line(&names, expression, &name, tolerance)
     }
 
@@ -186,33 +184,41 @@ impl Cases {
         .map_err(|error| SheafError::internal(error.to_string()))
     }
 
-    /// Arrays that zarr-python has written, as they are read, and one that it is to read.
-    pub(crate) fn zarr(&mut self) -> Result<()> {
-        for number in 0.. {
-            let path = self.directory.join(format!("z{number}.zarr"));
-            if !path.exists() {
-                break;
-            }
-            let array = read_zarr(Arc::new(LocalObjects::new(&path)))?;
-            // Once as it is, once across its chunks.
-            let whole = vec![0; array.rank()];
-            for read in [array.clone(), rechunk(&array, &whole)?] {
-                let name = format!("{}_result.npy", self.count);
-                write_npy(&read, &self.directory.join(&name), &self.context)?;
-                let expression = "a0.astype(a0.dtype.newbyteorder('='))";
-                self.line(&[format!("z{number}.npy")], expression, &name, 0.0)?;
-            }
-        }
-        for &dtype in ALL {
-            for packing in [ZarrOptions::Zstd, ZarrOptions::Gzip, ZarrOptions::Plain] {
-                let shape = self.shape(0..=3);
-                let array = self.array(&shape, dtype)?;
-                let input = format!("{}_0.npy", self.count);
-                write_npy(&array, &self.directory.join(&input), &self.context)?;
-                let name = format!("{}_result.zarr", self.count);
-                write_zarr(&array, &self.directory.join(&name), packing, &self.context)?;
-                self.line(&[input], "a0", &name, 0.0)?;
-            }
+    /// Where a file of that name is written.
+    pub(crate) fn target(&self, name: &str) -> Target {
+        Target::local(&self.directory.join(name))
+    }
+
+    /// A file of that name, if it is there.
+    pub(crate) fn file(&self, name: &str) -> Option<Arc<dyn Objects>> {
+        let path = self.directory.join(name);
+        path.exists()
+            .then(|| Arc::new(LocalObjects::new(&path)) as Arc<dyn Objects>)
+    }
+
+    /// A case whose result is written by `write` into a file whose name ends in `ending`.
+    pub(crate) fn written(
+        &mut self,
+        array: &Array,
+        ending: &str,
+        write: impl Fn(&Target, &Context) -> Result<()>,
+    ) -> Result<()> {
+        let input = format!("{}_0.npy", self.count);
+        write_npy(array, &self.target(&input), &self.context)?;
+        let name = format!("{}_result{ending}", self.count);
+        write(&self.target(&name), &self.context)?;
+        self.line(&[input], "a0", &name, 0.0)
+    }
+
+    /// A case of a file that was written by others, and beside which the same is in `npy`: once as it is,
+    /// once across its chunks.
+    pub(crate) fn read(&mut self, array: &Array, npy: &str) -> Result<()> {
+        let whole = vec![0; array.rank()];
+        for read in [array.clone(), rechunk(array, &whole)?] {
+            let name = format!("{}_result.npy", self.count);
+            write_npy(&read, &self.target(&name), &self.context)?;
+            let expression = "a0.astype(a0.dtype.newbyteorder('='))";
+            self.line(&[npy.to_owned()], expression, &name, 0.0)?;
         }
         Ok(())
     }

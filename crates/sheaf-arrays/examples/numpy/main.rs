@@ -4,6 +4,7 @@
 //! Usage: `numpy DIRECTORY SEED`. The same seed gives the same cases.
 
 mod cases;
+mod files;
 mod groups;
 
 use std::path::PathBuf;
@@ -24,6 +25,6 @@ fn main() -> sheaf_base::Result<()> {
             group(&mut cases).map_err(|error| error.with_context(name))?;
         }
     }
-    cases.zarr()?;
+    files::all(&mut cases)?;
     cases.finish()
 }

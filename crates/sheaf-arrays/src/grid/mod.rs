@@ -428,8 +428,10 @@ pub fn tuple<T: fmt::Display>(numbers: &[T]) -> String {
 
 /// A chunk of `shape`, for errors: its lengths, type and bytes.
 pub(crate) fn describe(shape: &[usize], dtype: DType) -> String {
-    let bytes = shape.iter().product::<usize>() * dtype.bytes();
-    format!("{} {dtype} ({})", tuple(shape), ByteCount(bytes as u64))
+    let bytes = shape.iter().fold(dtype.bytes() as u64, |bytes, &length| {
+        bytes.saturating_mul(length as u64)
+    });
+    format!("{} {dtype} ({})", tuple(shape), ByteCount(bytes))
 }
 
 /// `value` as a length in memory; a length that has none is refused when memory is reserved.

@@ -1,111 +1,152 @@
-//! The objects of an array: files of a directory, or whatever the caller has.
+//! Files of this machine.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use sheaf_base::{Result, SheafError};
 
-/// Objects by their keys. Object stores are others.
-pub trait Objects: Send + Sync {
-    /// What errors call them.
-    fn name(&self) -> String;
+use super::{GoOn, NAMES_MAX, Objects, too_large, too_many, too_short};
 
-    /// A whole object, or `None` if it is not there.
-    ///
-    /// # Errors
-    /// `Data` if it cannot be read.
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
-
-    /// `length` bytes of an object from `offset` on.
-    ///
-    /// # Errors
-    /// As [`Objects::get`]; `Data` if it is shorter.
-    fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Option<Vec<u8>>>;
-
-    /// The last `length` bytes of an object, or, if not `is_end`, the first.
-    ///
-    /// # Errors
-    /// As [`Objects::get_range`].
-    fn get_end(&self, key: &str, length: u64, is_end: bool) -> Result<Option<Vec<u8>>>;
-}
-
-/// Files of a directory.
+/// A file, or the files under a directory.
 #[derive(Debug, Clone)]
 pub struct LocalObjects {
-    directory: PathBuf,
+    path: PathBuf,
+    /// The file of that path, which stays the same though another takes its name meanwhile.
+    own: Arc<OnceLock<Arc<File>>>,
 }
 
 impl LocalObjects {
-    /// The files under `directory`.
+    /// The file `path`, or the files under it.
     #[must_use]
-    pub fn new(directory: &Path) -> Self {
+    pub fn new(path: &Path) -> Self {
         Self {
-            directory: directory.to_owned(),
+            path: path.to_owned(),
+            own: Arc::default(),
         }
     }
 
-    fn open(&self, key: &str) -> Result<Option<File>> {
-        match File::open(self.directory.join(key)) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.failed(key, &error)),
+    fn path_of(&self, key: &str) -> PathBuf {
+        match key {
+            "" => self.path.clone(),
+            key => self.path.join(key),
         }
     }
 
-    fn failed(&self, key: &str, error: &std::io::Error) -> SheafError {
-        SheafError::data(format!(
-            "{}/{key} cannot be read: {error}",
-            self.directory.display()
-        ))
+    fn open(&self, key: &str) -> Result<Option<Arc<File>>> {
+        if let ("", Some(file)) = (key, self.own.get()) {
+            return Ok(Some(Arc::clone(file)));
+        }
+        let opened = File::open(self.path_of(key)).and_then(|file| {
+            // A pipe or a device would be waited for, or never end.
+            match file.metadata()?.is_file() {
+                true => Ok(file),
+                false => Err(ErrorKind::NotFound.into()),
+            }
+        });
+        match opened {
+            Ok(file) => {
+                let file = Arc::new(file);
+                Ok(Some(match key {
+                    "" => Arc::clone(self.own.get_or_init(|| file)),
+                    _ => file,
+                }))
+            }
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(self.failed(key, error)),
+        }
     }
 
-    fn part(&self, key: &str, from: SeekFrom, length: u64) -> Result<Option<Vec<u8>>> {
-        let Some(mut file) = self.open(key)? else {
-            return Ok(None);
-        };
-        let failed = |error: std::io::Error| self.failed(key, &error);
-        let size = file.metadata().map_err(failed)?.len();
-        if length > size {
-            return Err(SheafError::data(format!(
-                "{}/{key} has {size} bytes, of which {length} are asked for",
-                self.directory.display()
-            )));
-        }
-        file.seek(from).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(length).read_to_end(&mut bytes).map_err(failed)?;
-        match bytes.len() as u64 == length {
-            true => Ok(Some(bytes)),
-            false => Err(failed(ErrorKind::UnexpectedEof.into())),
-        }
+    fn failed(&self, key: &str, error: io::Error) -> SheafError {
+        SheafError::from(error).with_context(format!("cannot read {}", self.name_of(key)))
     }
+
+    fn name_of(&self, key: &str) -> String {
+        super::name_of(self, key)
+    }
+
+    fn length(&self, key: &str, file: &File) -> Result<u64> {
+        let metadata = file.metadata().map_err(|error| self.failed(key, error))?;
+        Ok(metadata.len())
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory
+    )
 }
 
 impl Objects for LocalObjects {
     fn name(&self) -> String {
-        self.directory.display().to_string()
+        self.path.display().to_string()
     }
 
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        let Some(mut file) = self.open(key)? else {
+    fn size(&self, key: &str, _: GoOn<'_>) -> Result<Option<u64>> {
+        let file = self.open(key)?;
+        file.map(|file| self.length(key, &file)).transpose()
+    }
+
+    fn get(&self, key: &str, bytes_max: u64, _: GoOn<'_>) -> Result<Option<Vec<u8>>> {
+        let Some(file) = self.open(key)? else {
             return Ok(None);
         };
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)
-            .map_err(|error| self.failed(key, &error))?;
+        let size = self.length(key, &file)?;
+        if size > bytes_max {
+            return Err(too_large(&self.name_of(key), size, bytes_max));
+        }
+        let mut bytes = Vec::with_capacity(crate::grid::to_usize(size));
+        let mut from = (&*file).take(bytes_max);
+        from.read_to_end(&mut bytes)
+            .map_err(|error| self.failed(key, error))?;
         Ok(Some(bytes))
     }
 
-    fn get_range(&self, key: &str, offset: u64, length: u64) -> Result<Option<Vec<u8>>> {
-        self.part(key, SeekFrom::Start(offset), length)
+    fn read(&self, key: &str, offset: u64, into: &mut [u8], _: GoOn<'_>) -> Result<bool> {
+        let Some(file) = self.open(key)? else {
+            return Ok(false);
+        };
+        match file.read_exact_at(into, offset) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                let (size, end) = (self.length(key, &file)?, offset + into.len() as u64);
+                Err(too_short(&self.name_of(key), size, end))
+            }
+            Err(error) => Err(self.failed(key, error)),
+        }
     }
 
-    fn get_end(&self, key: &str, length: u64, is_end: bool) -> Result<Option<Vec<u8>>> {
-        let from = match is_end {
-            true => SeekFrom::End(-i64::try_from(length).unwrap_or(i64::MAX)),
-            false => SeekFrom::Start(0),
+    fn names(&self, key: &str, go_on: GoOn<'_>) -> Result<(Vec<String>, Vec<String>)> {
+        let failed = |error| self.failed(key, error);
+        let entries = match std::fs::read_dir(self.path_of(key)) {
+            Ok(entries) => entries,
+            Err(error) if is_missing(&error) => return Ok((Vec::new(), Vec::new())),
+            Err(error) => return Err(failed(error)),
         };
-        self.part(key, from, length)
+        let (mut files, mut directories) = (Vec::new(), Vec::new());
+        for (number, entry) in entries.enumerate() {
+            go_on()?;
+            if number == NAMES_MAX {
+                return Err(too_many(&self.name_of(key)));
+            }
+            let entry = entry.map_err(failed)?;
+            // What has no name in UTF-8 is nothing that array files have.
+            if let Ok(name) = entry.file_name().into_string() {
+                match entry.path().is_dir() {
+                    true => directories.push(name),
+                    false => files.push(name),
+                }
+            }
+        }
+        files.sort_unstable();
+        directories.sort_unstable();
+        Ok((files, directories))
+    }
+
+    fn gap_bytes(&self) -> u64 {
+        4096
     }
 }

@@ -15,6 +15,7 @@ pub use concat::{concat, stack};
 pub use pad::{PadMode, pad, roll};
 pub use rechunk::rechunk;
 pub use reshape::reshape;
+pub(crate) use reshape::rows_chunk;
 pub use shelf::shelved;
 pub use slice::{AxisSlice, flip, parse_slice, slice};
 pub use take::take;

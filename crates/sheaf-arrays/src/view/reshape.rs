@@ -65,7 +65,7 @@ pub fn reshape(source: &Array, shape: &[i64]) -> Result<Array> {
 }
 
 /// Chunks of about `elements` that are whole along the last axes, so that each is one run of elements.
-fn rows_chunk(shape: &[u64], elements: u64) -> Vec<u64> {
+pub(crate) fn rows_chunk(shape: &[u64], elements: u64) -> Vec<u64> {
     let mut left = elements.max(1);
     let mut chunk: Vec<u64> = shape
         .iter()

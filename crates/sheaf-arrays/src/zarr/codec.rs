@@ -1,13 +1,16 @@
 //! How the bytes of a chunk are stored: packed, in which order, and how bytes make numbers.
 
-use std::io::Read;
+use std::borrow::Cow;
+use std::io::{ErrorKind, Read};
 
 use sheaf_base::{Result, SheafError};
 
 use super::blosc;
 use crate::dtype::DType;
-use crate::grid::to_usize;
 use crate::tensor::Tensor;
+
+/// Bytes of the checksums that a chunk may have between what packs it: those of two.
+const SUM_BYTES: u64 = 8;
 
 /// How bytes are packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,8 @@ pub(super) struct Chain {
     pub(super) order: Option<Vec<usize>>,
     pub(super) is_big_endian: bool,
     pub(super) packings: Vec<Packing>,
+    /// How much is done to pack what is written.
+    pub(super) level: i32,
 }
 
 /// Objects of several chunks.
@@ -42,32 +47,19 @@ pub(super) struct Sharding {
 }
 
 impl Chain {
-    /// A chunk of `shape`.
-    pub(super) fn decode(&self, bytes: Vec<u8>, shape: &[usize], dtype: DType) -> Result<Tensor> {
-        let expected = shape.iter().product::<usize>() * dtype.bytes();
-        let mut bytes = bytes;
-        for packing in self.packings.iter().rev() {
-            bytes = unpack(packing, bytes, expected)?;
-        }
-        if bytes.len() != expected {
-            return Err(SheafError::data(format!(
-                "the chunk has {} bytes, and {} {dtype} numbers have {expected}",
-                bytes.len(),
-                shape.iter().product::<usize>()
-            )));
-        }
-        if self.is_big_endian {
-            bytes
-                .chunks_exact_mut(dtype.to_real().bytes())
-                .for_each(<[u8]>::reverse);
-        }
+    /// A chunk of `shape`, which is reserved by the caller.
+    pub(super) fn decode(&self, bytes: &[u8], shape: &[usize], dtype: DType) -> Result<Tensor> {
         let order: Vec<usize> = match &self.order {
             Some(order) => order.clone(),
             None => (0..shape.len()).collect(),
         };
         let stored: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
         let block = Tensor::filled_by(&stored, dtype, |into| {
-            into.copy_from_slice(&bytes);
+            self.unpack_into(bytes, into, dtype)?;
+            if self.is_big_endian {
+                into.chunks_exact_mut(dtype.to_real().bytes())
+                    .for_each(<[u8]>::reverse);
+            }
             Ok(())
         })?;
         let mut back = vec![0; order.len()];
@@ -77,36 +69,89 @@ impl Chain {
         Ok(block.transpose(&back))
     }
 
+    fn unpack_into(&self, bytes: &[u8], into: &mut [u8], dtype: DType) -> Result<()> {
+        let mut bytes = Cow::Borrowed(bytes);
+        let mut packings = self.packings.iter().rev().peekable();
+        while let Some(packing) = packings.next() {
+            if packings.peek().is_none() && unpack_stream(packing, &bytes, into)? {
+                return Ok(());
+            }
+            bytes = Cow::Owned(unpack(packing, &bytes, into.len())?);
+        }
+        if bytes.len() != into.len() {
+            return Err(SheafError::data(format!(
+                "the chunk has {} bytes, and {} {dtype} numbers have {}",
+                bytes.len(),
+                into.len() / dtype.bytes(),
+                into.len()
+            )));
+        }
+        into.copy_from_slice(&bytes);
+        Ok(())
+    }
+
     /// The bytes of a chunk; of the order and the ends of numbers only the plain ones are written.
     pub(super) fn encode(&self, block: &Tensor) -> Result<Vec<u8>> {
         let mut bytes = block.with_bytes(<[u8]>::to_vec);
         for packing in &self.packings {
-            bytes = pack(packing, &bytes)?;
+            bytes = pack(packing, self.level, &bytes)?;
         }
         Ok(bytes)
     }
 }
 
-fn unpack(packing: &Packing, bytes: Vec<u8>, expected: usize) -> Result<Vec<u8>> {
-    let corrupt =
-        |what: &dyn std::fmt::Display| SheafError::data(format!("the chunk is corrupt: {what}"));
-    // Whatever the bytes say, no more than the chunk has is unpacked, and one to see that it is more.
+fn corrupt(what: &dyn std::fmt::Display) -> SheafError {
+    SheafError::data(format!("the chunk is corrupt: {what}"))
+}
+
+/// Unpacks what is read as a stream to where it belongs; whether the packing is of this kind.
+fn unpack_stream(packing: &Packing, bytes: &[u8], into: &mut [u8]) -> Result<bool> {
+    let length = into.len();
+    let mut fill = |from: &mut dyn Read| {
+        from.read_exact(into).map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => SheafError::data(format!(
+                "the chunk ends too early: it should have {length} bytes"
+            )),
+            _ => corrupt(&error),
+        })?;
+        // To see that there are no more.
+        match from.read(&mut [0]) {
+            Ok(0) => Ok(true),
+            Ok(_) => Err(SheafError::data(format!(
+                "the chunk is too long: it should have {length} bytes"
+            ))),
+            Err(error) => Err(corrupt(&error)),
+        }
+    };
+    match packing {
+        Packing::Gzip => fill(&mut flate2::read::MultiGzDecoder::new(bytes)),
+        Packing::Zlib => fill(&mut flate2::read::ZlibDecoder::new(bytes)),
+        Packing::Zstd => {
+            let from = zstd::stream::read::Decoder::new(bytes);
+            fill(&mut from.map_err(|error| corrupt(&error))?)
+        }
+        Packing::Blosc | Packing::Lz4 | Packing::Crc32c => Ok(false),
+    }
+}
+
+fn unpack(packing: &Packing, bytes: &[u8], expected: usize) -> Result<Vec<u8>> {
+    // Whatever the bytes say, no more than the chunk has is unpacked (but checksums), and one to see that it
+    // is more.
     let read = |from: &mut dyn Read| {
-        let mut unpacked = Vec::with_capacity(expected);
-        from.take(expected as u64 + 1)
+        let mut unpacked = Vec::new();
+        from.take(expected as u64 + SUM_BYTES + 1)
             .read_to_end(&mut unpacked)
             .map_err(|error| corrupt(&error))?;
         Ok(unpacked)
     };
     match packing {
-        Packing::Gzip => read(&mut flate2::read::MultiGzDecoder::new(bytes.as_slice())),
-        Packing::Zlib => read(&mut flate2::read::ZlibDecoder::new(bytes.as_slice())),
+        Packing::Gzip => read(&mut flate2::read::MultiGzDecoder::new(bytes)),
+        Packing::Zlib => read(&mut flate2::read::ZlibDecoder::new(bytes)),
         Packing::Zstd => {
-            let mut from = zstd::stream::read::Decoder::new(bytes.as_slice())
-                .map_err(|error| corrupt(&error))?;
-            read(&mut from)
+            let from = zstd::stream::read::Decoder::new(bytes);
+            read(&mut from.map_err(|error| corrupt(&error))?)
         }
-        Packing::Blosc => blosc::unpack(&bytes, expected),
+        Packing::Blosc => blosc::unpack(bytes, expected),
         Packing::Lz4 => {
             let (size, packed) = bytes
                 .split_at_checked(4)
@@ -134,15 +179,15 @@ fn unpack(packing: &Packing, bytes: Vec<u8>, expected: usize) -> Result<Vec<u8>>
     }
 }
 
-fn pack(packing: &Packing, bytes: &[u8]) -> Result<Vec<u8>> {
+fn pack(packing: &Packing, level: i32, bytes: &[u8]) -> Result<Vec<u8>> {
     match packing {
         Packing::Gzip => {
             let mut packed = Vec::new();
-            let level = flate2::Compression::new(5);
+            let level = flate2::Compression::new(u32::try_from(level).unwrap_or(0));
             flate2::bufread::GzEncoder::new(bytes, level).read_to_end(&mut packed)?;
             Ok(packed)
         }
-        Packing::Zstd => Ok(zstd::bulk::compress(bytes, 1)?),
+        Packing::Zstd => Ok(zstd::bulk::compress(bytes, level)?),
         other => Err(SheafError::unsupported(format!(
             "chunks are not written as {other:?}"
         ))),
@@ -159,7 +204,7 @@ impl Sharding {
     /// Offset and length of each chunk.
     pub(super) fn index(&self, bytes: Vec<u8>) -> Result<Vec<u64>> {
         let bytes = match self.has_checksum {
-            true => unpack(&Packing::Crc32c, bytes, to_usize(u64::MAX))
+            true => unpack(&Packing::Crc32c, &bytes, 0)
                 .map_err(|error| error.with_context("the index of the shard"))?,
             false => bytes,
         };
@@ -172,7 +217,7 @@ impl Sharding {
 }
 
 /// The checksum of Castagnoli's polynomial, bit by bit with a table of bytes.
-fn crc32c(bytes: &[u8]) -> u32 {
+pub(super) fn crc32c(bytes: &[u8]) -> u32 {
     let mut table = [0u32; 256];
     for (byte, entry) in (0u32..).zip(&mut table) {
         *entry = (0..8).fold(byte, |rest, _| {

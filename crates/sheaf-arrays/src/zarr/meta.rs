@@ -1,6 +1,6 @@
-//! Descriptions of arrays: `.zarray` of version 2, `zarr.json` of version 3.
+//! Descriptions of arrays that are read: `.zarray` of version 2, `zarr.json` of version 3.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use sheaf_base::{Result, SheafError};
 
 use super::codec::{Chain, Packing, Sharding};
@@ -19,7 +19,7 @@ pub(super) struct Meta {
     pub(super) names: Option<Vec<Option<String>>>,
     /// What stands in front of the coordinates in keys, and between them.
     prefix: Option<&'static str>,
-    separator: String,
+    separator: &'static str,
 }
 
 impl Meta {
@@ -34,7 +34,7 @@ impl Meta {
             .collect();
         match parts.is_empty() {
             true => "0".to_owned(),
-            false => parts.join(&self.separator),
+            false => parts.join(self.separator),
         }
     }
 }
@@ -55,30 +55,42 @@ fn lengths(value: &Value, key: &str) -> Result<Vec<u64>> {
     numbers.ok_or_else(|| wrong(format!("{key} are no lengths")))
 }
 
+/// NumPy's codes of types, which version 2 has.
+static CODES: &[(&str, DType)] = &[
+    ("b1", DType::Bool),
+    ("i1", DType::Int8),
+    ("i2", DType::Int16),
+    ("i4", DType::Int32),
+    ("i8", DType::Int64),
+    ("u1", DType::UInt8),
+    ("u2", DType::UInt16),
+    ("u4", DType::UInt32),
+    ("u8", DType::UInt64),
+    ("f4", DType::Float32),
+    ("f8", DType::Float64),
+    ("c8", DType::Complex64),
+    ("c16", DType::Complex128),
+];
+
+/// The code of a type, lowest byte first.
+pub(super) fn code_of(dtype: DType) -> String {
+    let code = CODES.iter().find(|entry| entry.1 == dtype);
+    let order = if dtype.bytes() == 1 { "|" } else { "<" };
+    format!("{order}{}", code.map_or("", |entry| entry.0))
+}
+
 /// Reads a description of version 2.
 pub(super) fn v2(text: &[u8]) -> Result<Meta> {
     let value = parsed(text)?;
     let code = value["dtype"]
         .as_str()
         .ok_or_else(|| wrong("it has no simple dtype"))?;
-    let (ends, name) = code.split_at(code.len().min(1));
-    let dtype = match name {
-        "b1" => "bool",
-        "i1" => "int8",
-        "i2" => "int16",
-        "i4" => "int32",
-        "i8" => "int64",
-        "u1" => "uint8",
-        "u2" => "uint16",
-        "u4" => "uint32",
-        "u8" => "uint64",
-        "f4" => "float32",
-        "f8" => "float64",
-        "c8" => "complex64",
-        "c16" => "complex128",
-        _ => code,
-    };
-    let dtype: DType = dtype.parse()?;
+    // Before the code stands the order of bytes.
+    let (ends, name) = code.split_at_checked(1).unwrap_or(("", code));
+    let known = CODES.iter().find(|(known, _)| *known == name);
+    let dtype = known.map(|entry| entry.1).ok_or_else(|| {
+        SheafError::unsupported(format!("elements of type {code:?} are not supported"))
+    })?;
     if value["filters"]
         .as_array()
         .is_some_and(|filters| !filters.is_empty())
@@ -101,16 +113,24 @@ pub(super) fn v2(text: &[u8]) -> Result<Meta> {
             order: is_turned.then(|| (0..shape.len()).rev().collect()),
             is_big_endian: ends == ">",
             packings,
+            level: 0,
         },
         sharding: None,
         names: None,
         prefix: None,
-        separator: value["dimension_separator"]
-            .as_str()
-            .unwrap_or(".")
-            .to_owned(),
+        separator: separator(value["dimension_separator"].as_str(), ".")?,
         shape,
     })
+}
+
+/// What stands between the coordinates in keys. Others than these two would lead anywhere.
+fn separator(given: Option<&str>, default: &'static str) -> Result<&'static str> {
+    match given {
+        None => Ok(default),
+        Some("/") => Ok("/"),
+        Some(".") => Ok("."),
+        Some(other) => Err(wrong(format!("{other:?} is no separator of keys"))),
+    }
 }
 
 fn packing_of(name: &str) -> Result<Packing> {
@@ -134,7 +154,7 @@ fn packing_of(name: &str) -> Result<Packing> {
 pub(super) fn v3(text: &[u8]) -> Result<Meta> {
     let value = parsed(text)?;
     if value["node_type"].as_str() != Some("array") {
-        return Err(wrong("it is that of a group").with_hint("name one of the arrays in it"));
+        return Err(wrong("it is not that of an array"));
     }
     let dtype: DType = value["data_type"]
         .as_str()
@@ -148,10 +168,10 @@ pub(super) fn v3(text: &[u8]) -> Result<Meta> {
         ));
     }
     let encoding = &value["chunk_key_encoding"];
-    let separator = encoding["configuration"]["separator"].as_str();
+    let given = encoding["configuration"]["separator"].as_str();
     let (prefix, separator) = match encoding["name"].as_str() {
-        Some("v2") => (None, separator.unwrap_or(".")),
-        _ => (Some("c"), separator.unwrap_or("/")),
+        Some("v2") => (None, separator(given, ".")?),
+        _ => (Some("c"), separator(given, "/")?),
     };
     let codecs = value["codecs"]
         .as_array()
@@ -179,7 +199,7 @@ pub(super) fn v3(text: &[u8]) -> Result<Meta> {
         sharding,
         names: names.filter(|names| names.len() == shape.len()),
         prefix,
-        separator: separator.to_owned(),
+        separator,
         shape,
     })
 }
@@ -189,6 +209,7 @@ fn chain(codecs: &[Value], rank: usize) -> Result<(Chain, Option<Sharding>)> {
         order: None,
         is_big_endian: false,
         packings: Vec::new(),
+        level: 0,
     };
     let mut sharding = None;
     for codec in codecs {
@@ -277,48 +298,4 @@ fn fill_of(value: &Value, dtype: DType) -> Result<Scalar> {
         (Class::Complex, value) => float(value).map(Scalar::Float),
     };
     fill.ok_or_else(|| wrong(format!("{value} is no fill of {dtype}")))
-}
-
-/// The description of version 3 of an array in regular chunks.
-pub(super) fn describe(
-    shape: &[u64],
-    chunks: &[u64],
-    dtype: DType,
-    names: &[Option<String>],
-    packing: Option<&Packing>,
-) -> Vec<u8> {
-    let mut codecs = vec![match dtype.bytes() {
-        1 => json!({"name": "bytes"}),
-        _ => json!({"name": "bytes", "configuration": {"endian": "little"}}),
-    }];
-    match packing {
-        Some(Packing::Gzip) => {
-            codecs.push(json!({"name": "gzip", "configuration": {"level": 5}}));
-        }
-        Some(_) => {
-            codecs.push(json!({"name": "zstd", "configuration": {"level": 1, "checksum": false}}))
-        }
-        None => {}
-    }
-    let fill = match dtype.class() {
-        Class::Bool => json!(false),
-        Class::Int | Class::UInt => json!(0),
-        Class::Float => json!(0.0),
-        Class::Complex => json!([0.0, 0.0]),
-    };
-    let mut value = json!({
-        "zarr_format": 3,
-        "node_type": "array",
-        "shape": shape,
-        "data_type": dtype.name(),
-        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": chunks}},
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": fill,
-        "codecs": codecs,
-        "attributes": {},
-    });
-    if names.iter().any(Option::is_some) {
-        value["dimension_names"] = json!(names);
-    }
-    serde_json::to_vec_pretty(&value).unwrap_or_default()
 }

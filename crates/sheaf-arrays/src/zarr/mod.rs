@@ -5,28 +5,37 @@
 
 mod blosc;
 mod codec;
+mod describe;
+mod group;
 mod meta;
-mod objects;
 mod write;
 
 use std::fmt;
 use std::sync::Arc;
 
+use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use crate::context::Context;
 use crate::grid::{Grid, Region, to_usize};
+use crate::objects::{DESCRIPTION_BYTES_MAX, Objects, always};
 use crate::store::{Array, ChunkStore, Cost};
 use crate::tensor::{Stride, Tensor};
 use crate::view::assemble;
 use codec::{Chain, Sharding};
 use meta::Meta;
 
-pub use objects::{LocalObjects, Objects};
-pub use write::{ZarrOptions, write_zarr};
+pub use group::list_zarr;
+pub use write::{ZarrOptions, ZarrPacking, write_zarr};
 
 /// What an index says of a chunk that is not in its shard.
 const NOT_THERE: u64 = u64::MAX;
+
+/// The description of an array or group of version 3.
+const V3: &str = "zarr.json";
+/// That of an array of version 2, and that of a group.
+const V2_ARRAY: &str = ".zarray";
+const V2_GROUP: &str = ".zgroup";
 
 struct Zarr {
     grid: Grid,
@@ -36,35 +45,37 @@ struct Zarr {
 
 /// The Zarr array whose objects these are.
 ///
+/// # Memory
+/// The description. A chunk is read with its packed bytes.
 /// # Errors
-/// `Data` if there is no description of an array, or one that is wrong; `Unsupported` for types and
-/// codecs that are not known.
+/// `UserInput` if nothing is there, or a group, whose arrays it lists; `Data` for a description that is
+/// wrong; `Unsupported` for types and codecs that are not known.
 pub fn read_zarr(objects: Arc<dyn Objects>) -> Result<Array> {
     let name = objects.name();
-    let (text, is_v3) = match objects.get("zarr.json")? {
-        Some(text) => (text, true),
-        None => match objects.get(".zarray")? {
-            Some(text) => (text, false),
+    let named = |error: SheafError| error.with_context(&name);
+    let get = |key: &str| objects.get(key, DESCRIPTION_BYTES_MAX, &always);
+    let meta = match get(V3)? {
+        Some(text) if group::is_group(&text) => return Err(group::refused(&*objects)),
+        Some(text) => meta::v3(&text).map_err(named)?,
+        None => match get(V2_ARRAY)? {
+            Some(text) => meta::v2(&text).map_err(named)?,
+            None if objects.size(V2_GROUP, &always)?.is_some() => {
+                return Err(group::refused(&*objects));
+            }
             None => {
-                return Err(SheafError::data(format!(
-                    "{name} is no Zarr array: it has neither zarr.json nor .zarray"
-                )));
+                return Err(SheafError::user(format!(
+                    "{name} is no Zarr array: it has neither {V3} nor {V2_ARRAY}"
+                ))
+                .with_state(SqlState::UNDEFINED_FILE));
             }
         },
     };
-    let named = |error: SheafError| error.with_context(&name);
-    let meta = if is_v3 {
-        meta::v3(&text)
-    } else {
-        meta::v2(&text)
-    }
-    .map_err(named)?;
     let grid = Grid::regular(&meta.shape, &meta.chunks, meta.dtype)
         .and_then(|grid| match &meta.names {
             Some(names) => grid.with_names(names.clone()),
             None => Ok(grid),
         })
-        .map_err(named)?
+        .map_err(|error| SheafError::data(error.message()).with_context(&name))?
         .with_fill(meta.fill);
     Ok(Array::new(Zarr {
         grid,
@@ -87,6 +98,7 @@ impl ChunkStore for Zarr {
     fn read(&self, region: &Region, context: &Context) -> Result<Tensor> {
         let parts = self.grid.cut(region);
         assemble(region, self.grid.dtype(), context, &parts, |part| {
+            context.check()?;
             let coordinates = self.grid.chunk_of(part);
             let key = self.meta.key(&coordinates);
             let chunk = match &self.meta.sharding {
@@ -102,6 +114,18 @@ impl ChunkStore for Zarr {
     }
 }
 
+/// Bytes of all numbers of a chunk, if they can be counted.
+fn chunk_bytes(chunk: &[u64], width: usize) -> u64 {
+    chunk
+        .iter()
+        .fold(width as u64, |bytes, &length| bytes.saturating_mul(length))
+}
+
+/// Bytes that a packed chunk may have: codecs may make what cannot be packed a little longer.
+fn packed_bytes_max(bytes: u64) -> u64 {
+    bytes.saturating_mul(2).saturating_add(64 << 10)
+}
+
 impl Zarr {
     fn fill(&self, part: &Region, context: &Context) -> Result<Tensor> {
         Tensor::full(&part.shape, self.grid.dtype(), self.grid.fill(), context)
@@ -115,16 +139,29 @@ impl Zarr {
         part: &Region,
         context: &Context,
     ) -> Result<Tensor> {
-        let Some(bytes) = self.objects.get(key)? else {
+        let bytes = chunk_bytes(&self.meta.chunks, self.grid.dtype().bytes());
+        let go_on = || context.check();
+        let got = self.objects.get(key, packed_bytes_max(bytes), &go_on)?;
+        let Some(bytes) = got else {
             return self.fill(part, context);
         };
-        let block = self.decode(&self.meta.codecs, bytes, &self.meta.chunks, context)?;
+        let block = self.decode(&self.meta.codecs, &bytes, &self.meta.chunks, context)?;
         let start: Vec<u64> = coordinates
             .iter()
             .zip(&self.meta.chunks)
             .map(|(&at, size)| u64::from(at) * size)
             .collect();
         Ok(block.slice(&within(part, &start)))
+    }
+
+    /// `length` bytes of a shard from `offset` on.
+    fn part(&self, key: &str, offset: u64, length: u64, context: &Context) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; to_usize(length)];
+        let go_on = || context.check();
+        match self.objects.read(key, offset, &mut bytes, &go_on)? {
+            true => Ok(bytes),
+            false => Err(SheafError::data("the shard is gone")),
+        }
     }
 
     /// The part of a shard: of each chunk in it what lies in the part.
@@ -143,16 +180,26 @@ impl Zarr {
             .zip(&sharding.chunks)
             .map(|(all, one)| all / one)
             .collect();
-        let index_bytes = sharding.index_bytes(counts.iter().product());
-        let Some(index) = self
-            .objects
-            .get_end(key, index_bytes, sharding.index_at_end)?
-        else {
+        let index_bytes = sharding.index_bytes(chunk_bytes(&counts, 1));
+        let Some(size) = self.objects.size(key, &|| context.check())? else {
             return self.fill(part, context);
         };
-        let index = sharding.index(index)?;
+        if index_bytes > size {
+            return Err(SheafError::data(format!(
+                "the shard ends too early: its index has {index_bytes} bytes, and it has {size}"
+            )));
+        }
+        let held = to_usize(index_bytes).saturating_mul(2);
+        let _held = context.hold(held, "the index of a shard")?;
+        let at = if sharding.index_at_end {
+            size - index_bytes
+        } else {
+            0
+        };
+        let index = sharding.index(self.part(key, at, index_bytes, context)?)?;
         let inner = Grid::regular(&self.grid.shape(), &sharding.chunks, self.grid.dtype())?;
         let pieces = inner.cut(part);
+        let most = packed_bytes_max(chunk_bytes(&sharding.chunks, self.grid.dtype().bytes()));
         assemble(part, self.grid.dtype(), context, &pieces, |piece| {
             let chunk = inner.chunk_of(piece);
             // The number of the chunk within its shard.
@@ -169,9 +216,13 @@ impl Zarr {
             if offset == NOT_THERE && length == NOT_THERE {
                 return self.fill(piece, context);
             }
-            let bytes = self.objects.get_range(key, offset, length)?;
-            let bytes = bytes.ok_or_else(|| SheafError::data("the shard is gone"))?;
-            let block = self.decode(&sharding.codecs, bytes, &sharding.chunks, context)?;
+            if length > most || offset.saturating_add(length) > size {
+                return Err(SheafError::data(format!(
+                    "the index of the shard is wrong: chunk {number} would have {length} bytes"
+                )));
+            }
+            let bytes = self.part(key, offset, length, context)?;
+            let block = self.decode(&sharding.codecs, &bytes, &sharding.chunks, context)?;
             let start: Vec<u64> = chunk
                 .iter()
                 .zip(&sharding.chunks)
@@ -185,10 +236,11 @@ impl Zarr {
     fn decode(
         &self,
         codecs: &Chain,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         chunk: &[u64],
         context: &Context,
     ) -> Result<Tensor> {
+        let _held = context.hold(bytes.len(), "a packed chunk")?;
         let shape: Vec<usize> = chunk.iter().map(|&length| to_usize(length)).collect();
         let hold = context.hold_chunk(&shape, self.grid.dtype())?;
         let block = codecs.decode(bytes, &shape, self.grid.dtype())?;
