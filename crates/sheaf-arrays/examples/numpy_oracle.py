@@ -10,6 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import h5py
 import numpy as np
 import zarr
 from zarr import codecs
@@ -95,6 +96,7 @@ def write(directory):
     write_groups(directory, random)
     write_npy(directory, random)
     write_stacks(directory, random)
+    write_hdf5(directory, random)
     return 0
 
 
@@ -141,6 +143,44 @@ def write_stacks(directory, random):
         for number, part in enumerate(np.array_split(array, 12 if axis == 0 else 4, axis=axis)):
             np.save(stack / f"{number}.npy", part)
         (stack / "info").write_bytes(b"not read")
+
+
+def hdf5_arrays(random):
+    """Datasets: path, elements, how they are stored."""
+    types = ["bool", "i1", "<i2", ">i4", "i8", "u1", ">u2", "u4", ">u8", "<f4", ">f4", "f8", ">f8", "c8", ">c16"]
+    for number, dtype in enumerate(types):
+        for kind in range(6):
+            shape = tuple(int(length) for length in random.integers(1, 9, size=random.integers(1 if kind else 0, 5)))
+            values = random.normal(size=shape) * 60
+            values = np.asarray(values > 0 if dtype == "bool" else np.abs(values).astype(dtype))
+            chunks = tuple(int(random.integers(1, length + 1)) for length in shape)
+            options = [{}, {"chunks": chunks}, {"chunks": chunks, "compression": "gzip"},
+                       {"chunks": chunks, "compression": "gzip", "compression_opts": 9, "shuffle": True},
+                       {"chunks": chunks, "shuffle": True, "fletcher32": True},
+                       {"chunks": chunks, "maxshape": (None,) * len(shape)}][kind]
+            path = f"{('', 'inner/', 'inner/deep/')[number % 3]}{number}_{kind}"
+            yield path, values, options
+    yield "empty", np.zeros((0, 4)), {}
+    yield "large", random.normal(size=(700, 300)), {"chunks": (64, 32), "compression": "gzip", "shuffle": True}
+    yield "long", np.arange(200_000), {"maxshape": (None,), "chunks": (100,)}
+    yield "wide", np.arange(60_000).reshape(200, 300), {"maxshape": (None, None), "chunks": (10, 7)}
+    yield "rows", np.arange(60_000.0).reshape(300, 200), {}
+
+
+def write_hdf5(directory, random):
+    """The same kinds of datasets in files of old and new versions of the format."""
+    for number, version in enumerate(["earliest", "v108", "v110", "latest"]):
+        with h5py.File(directory / f"h{number}.h5", "w", libver=version, userblock_size=512 * (number % 2)) as file:
+            for path, values, options in hdf5_arrays(random):
+                file.create_dataset(path, data=values, **options)
+                np.save(directory / f"h{number}_{path.replace('/', '_')}.npy", values)
+            # Of these some chunks are nowhere stored, and one has grown.
+            for fill in (0.0, -7.5):
+                sparse = file.create_dataset(f"sparse{fill}", (30, 20), "f8", chunks=(7, 6), fillvalue=fill,
+                                             maxshape=(None, 20))
+                sparse[3:9, 4:8] = 1.5
+                sparse.resize((40, 20))
+                np.save(directory / f"h{number}_sparse{fill}.npy", sparse[...])
 
 
 def load(path):

@@ -10,7 +10,8 @@
 //! ```
 //!
 //! - sources: [`random`], [`full`], [`arange`], [`linspace`], [`eye`], [`from_tensor`];
-//! - files: [`read_npy`], [`read_npz`], [`read_npy_stack`], [`read_zarr`], from [`Objects`];
+//! - files: [`read_npy`], [`read_npz`], [`read_npy_stack`], [`read_zarr`], [`read_hdf5`], from
+//!   [`Objects`];
 //! - views: [`slice()`], [`transpose`], [`reshape`], [`rechunk`], [`take`], [`pad`], [`roll`], [`flip`],
 //!   [`concat()`], [`stack`], [`broadcast_to`], [`squeeze`], [`expand_dims`], [`move_axis`], [`shelved`];
 //! - elementwise: [`map`] with a caller's [`Kernel`] over Arrow arrays, [`unary`], [`binary`], [`select`],
@@ -42,6 +43,7 @@ mod dtype;
 mod elementwise;
 mod engine;
 mod grid;
+mod hdf5;
 mod linalg;
 mod npy;
 mod objects;
@@ -65,6 +67,7 @@ pub use elementwise::{BinaryOp, Kernel, UnaryOp, binary, cast, common_shape, map
 pub use grid::{
     AXES_MAX, AXIS_CHUNKS_MAX, CHUNK_BYTES_DEFAULT, Grid, Region, automatic_chunk, tuple,
 };
+pub use hdf5::{list_hdf5, read_hdf5};
 pub use linalg::{
     Qr, Svd, cholesky, diagonal, dot, einsum, inverse, lstsq, matmul, outer, qr, solve, svd,
     svd_compressed, tensordot, trace,

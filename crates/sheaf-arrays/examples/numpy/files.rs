@@ -1,11 +1,11 @@
-//! Files: those that NumPy, Dask's way of stacks, and zarr-python have written, as they are read, and those
+//! Files: those that NumPy, zarr-python and h5py have written, as they are read, and those
 //! that they are to read.
 
 use std::sync::Arc;
 
 use sheaf_arrays::{
-    ZarrOptions, ZarrPacking, list_zarr, read_npy, read_npy_stack, read_npz, read_zarr, write_npz,
-    write_zarr,
+    ZarrOptions, ZarrPacking, list_hdf5, list_zarr, read_hdf5, read_npy, read_npy_stack, read_npz,
+    read_zarr, write_npz, write_zarr,
 };
 use sheaf_base::{Result, SheafError};
 
@@ -82,6 +82,14 @@ fn read_all(cases: &mut Cases) -> Result<()> {
     while let Some(objects) = cases.file(&format!("s{number}.stack")) {
         let array = read_npy_stack(objects, i64::from(number))?;
         cases.read(&array, &format!("s{number}.npy"))?;
+        number += 1;
+    }
+    number = 0;
+    while let Some(file) = cases.file(&format!("h{number}.h5")) {
+        for name in list_hdf5(Arc::clone(&file))? {
+            let array = read_hdf5(Arc::clone(&file), Some(&name), None)?;
+            cases.read(&array, &format!("h{number}_{}.npy", name.replace('/', "_")))?;
+        }
         number += 1;
     }
     for group in ["g0", "g1", "g2", "g3"] {

@@ -1,5 +1,5 @@
-//! Arrays beside NumPy and zarr-python: an example of `sheaf-arrays` computes random cases, and reads and
-//! writes files; NumPy computes the same again, zarr-python reads and writes them.
+//! Arrays beside NumPy, zarr-python and h5py: an example of `sheaf-arrays` computes random cases, and reads
+//! and writes files; NumPy computes the same again, it and the others read and write the files.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::failure::Result;
 use crate::process::{self, Tally, run_tests};
 use crate::{test, workspace};
 
-const PYTHON_PACKAGES: [&str; 2] = ["numpy==2.*", "zarr==3.*"];
+const PYTHON_PACKAGES: [&str; 3] = ["numpy==2.*", "zarr==3.*", "h5py==3.*"];
 
 /// The same cases each time.
 const SEED: &str = "1";

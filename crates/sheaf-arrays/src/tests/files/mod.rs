@@ -1,5 +1,6 @@
 //! Files: what is wrong with them, what is written where, and what becomes of it.
 
+mod hdf5;
 mod npy;
 mod targets;
 mod zarr;
