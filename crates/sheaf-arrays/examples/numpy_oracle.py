@@ -50,7 +50,7 @@ def differs(result, expected, tolerance):
 def zarr_arrays():
     """Arrays by zarr-python: shape, type and how each is written."""
     blosc = [zarr.codecs.BloscCodec(cname=name, shuffle=shuffle)
-             for name in ("lz4", "zstd", "zlib", "lz4hc") for shuffle in ("shuffle", "bitshuffle", "noshuffle")]
+             for name in ("lz4", "zstd", "zlib", "lz4hc", "blosclz") for shuffle in ("shuffle", "bitshuffle", "noshuffle")]
     yield (23, 17), "float64", {}
     yield (23, 17), "int32", {"compressors": codecs.GzipCodec(level=6)}
     yield (7, 5, 9), "uint16", {"compressors": None}
@@ -73,8 +73,10 @@ def zarr_arrays():
     yield (31, 12), "complex64", {**old, "compressors": numcodecs.GZip()}
     yield (31, 12), "float32", {**old, "compressors": numcodecs.LZ4()}
     yield (31, 12), "float32", {**old, "compressors": None, "chunk_key_encoding": {"name": "v2", "separator": "/"}}
-    for name in ("lz4", "zstd", "zlib"):
+    for name in ("lz4", "zstd", "zlib", "blosclz"):
         yield (310, 120), "float64", {**old, "chunks": (200, 77), "compressors": numcodecs.Blosc(name)}
+        # Few numbers, again and again: long repeats, near and far.
+        yield (900, 900), "int16", {**old, "chunks": (900, 450), "compressors": numcodecs.Blosc(name, clevel=9)}
 
 
 def write(directory):
@@ -82,6 +84,8 @@ def write(directory):
     random = np.random.default_rng(1)
     for number, (shape, dtype, options) in enumerate(zarr_arrays()):
         values = (random.normal(size=shape) * 60).astype(dtype)
+        if shape == (900, 900):
+            values = np.repeat(values[:, ::30] // 40, 30, axis=1)[np.arange(900) % 35]
         if np.dtype(dtype).kind == "c":
             values = values + 1j * values[::-1]
         path = str(directory / f"z{number}.zarr")

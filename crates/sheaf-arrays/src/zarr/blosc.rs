@@ -119,14 +119,65 @@ fn stream_of(codec: u8, stream: &[u8], expected: usize) -> Result<Vec<u8>> {
             Ok(unpacked)
         }
         4 => zstd::bulk::decompress(stream, expected).map_err(|error| corrupt(&error.to_string())),
-        0 => Err(SheafError::unsupported(
-            "chunks that Blosc has packed with blosclz are not read",
-        )),
+        0 => blosclz(stream, expected),
         2 => Err(SheafError::unsupported(
             "chunks that Blosc has packed with snappy are not read",
         )),
         _ => Err(corrupt("its codec is not known")),
     }
+}
+
+/// Blosc's own codec, of FastLZ's kind: bytes as they are, and such as have been before. Of a control byte the
+/// upper three bits tell which: 0 for up to 32 bytes as they are, else the length of what is repeated; the
+/// lower five begin the distance, which goes on in the next byte and, if it is a far one, in two more.
+fn blosclz(stream: &[u8], expected: usize) -> Result<Vec<u8>> {
+    /// Distances from here on have two bytes of their own.
+    const FAR: usize = 8191;
+    let mut bytes = stream.iter().copied();
+    let mut next = || bytes.next().map(usize::from);
+    let short = || corrupt("it is too short");
+    let mut unpacked = Vec::with_capacity(expected);
+    // The first bytes cannot be those of before.
+    let mut control = next().map(|control| control & 31);
+    while let Some(code) = control {
+        if code < 32 {
+            for _ in 0..=code {
+                unpacked.push(u8::try_from(next().ok_or_else(short)?).unwrap_or(0));
+            }
+        } else {
+            let mut length = (code >> 5) + 2;
+            // The longest ones go on in bytes that are added, as long as they are 255.
+            let mut goes_on = code >> 5 == 7;
+            while goes_on {
+                let more = next().ok_or_else(short)?;
+                length += more;
+                goes_on = more == 255;
+            }
+            let high = (code & 31) << 8;
+            let low = next().ok_or_else(short)?;
+            let distance = match high + low {
+                FAR => {
+                    let high = next().ok_or_else(short)?;
+                    FAR + (high << 8) + next().ok_or_else(short)? + 1
+                }
+                near => near + 1,
+            };
+            let from = unpacked.len().checked_sub(distance);
+            let from = from.ok_or_else(|| corrupt("it repeats what is not there"))?;
+            if length > expected - unpacked.len().min(expected) {
+                return Err(corrupt("a block is too long"));
+            }
+            // What is repeated may begin in what is repeated.
+            for at in from..from + length {
+                unpacked.push(unpacked[at]);
+            }
+        }
+        if unpacked.len() > expected {
+            return Err(corrupt("a block is too long"));
+        }
+        control = next();
+    }
+    Ok(unpacked)
 }
 
 /// First bytes of all numbers, then second ones, and so on: put together again.

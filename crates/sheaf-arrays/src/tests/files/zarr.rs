@@ -211,3 +211,45 @@ fn chunks_that_promise_too_much_are_refused() {
     }
     assert_eq!(memory.left(), memory.limit());
 }
+
+/// A chunk of 64 bytes that Blosc has packed with blosclz: the bytes 1, 2 and 3, then a run of the last.
+#[test]
+fn what_blosc_has_packed_is_bounded() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    std::fs::create_dir_all(&path).unwrap();
+    let text = r#"{"zarr_format": 2, "shape": [64], "chunks": [64], "dtype": "|u1", "fill_value": 0,
+        "order": "C", "filters": null, "compressor": {"id": "blosc"}}"#;
+    std::fs::write(path.join(".zarray"), text).unwrap();
+    let (context, memory) = context(1 << 20, 1);
+    let load = |codec: u8, stream: &[u8]| {
+        let packed = u32::try_from(stream.len()).unwrap().to_le_bytes();
+        let all = u32::try_from(stream.len() + 24).unwrap().to_le_bytes();
+        let lengths = [[64, 0, 0, 0], [64, 0, 0, 0], all, [20, 0, 0, 0], packed].concat();
+        let chunk = [&[2, 1, codec << 5 | 0x10, 1], lengths.as_slice(), stream].concat();
+        std::fs::write(path.join("0"), chunk).unwrap();
+        read_zarr(local(&path)).unwrap().load(&context)
+    };
+    // Three bytes; from one byte back, 7 + 2 + 52 of them.
+    let stream = [2, 1, 2, 3, 7 << 5, 52, 0];
+    let tensor = load(0, &stream).unwrap();
+    let expected = [1u8, 2].into_iter().chain([3; 62]);
+    assert!(tensor.view::<u8>().unwrap().iter().copied().eq(expected));
+    let mut state = 1u64;
+    for round in 0..900 {
+        let mut wrong = stream.to_vec();
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let random = state.to_be_bytes();
+        wrong[usize::from(random[0]) % stream.len()] = random[1];
+        wrong.truncate(1 + usize::from(random[2]) % (2 * stream.len()));
+        wrong.extend(&random[3..3 + round % 5]);
+        if let Err(error) = load([0, 1, 3, 4, 2, 7][round % 6], &wrong) {
+            let kinds = [ErrorKind::Data, ErrorKind::Unsupported];
+            assert!(kinds.contains(&error.kind()), "{error}");
+            assert!(error.message().contains("a.zarr/0: "), "{error}");
+        }
+    }
+    assert!(memory.peak() < 1 << 16);
+}
