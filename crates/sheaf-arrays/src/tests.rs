@@ -162,6 +162,21 @@ fn arrays_larger_than_memory_are_rechunked_and_multiplied() {
 }
 
 #[test]
+fn a_nan_stays_in_norms_whatever_follows() {
+    let (context, _) = context(1 << 20, 1);
+    for order in [f64::INFINITY, f64::NEG_INFINITY, 0.5, 1.0, 2.0] {
+        for values in [[f64::NAN, 1.0, 2.0], [1.0, f64::NAN, 0.5]] {
+            let tensor = Tensor::from_vec(&[3], values.to_vec()).unwrap();
+            for chunk in 1..=3 {
+                let array = from_tensor(tensor.clone(), &[chunk]).unwrap();
+                let norm = reduced(&array, Reduction::Norm(order));
+                assert!(value(&norm, &context).is_nan(), "{order} {values:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_chunk_that_does_not_fit_says_what_would() {
     let (context, _) = context(1 << 20, 1);
     let error = uniform(&[2000, 2000], &[2000, 2000])

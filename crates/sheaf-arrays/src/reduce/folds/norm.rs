@@ -18,19 +18,16 @@ pub(in crate::reduce) struct NormState {
 
 impl Norm {
     fn put(&self, state: &mut NormState, power: f64) {
-        if self.order == f64::INFINITY {
-            state.sum = if power.is_nan() {
-                power
-            } else {
-                state.sum.max(power)
-            };
+        // A NaN stays, whatever follows.
+        if self.order.is_infinite() && (state.sum.is_nan() || power.is_nan()) {
+            state.sum = f64::NAN;
+        } else if self.order == f64::INFINITY {
+            state.sum = state.sum.max(power);
         } else if self.order == f64::NEG_INFINITY {
-            let least = if state.is_there {
-                state.sum.min(power)
-            } else {
-                power
+            state.sum = match state.is_there {
+                true => state.sum.min(power),
+                false => power,
             };
-            state.sum = if power.is_nan() { power } else { least };
         } else {
             let sum = state.sum + power;
             state.lost += state.sum.lost(power, sum);
