@@ -4,7 +4,7 @@ use super::*;
 
 /// As h5py writes it: `a`, the floats from 0 to 11 in 3 rows, contiguous, and `g/b`, the whole numbers of 16
 /// bits from 0 to 59 in 6 rows, in chunks of 4 × 3, shuffled and deflated.
-const TWO_DATASETS: &[u8] = include_bytes!("two_datasets.h5");
+pub(super) const TWO_DATASETS: &[u8] = include_bytes!("two_datasets.h5");
 
 fn written(bytes: &[u8]) -> (tempfile::TempDir, Arc<dyn Objects>) {
     let directory = tempfile::tempdir().unwrap();

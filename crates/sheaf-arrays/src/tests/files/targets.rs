@@ -1,10 +1,12 @@
 //! Targets that are taken, writing that fails, stores.
 
-use object_store::ObjectStoreExt;
+use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::throttle::{ThrottleConfig, ThrottledStore};
+use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Runtime;
 
+use super::hdf5::TWO_DATASETS;
 use super::*;
 
 #[test]
@@ -69,10 +71,17 @@ fn the_places_of_dead_writers_are_removed_and_those_of_others_stay() {
 
 #[test]
 fn a_store_holds_all_formats() {
-    let (runtime, store) = (runtime(), Arc::new(InMemory::new()));
+    holds_all_formats(&(Arc::new(InMemory::new()) as Arc<dyn ObjectStore>));
+    let directory = tempfile::tempdir().unwrap();
+    let files = LocalFileSystem::new_with_prefix(directory.path()).unwrap();
+    holds_all_formats(&(Arc::new(files) as Arc<dyn ObjectStore>));
+}
+
+fn holds_all_formats(store: &Arc<dyn ObjectStore>) {
+    let runtime = runtime();
     let (context, memory) = context(4 << 20, 2);
     let source = uniform(&[70, 90], &[20, 37]);
-    let objects = |path: &str| stored(&runtime, &store, path);
+    let objects = |path: &str| stored(&runtime, store, path);
     let target = |path: &str| Target::store(objects(path));
     write_npy(&source, &target("a.npy"), &context).unwrap();
     write_npz(&source, &target("a.npz"), true, Some(1), &context).unwrap();
@@ -102,14 +111,23 @@ fn a_store_holds_all_formats() {
     assert_eq!(message(again), "memory://a.zarr is there already");
     let missing = read_npy(Arc::new(objects("z.npy")), None);
     assert_eq!(message(missing), "there is no file memory://z.npy");
-    drop(context);
+    let again = target("a.zarr").overwriting(true);
+    write_zarr(&source, &again, &ZarrOptions::default(), &context).unwrap();
+    let read = read_zarr(Arc::new(objects("a.zarr"))).unwrap();
+    assert!(is_same(&read, &source, &context));
+    let hdf5 = runtime.block_on(store.put(&"a.h5".into(), TWO_DATASETS.to_vec().into()));
+    hdf5.unwrap();
+    let read = read_hdf5(Arc::new(objects("a.h5")), Some("g/b"), None).unwrap();
+    assert_eq!(read.load(&context).unwrap().shape(), [6, 10]);
+    drop((read, context));
     assert_eq!(memory.left(), memory.limit());
 }
 
 #[test]
 fn what_fails_in_a_store_is_removed() {
     let directory = tempfile::tempdir().unwrap();
-    let (runtime, store) = (runtime(), Arc::new(InMemory::new()));
+    let runtime = runtime();
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let (context, _) = context(1 << 20, 2);
     let (array, whole) = broken(directory.path(), &context);
     let target = |path: &str| Target::store(stored(&runtime, &store, path));
@@ -186,16 +204,41 @@ fn broken(directory: &Path, context: &Context) -> (Array, Array) {
     (array, whole)
 }
 
-/// An object store in memory, whose requests run on `runtime`.
-fn stored(runtime: &Runtime, store: &Arc<InMemory>, path: &str) -> StoreObjects {
-    let store: Arc<dyn object_store::ObjectStore> = Arc::clone(store) as _;
+/// What is in a store, whose requests run on `runtime`.
+fn stored(runtime: &Runtime, store: &Arc<dyn ObjectStore>, path: &str) -> StoreObjects {
     let text = format!("memory://{path}");
-    StoreObjects::new(store, path.into(), &text, runtime.handle().clone())
+    StoreObjects::new(
+        Arc::clone(store),
+        path.into(),
+        &text,
+        runtime.handle().clone(),
+    )
 }
 
 fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(1).enable_time().build().unwrap()
+}
+
+/// 20 MB in parts of 8 MiB, of chunks that are no rows.
+#[test]
+fn what_is_sent_in_parts_arrives_in_order() {
+    let (runtime, (context, memory)) = (runtime(), context(64 << 20, 2));
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let objects = stored(&runtime, &store, "a.npy");
+    let source = uniform(&[1600, 1600], &[500, 300]);
+    write_npy(&source, &Target::store(objects.clone()), &context).unwrap();
+    let header = 128;
+    assert_eq!(
+        objects.size("", &|| Ok(())).unwrap(),
+        Some(header + 1600 * 1600 * 8)
+    );
+    let read = read_npy(Arc::new(objects), Some(&[1600, 100])).unwrap();
+    let difference = binary(BinaryOp::Subtract, &read, &source).unwrap();
+    let norm = reduced(&difference, Reduction::Norm(f64::INFINITY));
+    assert_eq!(value(&norm, &context), 0.0);
+    drop(context);
+    assert_eq!(memory.left(), memory.limit());
 }
 
 fn slice_of(source: &Array, start: u64, length: u64) -> Array {
