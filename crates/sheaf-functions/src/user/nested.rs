@@ -56,13 +56,22 @@ pub(super) fn nested(outer: &UserScalar, arguments: &[Expr]) -> Option<(UserScal
     Some((outer.with(Arc::new(definition)), flat))
 }
 
-/// The user's function that `argument` calls, and with what.
+/// The user's function that `argument` calls, and with what. Calls are bound with arguments cast to what
+/// the parameters are declared as: a cast to what the function gives anyway changes nothing.
 fn called(argument: &Expr) -> Option<(&UserScalar, &[Expr])> {
-    let Expr::ScalarFunction(call) = argument else {
-        return None;
-    };
-    let function = call.func.inner().downcast_ref::<UserScalar>()?;
-    Some((function, &call.args))
+    match argument {
+        Expr::Cast(cast) => {
+            let (function, arguments) = called(&cast.expr)?;
+            let is_same = function.definition.returns == *cast.field.data_type()
+                && cast.field.metadata().is_empty();
+            is_same.then_some((function, arguments))
+        }
+        Expr::ScalarFunction(call) => {
+            let function = call.func.inner().downcast_ref::<UserScalar>()?;
+            Some((function, &call.args))
+        }
+        _ => None,
+    }
 }
 
 fn weaker(one: Volatility, other: Volatility) -> Volatility {
