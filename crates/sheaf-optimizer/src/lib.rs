@@ -15,5 +15,5 @@ pub mod physical;
 
 pub use analyzer::{BoundedCalls, Numbers, Uuids, Variants, analyzer_rules, any_numeric};
 pub use logical::logical_rules;
-pub use options::{engine_options, set_memory_limit};
+pub use options::{engine_options, set_in_order, set_memory_limit};
 pub use physical::physical_rules;

@@ -36,10 +36,12 @@ pub(crate) fn apply_to_engine(settings: &Settings, engine: &EngineRuntime) {
 /// As [`apply_settings`].
 pub(crate) fn apply_to_options(settings: &Settings, options: &mut ConfigOptions) -> Result<()> {
     let limits = MachineLimits::detect();
-    options.execution.target_partitions = match settings.is("scheduler", "synchronous") {
+    let is_in_order = settings.is("scheduler", "synchronous");
+    options.execution.target_partitions = match is_in_order {
         true => 1,
         false => settings.count("threads").unwrap_or(limits.threads),
     };
+    sheaf_optimizer::set_in_order(options, is_in_order);
     if let Some(rows) = settings.count("batch_size") {
         options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
     }

@@ -12,10 +12,12 @@ use datafusion::config::{ConfigExtension, ConfigNonZeroUsize, ConfigOptions, Spi
 use sheaf_base::ByteCount;
 
 extensions_options! {
-    /// What Sheaf's rules need to know. Set by [`set_memory_limit`], not by users.
+    /// What Sheaf's rules need to know. Set by [`set_memory_limit`] and [`set_in_order`], not by users.
     pub struct SheafOptions {
         /// Bytes that all queries together may hold; 0 if that is not limited.
         pub memory_limit_bytes: u64, default = 0
+        /// Whether one thing is to run after another.
+        pub is_in_order: bool, default = false
     }
 }
 
@@ -71,6 +73,7 @@ pub fn set_memory_limit(options: &mut ConfigOptions, limit: ByteCount) {
         Some(sheaf) => sheaf.memory_limit_bytes = limit.0,
         None => options.extensions.insert(SheafOptions {
             memory_limit_bytes: limit.0,
+            ..SheafOptions::default()
         }),
     }
     let threads = options.execution.target_partitions.max(1) as u64;
@@ -83,6 +86,24 @@ pub fn set_memory_limit(options: &mut ConfigOptions, limit: ByteCount) {
     {
         options.execution.batch_size = rows;
     }
+}
+
+/// Tells the rules whether one thing is to run after another, where the engine would run them side by side
+/// although `target_partitions` is 1.
+pub fn set_in_order(options: &mut ConfigOptions, is_in_order: bool) {
+    match options.extensions.get_mut::<SheafOptions>() {
+        Some(sheaf) => sheaf.is_in_order = is_in_order,
+        None => options.extensions.insert(SheafOptions {
+            is_in_order,
+            ..SheafOptions::default()
+        }),
+    }
+}
+
+/// Whether one thing is to run after another.
+pub(crate) fn is_in_order(options: &ConfigOptions) -> bool {
+    let sheaf = options.extensions.get::<SheafOptions>();
+    sheaf.is_some_and(|sheaf| sheaf.is_in_order)
 }
 
 /// The memory limit that rules are to plan for, if there is one.

@@ -13,6 +13,7 @@ pub mod sort;
 pub mod source_order;
 #[cfg(test)]
 mod tests;
+pub mod union_order;
 pub mod window;
 
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub use nested_loop_join::NestedLoopJoinRule;
 pub use partitioned_aggregate::PartitionedAggregateRule;
 pub use sort::SortRule;
 pub use source_order::SourceOrderRule;
+pub use union_order::UnionOrderRule;
 pub use window::WindowRule;
 
 /// The physical rules, in the order in which they run.
@@ -64,6 +66,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(FilterPushdownRule::new()),
         // Before sorts are added for the windows that it replaces.
         Arc::new(WindowTopN::new()),
+        // Ours. Before sorts and merges are added for what is above it.
+        Arc::new(UnionOrderRule),
         // Adds the sorts and repartitions that operators require.
         Arc::new(EnsureRequirements::new()),
         // Ours. Takes repartitions away below positional joins, once they are all there.

@@ -62,6 +62,10 @@ fn in_source_order(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan
     }
     let children: Vec<_> = plan.children().into_iter().map(Arc::clone).collect();
     let input = match children.as_slice() {
+        // It is made anew, over parts that are in order too.
+        [union] if plan.is::<InOrderExec>() && union.is::<UnionExec>() => {
+            return in_source_order(Arc::clone(union));
+        }
         [] if partition_count(&plan) > 1 => return Ok(Arc::new(InOrderExec::new(plan))),
         [input] => Arc::clone(input),
         _ if plan.is::<UnionExec>() => {

@@ -25,6 +25,7 @@ const OURS: &[&str] = &[
     "sort",
     "window",
     "source_order",
+    "union_order",
     "filter",
     "cooperative_join",
 ];
