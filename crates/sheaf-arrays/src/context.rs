@@ -47,6 +47,8 @@ pub struct Context {
     scratch: Arc<dyn Scratch>,
     stop: Arc<dyn Fn() -> bool + Send + Sync>,
     threads: usize,
+    /// Threads that use the same memory: those of all readers of which this is one.
+    sharers: usize,
     kept: Arc<Mutex<Shelves>>,
 }
 
@@ -125,6 +127,7 @@ impl Context {
             scratch,
             stop: Arc::new(|| false),
             threads: threads.max(1),
+            sharers: threads.max(1),
             kept: Arc::default(),
         }
     }
@@ -136,7 +139,7 @@ impl Context {
         self
     }
 
-    /// The same reader on the calling thread alone.
+    /// The same reader on the calling thread alone, beside others that are as many as its threads were.
     #[must_use]
     pub fn single(&self) -> Self {
         Self {
@@ -167,7 +170,7 @@ impl Context {
     /// into the limit.
     #[must_use]
     pub fn block_bytes(&self) -> usize {
-        (self.memory.limit() / 8 / self.threads).clamp(1 << 12, 32 << 20)
+        (self.memory.limit() / 8 / self.sharers).clamp(1 << 12, 32 << 20)
     }
 
     /// Whether `bytes` may be kept for later: half of the limit stays free for what is read now.

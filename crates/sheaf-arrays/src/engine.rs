@@ -39,7 +39,15 @@ struct Pieces {
     disk: Arc<DiskManager>,
     runtime: Option<Handle>,
     user: String,
-    files: Mutex<Vec<Arc<dyn SpillFile>>>,
+    pieces: Mutex<Vec<Piece>>,
+}
+
+/// What was appended at once.
+#[derive(Clone)]
+struct Piece {
+    begin: u64,
+    end: u64,
+    file: Arc<dyn SpillFile>,
 }
 
 impl Context {
@@ -90,7 +98,7 @@ impl Scratch for EngineScratch {
             disk: Arc::clone(&self.disk),
             runtime: self.runtime.clone(),
             user: user.to_owned(),
-            files: Mutex::default(),
+            pieces: Mutex::default(),
         }))
     }
 }
@@ -101,34 +109,54 @@ impl ScratchFile for Pieces {
         let mut writer = file.open_writer()?;
         writer.write_all(bytes)?;
         writer.finish()?;
-        let mut files = self.files.lock();
-        files.push(file);
-        Ok(files.len() as u64 - 1)
+        let mut pieces = self.pieces.lock();
+        let begin = pieces.last().map_or(0, |last| last.end);
+        let end = begin + bytes.len() as u64;
+        pieces.push(Piece { begin, end, file });
+        Ok(begin)
     }
 
-    fn read(&self, place: u64, into: &mut [u8]) -> Result<()> {
-        let files = self.files.lock();
-        let file = usize::try_from(place)
-            .ok()
-            .and_then(|place| files.get(place).cloned());
-        drop(files);
-        let file = file.ok_or_else(|| SheafError::internal("a piece that was never written"))?;
-        let _entered = self.runtime.as_ref().map(Handle::enter);
-        let mut stream = file.read_stream()?;
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result<()> {
         let mut filled = 0;
-        while let Some(bytes) = wait(stream.next()) {
+        while filled < into.len() {
+            let place = offset + filled as u64;
+            let piece = {
+                let pieces = self.pieces.lock();
+                let number = pieces.partition_point(|piece| piece.end <= place);
+                pieces.get(number).cloned()
+            };
+            let piece =
+                piece.ok_or_else(|| SheafError::internal("a piece that was never written"))?;
+            let rest = &mut into[filled..];
+            filled += self.read_piece(&piece, place - piece.begin, rest)?;
+        }
+        Ok(())
+    }
+}
+
+impl Pieces {
+    /// Reads what a piece has from `skipped` bytes on, as far as there is room; how much that was.
+    fn read_piece(&self, piece: &Piece, skipped: u64, into: &mut [u8]) -> Result<usize> {
+        let _entered = self.runtime.as_ref().map(Handle::enter);
+        let left = usize::try_from(piece.end - piece.begin - skipped).unwrap_or(usize::MAX);
+        let wanted = left.min(into.len());
+        let mut skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+        let mut stream = piece.file.read_stream()?;
+        let mut filled = 0;
+        while filled < wanted {
+            let Some(bytes) = wait(stream.next()) else {
+                return Err(SheafError::internal(
+                    "a piece is shorter than it was written",
+                ));
+            };
             let bytes = bytes?;
-            let room = into.get_mut(filled..filled + bytes.len());
-            room.ok_or_else(|| SheafError::internal("a piece is longer than it was written"))?
-                .copy_from_slice(&bytes);
-            filled += bytes.len();
+            let part = bytes.get(skipped.min(bytes.len())..).unwrap_or_default();
+            skipped = skipped.saturating_sub(bytes.len());
+            let count = part.len().min(wanted - filled);
+            into[filled..filled + count].copy_from_slice(&part[..count]);
+            filled += count;
         }
-        match filled == into.len() {
-            true => Ok(()),
-            false => Err(SheafError::internal(
-                "a piece is shorter than it was written",
-            )),
-        }
+        Ok(wanted)
     }
 }
 
@@ -182,5 +210,34 @@ mod tests {
         assert_eq!(norm.get(&[]), Some(Scalar::Float(0.0)));
         drop((context, norm));
         assert_eq!(pool.reserved(), 0);
+    }
+
+    /// Any part can be read of what was appended, wherever the pieces end.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn parts_of_pieces_come_back() {
+        let pool: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(200_000));
+        let disk = Arc::new(DiskManagerBuilder::default().build().unwrap());
+        let context = Context::of_engine("arrays", &pool, &disk, 1);
+        let file = context.scratch().create("a test").unwrap();
+        let bytes: Vec<u8> = (0..100_000u32).map(|number| (number % 251) as u8).collect();
+        let (mut begin, mut length) = (0, 1);
+        while begin < bytes.len() {
+            let end = bytes.len().min(begin + length);
+            assert_eq!(file.append(&bytes[begin..end]).unwrap(), begin as u64);
+            (begin, length) = (end, length * 3);
+        }
+        for (first, count) in [
+            (0, 1),
+            (0, 100_000),
+            (3, 5),
+            (1000, 50_000),
+            (99_999, 1),
+            (7, 0),
+        ] {
+            let mut part = vec![0; count];
+            file.read(first as u64, &mut part).unwrap();
+            assert_eq!(part, bytes[first..first + count]);
+        }
+        assert!(file.read(99_999, &mut [0; 2]).is_err());
     }
 }

@@ -77,7 +77,7 @@ pub use objects::{GoOn, LocalObjects, NAMES_MAX, Objects, StoreObjects};
 pub use reduce::{Cumulative, ReduceOptions, Reduction, cumulative, median, quantile, reduce};
 pub use scratch::{Scratch, ScratchDirectory, ScratchFile};
 pub use sink::Target;
-pub use source::{Distribution, arange, eye, from_tensor, full, linspace, random};
+pub use source::{Distribution, Gathered, arange, eye, from_tensor, full, linspace, random};
 pub use stats::{
     Bins, Histogram, Unique, bincount, coarsen, corrcoef, cov, diff, digitize, gradient, histogram,
     searchsorted, topk, unique,

@@ -130,18 +130,26 @@ pub fn svd(source: &Array) -> Result<Svd> {
     })
 }
 
+/// Passes of [`svd_compressed`]: after some, values as small as rounding are gone.
+const ITERATIONS_MAX: u32 = 100;
+
 /// The `count` largest singular values and their vectors, approximately: of the matrix as random vectors
 /// show it, after `iterations` passes that make small values smaller (Halko, Martinsson, Tropp: Finding
 /// structure with randomness, SIAM Review 53, 2011).
 ///
 /// # Errors
-/// As [`qr`]; `UserInput` if there are not so many.
+/// As [`qr`]; `UserInput` if there are not so many, or more passes than [`ITERATIONS_MAX`].
 pub fn svd_compressed(source: &Array, count: u64, iterations: u32, seed: u64) -> Result<Svd> {
     let shape = source.shape();
     if shape.len() != 2 || count > shape[0].min(shape[1]) {
         return Err(SheafError::user(format!(
             "array_svd_compressed: there are not {count} singular values of an array of shape {}",
             tuple(&shape)
+        )));
+    }
+    if iterations > ITERATIONS_MAX {
+        return Err(SheafError::user(format!(
+            "array_svd_compressed: there are at most {ITERATIONS_MAX} iterations, not {iterations}"
         )));
     }
     let source = shelved(&cast(source, real("array_svd_compressed", source)?));

@@ -5,7 +5,8 @@ use sheaf_base::Result;
 use crate::context::Context;
 use crate::grid::{Grid, Region};
 use crate::store::{Array, ChunkStore, Cost};
-use crate::tensor::{Stride, Tensor};
+use crate::tensor::Tensor;
+use crate::view::strides;
 
 #[derive(Debug)]
 struct Memory {
@@ -29,16 +30,7 @@ impl ChunkStore for Memory {
     }
 
     fn read(&self, region: &Region, _: &Context) -> Result<Tensor> {
-        let strides: Vec<Stride> = region
-            .offset_in(&self.grid.whole())
-            .into_iter()
-            .zip(&region.shape)
-            .map(|(start, &length)| Stride {
-                start,
-                length,
-                step: 1,
-            })
-            .collect();
+        let strides = strides(region, &self.grid.whole());
         Ok(self.tensor.clone().slice(&strides))
     }
 

@@ -1,9 +1,11 @@
 //! Arrays that are made of nothing: by formulas, and of numbers drawn at random.
 
+mod gathered;
 mod memory;
 mod random;
 mod special;
 
+pub use gathered::Gathered;
 pub use memory::from_tensor;
 pub use random::{Distribution, random};
 pub use special::{arange, eye, full, linspace};

@@ -15,7 +15,7 @@ use num_complex::Complex;
 use sheaf_base::{Result, SheafError};
 
 use super::{Block, Data, Element, Tensor, misfit};
-use crate::context::Context;
+use crate::context::{Context, Hold};
 use crate::dtype::{DType, Scalar};
 
 impl Tensor {
@@ -25,7 +25,21 @@ impl Tensor {
     /// # Errors
     /// `Resource` if there is no memory for a copy that is needed.
     pub fn into_arrow(self, context: &Context) -> Result<ArrayRef> {
+        Ok(self.into_arrow_held(context)?.0)
+    }
+
+    /// The same, with what is held for the elements as long as somebody has the array.
+    ///
+    /// # Errors
+    /// As [`Tensor::into_arrow`].
+    pub fn into_arrow_held(self, context: &Context) -> Result<(ArrayRef, Option<Arc<Hold>>)> {
         let own = self.contiguous(context)?;
+        let hold = own.hold.clone();
+        Ok((own.elements_in_arrow()?, hold))
+    }
+
+    fn elements_in_arrow(self) -> Result<ArrayRef> {
+        let own = self;
         Ok(match own.data {
             Data::Bool(block) => Arc::new(BooleanArray::new(
                 BooleanBuffer::from_iter(block.iter().copied()),

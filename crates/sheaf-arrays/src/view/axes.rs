@@ -54,8 +54,8 @@ pub fn transpose(source: &Array, axes: Option<&[i64]>) -> Result<Array> {
 /// `UserInput` if there are no such axes.
 pub fn move_axis(source: &Array, from: i64, to: i64) -> Result<Array> {
     let rank = source.rank();
-    let from = axis_of("array_moveaxis", from, rank)?;
-    let to = axis_of("array_moveaxis", to, rank)?;
+    let from = axis_of("array_move_axis", from, rank)?;
+    let to = axis_of("array_move_axis", to, rank)?;
     let mut order: Vec<Option<usize>> = (0..rank).filter(|&axis| axis != from).map(Some).collect();
     order.insert(to, Some(from));
     of_axes(source, order)

@@ -17,6 +17,7 @@ pub use rechunk::rechunk;
 pub use reshape::reshape;
 pub(crate) use reshape::rows_chunk;
 pub use shelf::shelved;
+pub(crate) use shelf::{KeptChunks, strides};
 pub use slice::{AxisSlice, flip, parse_slice, slice};
 pub use take::take;
 

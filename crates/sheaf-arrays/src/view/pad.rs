@@ -60,10 +60,15 @@ pub fn pad(source: &Array, axis: i64, before: u64, after: u64, mode: PadMode) ->
     };
     let (before, after) = (signed(before)?, signed(after)?);
     let end = signed(length)?;
+    let behind = end.checked_add(after).ok_or_else(|| {
+        SheafError::user(format!(
+            "array_pad: axis {number} of {length} elements cannot have {after} more"
+        ))
+    })?;
     let parts = [
         border((-before, 0))?,
         Some(source.clone()),
-        border((end, end + after))?,
+        border((end, behind))?,
     ];
     let parts: Vec<Array> = parts.into_iter().flatten().collect();
     match parts.as_slice() {

@@ -24,17 +24,20 @@ struct Shelf {
     pieces: Grid,
 }
 
-/// What a context keeps for a shelf.
+/// Chunks that a context keeps.
 #[derive(Default)]
-struct Kept {
+pub(crate) struct KeptChunks {
     chunks: Mutex<HashMap<Vec<u32>, Slot>>,
     file: Mutex<Option<Arc<dyn ScratchFile>>>,
 }
 
 /// The pieces of a chunk, once it has been read. Who reads it holds the lock; others wait for it.
-type Slot = Arc<Mutex<Option<Arc<Vec<(Region, Piece)>>>>>;
+type Slot = Arc<Mutex<Option<Pieces>>>;
 
-enum Piece {
+type Pieces = Arc<Vec<(Region, Piece)>>;
+
+/// A part of a chunk that is kept.
+pub(crate) enum Piece {
     Memory(Tensor),
     Disk(Arc<dyn ScratchFile>, Stored),
 }
@@ -61,8 +64,8 @@ pub(super) fn cut(source: &Array, pieces: &Grid) -> Array {
 
 impl Shelf {
     /// The pieces of the chunk at `coordinates`.
-    fn chunk(&self, coordinates: Vec<u32>, context: &Context) -> Result<Arc<Vec<(Region, Piece)>>> {
-        let kept = context.kept::<Kept>(self.number);
+    fn chunk(&self, coordinates: Vec<u32>, context: &Context) -> Result<Pieces> {
+        let kept = context.kept::<KeptChunks>(self.number);
         let region = self.grid.region_of(&coordinates)?;
         let slot = Arc::clone(kept.chunks.lock().entry(coordinates).or_default());
         let mut slot = slot.lock();
@@ -79,7 +82,28 @@ impl Shelf {
     }
 }
 
-impl Kept {
+impl KeptChunks {
+    /// The pieces of the chunk at `coordinates`, if it is there.
+    pub(crate) fn get(&self, coordinates: &[u32]) -> Option<Pieces> {
+        let slot = self.chunks.lock().get(coordinates).map(Arc::clone)?;
+        let pieces = slot.lock();
+        pieces.as_ref().map(Arc::clone)
+    }
+
+    /// Keeps a chunk as one piece, in place of one that was there.
+    pub(crate) fn put(
+        &self,
+        coordinates: Vec<u32>,
+        region: Region,
+        chunk: Tensor,
+        context: &Context,
+    ) -> Result<()> {
+        let piece = self.keep(chunk, context)?;
+        let slot = Arc::clone(self.chunks.lock().entry(coordinates).or_default());
+        *slot.lock() = Some(Arc::new(vec![(region, piece)]));
+        Ok(())
+    }
+
     fn keep(&self, piece: Tensor, context: &Context) -> Result<Piece> {
         if context.has_room_for(piece.bytes()) {
             return Ok(Piece::Memory(piece.copied(context)?));
@@ -96,8 +120,18 @@ impl Kept {
     }
 }
 
+impl Piece {
+    /// Its elements.
+    pub(crate) fn read(&self, context: &Context) -> Result<Tensor> {
+        match self {
+            Piece::Memory(tensor) => Ok(tensor.clone()),
+            Piece::Disk(file, stored) => stored.read(&**file, context),
+        }
+    }
+}
+
 /// Where `part` lies in `whole`.
-fn strides(part: &Region, whole: &Region) -> Vec<Stride> {
+pub(crate) fn strides(part: &Region, whole: &Region) -> Vec<Stride> {
     part.offset_in(whole)
         .into_iter()
         .zip(&part.shape)
@@ -128,11 +162,7 @@ impl ChunkStore for Shelf {
                 let (_, place, piece) = next
                     .next()
                     .ok_or_else(|| sheaf_base::SheafError::internal("a piece too few"))?;
-                let tensor = match piece {
-                    Piece::Memory(tensor) => tensor.clone(),
-                    Piece::Disk(file, stored) => stored.read(&**file, context)?,
-                };
-                Ok(tensor.slice(&strides(common, place)))
+                Ok(piece.read(context)?.slice(&strides(common, place)))
             })
         })
     }

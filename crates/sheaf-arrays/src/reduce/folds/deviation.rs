@@ -46,14 +46,19 @@ impl<W: Number> Fold<W> for Deviation {
     type Out = f64;
 
     fn add(&self, state: &mut DeviationState<W>, values: &[W], _: u64, _: u64) {
+        // An infinity differs from itself by NaN.
+        let of_one = |value: W| {
+            let own = value.plus(W::from_f64(-1.0).times(value)).magnitude();
+            own * own
+        };
         if self.skip_nan && values.iter().any(|value| value.is_nan()) {
             for value in values.iter().filter(|value| !value.is_nan()) {
-                Self::join(state, 1, *value, 0.0);
+                Self::join(state, 1, *value, of_one(*value));
             }
             return;
         }
         if let [only] = values {
-            return Self::join(state, 1, *only, 0.0);
+            return Self::join(state, 1, *only, of_one(*only));
         }
         let mean = W::from_complex(sum_of(values).to_complex() / values.len() as f64);
         let minus = W::from_f64(-1.0).times(mean);
