@@ -18,5 +18,5 @@ pub mod units;
 pub mod uuid;
 
 pub use error::{ErrorKind, Result, SheafError};
-pub use type_names::{sql_field_type_name, sql_type_name};
+pub use type_names::{EXTENSION_KEY, TENSOR_EXTENSION, sql_field_type_name, sql_type_name};
 pub use units::{ByteCount, RowCount, VALUE_BYTES_MAX};

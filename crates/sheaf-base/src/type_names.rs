@@ -14,6 +14,9 @@ pub const EXTENSION_KEY: &str = "ARROW:extension:name";
 /// that other programs know what their texts are.
 const JSON_EXTENSION: &str = "arrow.json";
 
+/// Arrow's canonical extension type of blocks of elements in any shape: what chunks of arrays are in rows.
+pub const TENSOR_EXTENSION: &str = "arrow.variable_shape_tensor";
+
 /// A column of type VARIANT: JSON text with Arrow's extension name for it.
 #[must_use]
 pub fn variant_field(name: impl Into<String>, is_nullable: bool) -> Field {
@@ -34,9 +37,28 @@ pub fn is_variant(field: &Field) -> bool {
 /// The SQL name of a column's type.
 #[must_use]
 pub fn sql_field_type_name(field: &Field) -> String {
-    match is_variant(field) {
-        true => VARIANT.to_owned(),
-        false => sql_type_name(field.data_type()),
+    if is_variant(field) {
+        return VARIANT.to_owned();
+    }
+    tensor_name(field).unwrap_or_else(|| sql_type_name(field.data_type()))
+}
+
+/// The name of a column of tensors: the type of their elements, and the number of their axes.
+fn tensor_name(field: &Field) -> Option<String> {
+    let extension = field.metadata().get(EXTENSION_KEY)?;
+    let DataType::Struct(parts) = field.data_type() else {
+        return None;
+    };
+    let (_, data) = parts
+        .find("data")
+        .filter(|_| extension == TENSOR_EXTENSION)?;
+    let (_, shape) = parts.find("shape")?;
+    match (data.data_type(), shape.data_type()) {
+        (DataType::List(item), DataType::FixedSizeList(_, rank)) => {
+            let name = sql_field_type_name(item);
+            Some(format!("TENSOR({name}, {rank})"))
+        }
+        _ => None,
     }
 }
 

@@ -242,6 +242,12 @@ pub(crate) static SQL_TOPICS: &[SqlTopic] = &[
         AS 'path' | read_bag('path', option => value, …) | query",
     },
     SqlTopic {
+        name: "CREATE ARRAY",
+        about: "give a chunked array a name; nothing is read before a query asks",
+        syntax: "    CREATE [OR REPLACE] [TEMP] ARRAY [IF NOT EXISTS] name
+        AS array_random(shape => [1000, 1000], …) | 'path.zarr' | name | …",
+    },
+    SqlTopic {
         name: "PERSIST",
         about: "keep a view's rows, in memory or on disk; again to refresh; UNPERSIST ends it",
         syntax: "    PERSIST view | name AS query

@@ -189,6 +189,13 @@ fn session_state(engine: &EngineRuntime) -> SessionState {
 /// Adds Sheaf's functions to the engine's, and carries the settings into the state.
 fn complete(state: &mut SessionState, settings: &Settings, engine: &EngineRuntime) -> Result<()> {
     sheaf_functions::register(state)?;
+    let (scalars, aggregates) = sheaf_array_relations::tensor_functions();
+    for function in scalars {
+        state.register_udf(Arc::new(function))?;
+    }
+    for function in aggregates {
+        state.register_udaf(Arc::new(function))?;
+    }
     state.register_udf(sheaf_operators::window::exclusion_marker())?;
     crate::postgres::register(state)?;
     apply_settings(settings, engine, state.config_mut().options_mut())

@@ -31,6 +31,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod versioned;
+mod wide_rows;
 
 pub use access::Access;
 pub use builder::SessionBuilder;

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{AggregateUDF, LogicalPlan, ScalarUDF};
 use datafusion::scalar::ScalarValue;
 use futures::future::{BoxFuture, FutureExt};
 use parking_lot::{Mutex, RwLock};
+use sheaf_arrays::{StoreObjects, Target};
 use sheaf_base::settings::Settings;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::stores::{Location, ensure_store, locate};
@@ -410,6 +411,19 @@ impl Session {
         Ok(location)
     }
 
+    /// Where an array is written that a statement names `text`.
+    pub(crate) fn array_target(&self, text: &str) -> Result<Target> {
+        let location = self.locate_target(text)?;
+        if let (Some(path), None) = (location.local_path(), self.inner.access.roots()) {
+            return Ok(Target::local(&path));
+        }
+        let runtime = Arc::clone(self.inner.state.read().functions().runtime_env());
+        let store = runtime.object_store(&location.store_url)?;
+        let io = self.inner.engine.io().clone();
+        let objects = StoreObjects::new(store, location.object_path()?, text, io);
+        Ok(Target::store(objects))
+    }
+
     /// The place that a path or URL in a statement means, its store at hand.
     pub(crate) fn locate(&self, text: &str) -> Result<Location> {
         let environment = |name: &str| {
@@ -454,10 +468,8 @@ impl Session {
         state: &SessionState,
         query: &Arc<Query>,
     ) -> Result<QueryResult> {
-        let stream = self
-            .inner
-            .engine
-            .execute(plan, state.task_ctx(), Arc::clone(query))?;
+        let task = crate::wide_rows::task(&plan, state);
+        let stream = self.inner.engine.execute(plan, task, Arc::clone(query))?;
         let stream = committing(stream, state);
         let stream = self.concealer().stream(stream);
         Ok(QueryResult::stream(stream, Arc::clone(query)))

@@ -10,6 +10,7 @@ use sheaf_base::ErrorKind;
 
 use crate::Session;
 
+mod arrays;
 mod functions;
 mod planning;
 mod prepared;

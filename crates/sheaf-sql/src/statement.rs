@@ -102,7 +102,8 @@ pub enum StatementKind {
         /// The cursor's name; all of them if absent.
         name: Option<Ident>,
     },
-    /// `CREATE [OR REPLACE] [TEMP] VIEW|BAG …`: a bag is a view of records.
+    /// `CREATE [OR REPLACE] [TEMP] VIEW|BAG|ARRAY …`: a bag is a view of records, an array one of
+    /// chunks.
     CreateView {
         /// The view's name.
         name: ObjectName,
@@ -116,6 +117,8 @@ pub enum StatementKind {
         if_not_exists: bool,
         /// Never written to a catalogue directory.
         temporary: bool,
+        /// It must be a relation of an array's chunks.
+        is_array: bool,
     },
     /// `CREATE EXTERNAL TABLE …`.
     CreateExternalTable(Box<ExternalTable>),

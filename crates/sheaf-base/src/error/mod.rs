@@ -151,6 +151,13 @@ impl SheafError {
         self
     }
 
+    /// The same error with its place in the text, unless it has one.
+    #[must_use]
+    pub fn with_position_if_none(mut self, position: Option<Position>) -> Self {
+        self.0.position = self.0.position.or(position);
+        self
+    }
+
     /// The same error without its place, where the place is in a text the user does not see.
     #[must_use]
     pub fn without_position(mut self) -> Self {

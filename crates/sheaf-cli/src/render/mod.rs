@@ -12,6 +12,7 @@ mod fit;
 mod json;
 mod markdown;
 mod temporal;
+mod tensor;
 #[cfg(test)]
 mod tests;
 pub(crate) mod text;

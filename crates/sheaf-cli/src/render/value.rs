@@ -24,6 +24,7 @@ use sheaf::arrow::util::display::{ArrayFormatter, FormatOptions};
 use sheaf::uuid::{is_uuid, write_uuid};
 
 use super::temporal;
+use super::tensor::is_tensor;
 
 /// Writes the text of one row's value, which is not NULL, to the end of a string.
 pub(crate) type CellWriter<'a> = Box<dyn Fn(usize, &mut String) + 'a>;
@@ -165,6 +166,7 @@ fn text_bytes_or_nested<'a>(array: &'a dyn Array, style: DateTimeStyle) -> CellW
             let element = Element::new(array.as_fixed_size_list().values(), style);
             Box::new(move |row, out| element.write_list(row * size, row * size + size, out))
         }
+        tensor if is_tensor(tensor) => super::tensor::writer(array, style),
         DataType::Struct(_) => structure(array, style),
         DataType::Map(_, _) => map(array, style),
         DataType::Dictionary(_, _) => dictionary(array, style),

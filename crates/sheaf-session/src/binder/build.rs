@@ -85,3 +85,19 @@ pub(super) fn call(name: &str, arguments: Vec<ast::Expr>) -> ast::Expr {
         within_group: vec![],
     })
 }
+
+/// The relation `name`.
+pub(crate) fn table_factor(name: ast::ObjectName) -> ast::TableFactor {
+    ast::TableFactor::Table {
+        name,
+        alias: None,
+        args: None,
+        with_hints: vec![],
+        version: None,
+        with_ordinality: false,
+        partitions: vec![],
+        json_path: None,
+        sample: None,
+        index_hints: vec![],
+    }
+}

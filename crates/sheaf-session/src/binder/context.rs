@@ -14,11 +14,9 @@ use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext,
     RelationPlanning, TypePlanner,
 };
-use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF, lit,
 };
-use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast::TableFactor;
 use sheaf_base::SheafError;
 use sheaf_base::error::SqlState;
@@ -26,6 +24,7 @@ use sheaf_base::suggest::nearest;
 
 use super::Bound;
 use super::references::call_key;
+use super::simplifier::simplifier;
 use super::types::SqlTypes;
 use super::user_calls::UserCallPlanner;
 use crate::access::Access;
@@ -150,14 +149,8 @@ impl ContextProvider for BoundContext<'_> {
             .cloned()
             .ok_or_else(|| unknown_table_function(name, functions.keys().map(String::as_str)))?;
         self.access.check_table_function(&name.to_lowercase())?;
-        let context = SimplifyContext::builder()
-            .with_config_options(Arc::clone(self.state.config_options()))
-            .with_query_execution_start_time(
-                self.state.execution_props().query_execution_start_time,
-            )
-            .build();
-        let simplifier = ExprSimplifier::new(context);
-        let schema = DFSchema::empty();
+        let schema = Arc::new(DFSchema::empty());
+        let simplifier = simplifier(self.state, &schema);
         let args = args
             .into_iter()
             .map(|arg| {

@@ -7,6 +7,7 @@
 //! know of execution.
 
 mod arguments;
+mod arrays;
 mod build;
 mod catalog;
 mod column_names;
@@ -20,12 +21,14 @@ mod idents;
 mod literals;
 mod merged_columns;
 mod misplaced;
+mod open;
 mod outer_aggregates;
 mod pivots;
 mod plan_size;
 mod references;
 mod renaming;
 mod scope;
+mod simplifier;
 mod system_tables;
 mod times;
 mod types;
@@ -38,31 +41,27 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::catalog::TableProvider;
 use datafusion::common::{DFSchemaRef, TableReference};
-use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableSource};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use futures::future::{BoxFuture, FutureExt};
-use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
-use sheaf_files::{FileTable, ReadRequest};
-use sheaf_operators::is_positional_marker;
 use sheaf_optimizer::{Numbers, Uuids, Variants};
 use tokio::runtime::Handle;
 
 use self::build::select_all;
 use self::context::BoundContext;
-use self::references::{Reference, call_key, references};
+use self::references::call_key;
 use self::renaming::rename_columns;
-use self::virtual_columns::Wanted;
+use self::simplifier::simplifier;
 use crate::access::Access;
-use crate::catalog::{Catalog, FunctionMap, PUBLIC_SCHEMA, Relation, View};
+use crate::catalog::{Catalog, FunctionMap, View};
 use crate::session::SessionInner;
 
+pub(crate) use self::build::table_factor;
 pub(crate) use self::declared::without_partition_columns;
 pub(crate) use self::functions::{
     Used, WrittenCode, body_names_files, function_name, recursion, used, used_by,
@@ -102,26 +101,6 @@ pub(crate) trait ReadRows: Send + Sync {
     /// # Errors
     /// Those of running it.
     fn read(&self, plan: LogicalPlan) -> BoxFuture<'_, Result<Vec<RecordBatch>>>;
-}
-
-/// A table that was opened.
-struct Opened {
-    source: Arc<dyn TableSource>,
-    /// Its columns that `*` does not show.
-    hidden: Vec<&'static str>,
-}
-
-impl Opened {
-    fn files(table: Arc<FileTable>) -> Self {
-        let hidden = table.virtual_columns();
-        let source = provider_as_source(table);
-        Self { source, hidden }
-    }
-
-    fn other(source: Arc<dyn TableSource>) -> Self {
-        let hidden = vec![];
-        Self { source, hidden }
-    }
 }
 
 /// What the names of one statement stand for.
@@ -272,17 +251,6 @@ impl<'a> Binder<'a> {
         self.plan_query(select_all(relation))
     }
 
-    /// Opens the files behind a relation, if it is a path, a `read_*` call or an external table.
-    pub(crate) async fn open_files(
-        self,
-        relation: &ast::TableFactor,
-    ) -> Result<Option<Arc<FileTable>>> {
-        match self.file_request(relation)? {
-            Some(request) => self.open(&request).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
     /// Turns a bare expression (a parameter of EXECUTE, an option) into an engine expression.
     pub(crate) fn plan_expression(self, mut expression: ast::Expr) -> Result<Expr> {
         functions::expand_expression(&mut expression, self)?;
@@ -294,101 +262,6 @@ impl<'a> Binder<'a> {
         let planner = SqlToRel::new_with_options(&context, options);
         let schema = datafusion::common::DFSchema::empty();
         Ok(planner.sql_to_expr(expression, &schema, &mut PlannerContext::new())?)
-    }
-
-    async fn open_all(self, statement: &ast::Statement, wanted: Wanted) -> Result<Bound> {
-        let mut bound = Bound::default();
-        let mut calls = HashMap::new();
-        for reference in references(statement) {
-            match reference {
-                Reference::Name(name) if is_positional_marker(&name) => {
-                    bound.keeps_order = true;
-                }
-                Reference::Name(name) => {
-                    let key = self.key_of(&name)?;
-                    if bound.tables.contains_key(&key) {
-                        continue;
-                    }
-                    if let Some(opened) = self.open_name(&name, wanted).await? {
-                        bound.hidden.insert(key.clone(), opened.hidden);
-                        bound.tables.insert(key, opened.source);
-                    }
-                }
-                Reference::Call {
-                    key,
-                    name,
-                    arguments,
-                } => {
-                    if calls.contains_key(&key) {
-                        continue;
-                    }
-                    if let Some(mut request) = self.read_request(&name, &arguments)? {
-                        wanted.ask(&mut request);
-                        let opened = Opened::files(self.open(&request).await?);
-                        bound.hidden.insert(key.clone(), opened.hidden);
-                        calls.insert(key, opened.source);
-                    }
-                }
-            }
-        }
-        bound.calls = Arc::new(calls);
-        Ok(bound)
-    }
-
-    /// Opens files with the session's partition size and credentials.
-    pub(crate) async fn open(self, request: &ReadRequest) -> Result<Arc<FileTable>> {
-        let mut request = request.clone();
-        request.partition_size = request.partition_size.or(self.partition_size);
-        request.environment = self.environment.to_vec();
-        request.io = Some(self.io.clone());
-        request.rejects = crate::quarantine::rejects(&request, self.state)?;
-        sheaf_files::open(&request, self.state).await
-    }
-
-    async fn open_name(self, name: &ast::ObjectName, wanted: Wanted) -> Result<Option<Opened>> {
-        if let Some(path) = is_path(name) {
-            self.access.check_path(path)?;
-            let mut request = self.path_request(path);
-            wanted.ask(&mut request);
-            return Ok(Some(Opened::files(self.open(&request).await?)));
-        }
-        let reference = table_reference(name)?;
-        if reference
-            .schema()
-            .is_some_and(|schema| schema != PUBLIC_SCHEMA)
-        {
-            return Ok(self.open_system(reference).await?.map(Opened::other));
-        }
-        let provider: Arc<dyn TableProvider> = match self.catalog.get(reference.table()) {
-            None => return self.open_postgres(&reference),
-            Some(Relation::Table(table)) => table,
-            Some(Relation::Files(files)) => {
-                let mut request = files.request;
-                request.shown_as = self.access.shown_as(reference.table());
-                wanted.ask(&mut request);
-                return Ok(Some(Opened::files(self.open(&request).await?)));
-            }
-            Some(Relation::View(View {
-                rows: Some(rows), ..
-            })) => rows,
-            Some(Relation::View(view)) => self.open_view(reference.table(), view).await?,
-        };
-        Ok(Some(Opened::other(provider_as_source(provider))))
-    }
-
-    async fn open_view(self, name: &str, view: View) -> Result<Arc<dyn TableProvider>> {
-        if self.view_depth >= VIEW_DEPTH_MAX {
-            return Err(SheafError::user(format!(
-                "view \"{name}\" reads itself, or views are nested over {VIEW_DEPTH_MAX} deep"
-            ))
-            .with_state(SqlState::STATEMENT_TOO_COMPLEX));
-        }
-        let deeper = Binder {
-            view_depth: self.view_depth + 1,
-            ..self
-        };
-        let plan = deeper.plan_existing_view(name, &view).await?;
-        Ok(Arc::new(ViewTable::new(plan, Some(view.text))))
     }
 
     /// Plans what a view stands for, whether or not its rows are kept.
@@ -420,51 +293,6 @@ impl<'a> Binder<'a> {
         };
         let hidden = key.ok().and_then(|key| bound.hidden.get(&key));
         hidden.cloned().unwrap_or_default()
-    }
-
-    fn file_request(self, relation: &ast::TableFactor) -> Result<Option<ReadRequest>> {
-        let ast::TableFactor::Table { name, args, .. } = relation else {
-            return Ok(None);
-        };
-        if let Some(args) = args {
-            return self.read_request(&name.to_string(), &args.args);
-        }
-        if let Some(path) = is_path(name) {
-            self.access.check_path(path)?;
-            return Ok(Some(self.path_request(path)));
-        }
-        let table = table_reference(name)?;
-        Ok(match self.catalog.get(table.table()) {
-            Some(Relation::Files(files)) => Some(ReadRequest {
-                shown_as: self.access.shown_as(table.table()),
-                ..files.request
-            }),
-            _ => None,
-        })
-    }
-
-    /// The request of a `read_…` call, if it is one and the session may make it.
-    fn read_request(
-        self,
-        name: &str,
-        arguments: &[ast::FunctionArg],
-    ) -> Result<Option<ReadRequest>> {
-        let mut request = arguments::read_request(name, arguments)?;
-        if let Some(request) = &mut request {
-            for path in &request.paths {
-                self.access.check_path(path)?;
-            }
-            request.roots = self.access.roots();
-        }
-        Ok(request)
-    }
-
-    /// A request to read a path that the session may name.
-    fn path_request(self, path: &str) -> ReadRequest {
-        ReadRequest {
-            roots: self.access.roots(),
-            ..ReadRequest::path(path)
-        }
     }
 
     /// The columns of a table that has been opened, as `*` shows them.

@@ -3,7 +3,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{self, TableFactor, Visitor};
+use sheaf_base::error::Position;
 use sheaf_sql::walk::Walk;
+
+use super::functions::position;
 
 /// Something that a FROM clause reads.
 pub(super) enum Reference {
@@ -13,6 +16,7 @@ pub(super) enum Reference {
     Call {
         key: String,
         name: String,
+        position: Option<Position>,
         arguments: Vec<ast::FunctionArg>,
     },
 }
@@ -71,6 +75,7 @@ impl Visitor for Collector {
                 Some(args) => Reference::Call {
                     key: call_key(name, &args.args),
                     name: name.to_string().to_lowercase(),
+                    position: position(name),
                     arguments: args.args.clone(),
                 },
             });

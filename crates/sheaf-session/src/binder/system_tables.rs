@@ -7,7 +7,8 @@ use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::TableSource;
 use sheaf_base::Result;
 
-use super::{Binder, Opened};
+use super::Binder;
+use super::open::Opened;
 use crate::postgres::{self, PG_CATALOG};
 
 impl Binder<'_> {

@@ -15,7 +15,6 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
-use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     Expr, ExprSchemable, Extension, LogicalPlan, LogicalPlanBuilder, SortExpr, cast,
 };
@@ -30,6 +29,7 @@ use sheaf_sql::RelationArgument;
 use sheaf_udf::{CallContext, Parameter, ParameterKind, TableCall, TableInput, guarded, named};
 
 use super::functions::position;
+use super::simplifier::simplifier;
 use crate::catalog::{FunctionMap, TableDefinition, UserFunction};
 
 /// Plans calls of table functions of the user's own.
@@ -48,14 +48,10 @@ impl fmt::Debug for UserCallPlanner {
 
 impl UserCallPlanner {
     pub(super) fn new(functions: Arc<FunctionMap>, state: &SessionState) -> Self {
-        let context = SimplifyContext::builder()
-            .with_config_options(Arc::clone(state.config_options()))
-            .with_query_execution_start_time(state.execution_props().query_execution_start_time)
-            .build();
         Self {
             functions,
             context: state.config().get_extension::<CallContext>(),
-            simplifier: ExprSimplifier::new(context),
+            simplifier: simplifier(state, &Arc::new(DFSchema::empty())),
         }
     }
 

@@ -54,6 +54,8 @@ pub(crate) struct View {
     pub(crate) columns: Vec<String>,
     /// Its columns when it was created, for `information_schema` and completion.
     pub(crate) schema: SchemaRef,
+    /// Whether it was created as an array.
+    pub(crate) is_array: bool,
     /// Its rows, if it is persisted; what reads it reads them then.
     pub(crate) rows: Option<Arc<PersistedRows>>,
 }
@@ -72,6 +74,7 @@ impl Relation {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::View(View { rows: Some(_), .. }) => "persisted view",
+            Self::View(View { is_array: true, .. }) => "array",
             Self::View(_) => "view",
             Self::Files(_) => "external table",
             Self::Table(_) => "table",

@@ -1,12 +1,12 @@
 //! `COPY (query) TO 'target'`.
 
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::sqlparser::ast;
 use sheaf_base::{Result, SheafError};
 use sheaf_files::copy::CopyRequest;
 use sheaf_sql::{CopySource, StatementKind};
 
-use super::{Running, plan_with_parameters};
+use super::{Running, copy_array, plan_with_parameters};
+use crate::binder::table_factor;
 use crate::planner::physical_plan;
 use crate::result::QueryResult;
 
@@ -21,6 +21,9 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
     else {
         return Err(SheafError::internal("not a COPY"));
     };
+    if copy_array::is_array_copy(format.as_deref(), target) {
+        return copy_array::run(running, source, target, format.as_deref(), options).await;
+    }
     let state = running.session.state_for(running.query);
     let binder = running.binder(&state);
     let plan: LogicalPlan = match source {
@@ -43,19 +46,4 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
         .execute_physical(sink, &state, running.query)?
         .count("COPY")
         .await
-}
-
-pub(super) fn table_factor(name: ast::ObjectName) -> ast::TableFactor {
-    ast::TableFactor::Table {
-        name,
-        alias: None,
-        args: None,
-        with_hints: vec![],
-        version: None,
-        with_ordinality: false,
-        partitions: vec![],
-        json_path: None,
-        sample: None,
-        index_hints: vec![],
-    }
 }

@@ -27,6 +27,7 @@ pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<Q
         query,
         or_replace,
         if_not_exists,
+        is_array,
         ..
     } = kind
     else {
@@ -39,7 +40,12 @@ pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<Q
         return Ok(running.done("CREATE VIEW"));
     }
     let columns: Vec<String> = columns.iter().map(normalize).collect();
-    let (view, _) = new_view(&running, query, columns).await?;
+    let (mut view, _) = new_view(&running, query, columns).await?;
+    if *is_array {
+        let state = running.session.state_for(running.query);
+        running.binder(&state).array_of_query(query).await?;
+        view.is_array = true;
+    }
     running.query.check()?;
     let if_exists = if_exists(*or_replace, *if_not_exists);
     catalog.put(&name, Relation::View(view), if_exists)?;
@@ -69,6 +75,7 @@ pub(super) async fn new_view(
         query: Arc::new(query.clone()),
         columns,
         schema: Arc::new(plan.schema().as_arrow().clone()),
+        is_array: false,
         rows: None,
     };
     Ok((view, plan))

@@ -3,6 +3,7 @@
 mod aggregate;
 mod code;
 mod copy;
+mod copy_array;
 mod create;
 mod describe;
 mod description;

@@ -78,6 +78,9 @@ pub(crate) fn function_list(
         };
         found.insert((format.function.to_owned(), "table", 0), function);
     }
+    for array in functions_of_arrays() {
+        found.insert((array.name.clone(), array.kind, 0), array);
+    }
     for (at, own) in own
         .values()
         .flat_map(|functions| functions.iter().enumerate())
@@ -99,6 +102,20 @@ pub(crate) fn function_list(
         found.insert((own.name.clone(), own.kind(), at), function);
     }
     found.into_values().collect()
+}
+
+/// The functions that make arrays.
+fn functions_of_arrays() -> impl Iterator<Item = FunctionName> {
+    let all = sheaf_array_relations::FUNCTIONS.iter().copied().flatten();
+    all.map(|function| FunctionName {
+        name: function.name.to_owned(),
+        kind: "table",
+        syntax: Some(function.syntax.to_owned()),
+        description: Some(function.description.to_owned()),
+        example: Some(function.example.to_owned()),
+        parameters: None,
+        body: None,
+    })
 }
 
 /// A text on one line.

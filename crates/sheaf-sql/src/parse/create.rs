@@ -56,6 +56,7 @@ fn from_view(reader: &Reader<'_>, mut view: ast::CreateView) -> Parse<StatementK
         or_replace: view.or_replace,
         if_not_exists: view.if_not_exists,
         temporary: view.temporary,
+        is_array: false,
     })
 }
 
@@ -244,7 +245,12 @@ pub(super) fn read_drop(reader: &mut Reader<'_>) -> Parse<StatementKind> {
     let is_external = is_word(reader, 1, "EXTERNAL") && is_word(reader, 2, "TABLE");
     let what = match () {
         () if is_external || is_word(reader, 1, "TABLE") => DropKind::Table,
-        () if is_word(reader, 1, "VIEW") || is_word(reader, 1, "BAG") => DropKind::View,
+        () if ["VIEW", "BAG", "ARRAY"]
+            .iter()
+            .any(|word| is_word(reader, 1, word)) =>
+        {
+            DropKind::View
+        }
         () if is_word(reader, 1, "AGGREGATE") => DropKind::Aggregate,
         () => return reader.native(),
     };

@@ -129,4 +129,23 @@ pub(crate) static PLANS: &[Plan] = &[
         "copy_partitioned",
         "COPY (SELECT * FROM parquet_rows) TO '{folder}/parts' (FORMAT parquet, PARTITION_BY (category))",
     ),
+    plan(
+        "array_product",
+        "SELECT tensor_sum(v) FROM array_matmul(\
+         array_transpose(array_random(shape => [3000, 3000], chunks => [500, 500])), \
+         array_random(shape => [3000, 3000], chunks => [500, 500]))",
+    ),
+    plan(
+        "array_rechunk",
+        "SELECT tensor_sum(v) FROM array_cumsum(array_rechunk(array_cumsum(\
+         array_random(shape => [4000, 4000], chunks => [1000, 1000])), [100, 4000]), axis => 1)",
+    ),
+    // Not held 26 to 28, the reason of which nobody has looked for yet: what the array reserves for the rows of
+    // a chunk is 2 of them.
+    plan(
+        "array_of_rows",
+        "SELECT tensor_sum(v) FROM cells_to_array((SELECT i0, i1, v FROM array_to_cells(\
+         array_random(shape => [1500, 1500], chunks => [500, 500]))), shape => [1500, 1500], chunks => [300, 300])",
+    )
+    .but(15, 36),
 ];

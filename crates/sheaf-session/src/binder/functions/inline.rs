@@ -28,7 +28,7 @@ use sheaf_base::{Result, SheafError};
 use sheaf_sql::walk::WalkMut;
 use sheaf_sql::{FunctionBody, ParameterKind, RelationArgument};
 
-use super::super::build::{call, query_of, select_all, select_from};
+use super::super::build::{call, query_of, select_all, select_from, table_factor};
 use super::calls::Matched;
 use super::measure::{Uses, has_aggregate, is_closed, is_unit, is_volatile, relation_of, uses};
 use super::ordinals::{is_number, keep_values};
@@ -194,21 +194,6 @@ pub(super) fn relation_query(function: &SqlFunction, name: &str, value: Expr) ->
         }
     };
     Ok(select_all(table_factor(table)))
-}
-
-pub(super) fn table_factor(name: ObjectName) -> TableFactor {
-    TableFactor::Table {
-        name,
-        alias: None,
-        args: None,
-        with_hints: vec![],
-        version: None,
-        with_ordinality: false,
-        partitions: vec![],
-        json_path: None,
-        sample: None,
-        index_hints: vec![],
-    }
 }
 
 /// `CAST(value AS data_type)`; a text that shall be one stays as it is, since options of files are

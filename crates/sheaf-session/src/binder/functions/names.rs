@@ -9,8 +9,9 @@ use datafusion::sql::sqlparser::ast::{
 use sheaf_sql::ParameterKind;
 use sheaf_sql::walk::{Walk, WalkMut};
 
+use super::super::build::table_factor;
 use super::super::{normalize, normalize_part};
-use super::inline::{quoted, table_factor};
+use super::inline::quoted;
 use crate::catalog::{Catalog, Parameter, scope_name};
 
 /// Marks a name that is the one of a column of the result (ORDER BY, GROUP BY).

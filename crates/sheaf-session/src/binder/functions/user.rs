@@ -80,7 +80,7 @@ pub(super) fn relation(matched: Matched, factor: &TableFactor) -> Result<TableFa
     let own_name = inline::alias(&matched.function.name);
     let name = engine_name(&matched, written);
     let args = arguments(matched)?;
-    let mut called = inline::table_factor(name);
+    let mut called = build::table_factor(name);
     if let TableFactor::Table {
         args: called_args,
         alias: called_alias,

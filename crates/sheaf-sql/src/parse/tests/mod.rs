@@ -55,9 +55,11 @@ pub(super) fn shape(statement: &Statement) -> String {
             or_replace,
             if_not_exists,
             temporary,
+            is_array,
         } => {
             let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
-            format!("view {name} {columns:?} {or_replace} {if_not_exists} {temporary}: {query}")
+            let kind = if *is_array { "array" } else { "view" };
+            format!("{kind} {name} {columns:?} {or_replace} {if_not_exists} {temporary}: {query}")
         }
         StatementKind::CreateTableAs {
             name,

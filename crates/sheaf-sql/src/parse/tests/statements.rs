@@ -128,6 +128,14 @@ fn create_and_drop_statements() {
             "view v [] false true false: SELECT 1",
         ),
         (
+            "CREATE ARRAY x AS array_random(shape => [2, 3], seed => 1)",
+            "array x [] false false false: SELECT * FROM array_random(shape => [2, 3], seed => 1)",
+        ),
+        (
+            "CREATE OR REPLACE TEMP ARRAY y AS 'x.zarr'",
+            "array y [] true false true: SELECT * FROM 'x.zarr'",
+        ),
+        (
             "CREATE TABLE t AS FROM 'x.csv'",
             "table t false false false: SELECT * FROM 'x.csv'",
         ),
