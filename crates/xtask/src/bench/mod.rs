@@ -6,6 +6,7 @@
 
 mod answers;
 mod apart;
+mod arrays;
 mod csv;
 mod json;
 mod options;
@@ -65,8 +66,10 @@ pub(crate) static SUITES: &[Suite] = &[
     },
     Suite {
         name: "udf",
-        arguments: "[--rows 10000000] [--lines 2000000] [--threads 1] [--runs 5] [--binary target/release/sheaf]",
-        doc: "functions of users beside what is built in: an expression over ten million rows, words of text",
+        arguments: "[--rows 10000000] [--lines 2000000] [--threads 1] [--runs 5] [--peers] \
+                    [--binary target/release/sheaf]",
+        doc: "functions of users beside what is built in: an expression over ten million rows, words of text; \
+              with --peers Dask's map_partitions on the same",
         run: udf::run,
     },
     Suite {
@@ -77,6 +80,14 @@ pub(crate) static SUITES: &[Suite] = &[
               500 idle connections, a large result read slowly; with --peers beside PostgreSQL 18",
         run: wire::run,
     },
+    Suite {
+        name: "arrays",
+        arguments: "[--size 10000] [--only \"x @ y,fft\"] [--threads 2] [--memory 1GB] [--runs 3] [--peers] [--large] \
+                    [--binary target/release/sheaf]",
+        doc: "chunked arrays, drawn and from Zarr: ten rows; with --peers beside NumPy and Dask; with --large \
+              alone a product larger than memory",
+        run: arrays::run,
+    },
 ];
 
 /// Runs the suite that the first argument names.
@@ -86,7 +97,7 @@ pub(crate) static SUITES: &[Suite] = &[
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
         return Err(Failure::new(
-            "which suite? tpch, csv, json, spill, udf or wire",
+            "which suite? tpch, csv, json, spill, udf, wire or arrays",
         ));
     };
     let Some(suite) = SUITES.iter().find(|suite| suite.name == name) else {

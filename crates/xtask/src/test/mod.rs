@@ -79,7 +79,7 @@ pub(crate) static STEPS: &[Step] = &[
     },
     Step {
         name: "numpy",
-        doc: "operations on arrays against NumPy",
+        doc: "operations on arrays against NumPy, in Rust and in SQL",
         run: numpy::run,
     },
     Step {
@@ -245,7 +245,7 @@ fn sql() -> Result<Tally> {
 }
 
 /// What functions in Python import in tests.
-const FUNCTION_PACKAGES: &[&str] = &["numpy==2.*", "pandas", "pyarrow"];
+pub(crate) const FUNCTION_PACKAGES: &[&str] = &["numpy==2.*", "pandas", "pyarrow"];
 
 /// Cargo, whose tests find the interpreter for functions in Python.
 fn with_python(arguments: &[&str]) -> Result<Command> {
