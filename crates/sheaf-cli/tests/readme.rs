@@ -1,34 +1,27 @@
-//! The sessions that README shows, run: after `sheaf demo` each of their statements must print the box
-//! that stands below it.
+//! The sessions that documents show, run: each document's statements in order, in one process, must print
+//! the boxes that stand below them.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 const PROMPT: &str = "sheaf> ";
-const CONTINUED: &str = "  ...> ";
+const CONTINUED: &str = "  ...>";
 
-/// A statement, and the lines of the box below it.
+/// A statement, and the lines of the box below it; none if there is no box.
 struct Shown {
     sql: String,
     answer: Vec<String>,
 }
 
-/// Every statement in the sessions of `readme` that has a box below it, behind the functions that
-/// are created just before it.
-fn shown(readme: &str) -> Vec<Shown> {
+/// The statements in the sessions of `document` that have a box below them, or make what those behind
+/// them use.
+fn shown(document: &str) -> Vec<Shown> {
     let mut all: Vec<Shown> = Vec::new();
-    for line in readme.lines() {
+    for line in document.lines() {
         if let Some(sql) = line.strip_prefix(PROMPT) {
-            if let Some(last) = all.last_mut()
-                && last.sql.starts_with("CREATE ")
-                && last.answer.is_empty()
-            {
-                last.sql.push('\n');
-                last.sql.push_str(sql);
-                continue;
-            }
             all.push(Shown {
                 sql: sql.to_owned(),
                 answer: Vec::new(),
@@ -40,17 +33,49 @@ fn shown(readme: &str) -> Vec<Shown> {
         };
         if let Some(sql) = line.strip_prefix(CONTINUED) {
             last.sql.push('\n');
-            last.sql.push_str(sql);
+            last.sql.push_str(sql.strip_prefix(' ').unwrap_or(sql));
         } else if is_of_box(line) {
             last.answer.push(line.to_owned());
         }
     }
-    all.retain(|shown| !shown.answer.is_empty());
+    let makes = |sql: &str| sql.starts_with("CREATE ") || sql.starts_with("COPY ");
+    all.retain(|shown| !shown.answer.is_empty() || makes(&shown.sql));
     all
 }
 
 fn is_of_box(line: &str) -> bool {
     line.starts_with(['┌', '│', '├', '└'])
+}
+
+/// The boxes in what was printed.
+fn boxes(printed: &str) -> Vec<Vec<&str>> {
+    let mut all: Vec<Vec<&str>> = Vec::new();
+    for line in printed.lines().filter(|line| is_of_box(line)) {
+        match all.last_mut() {
+            Some(last) if !line.starts_with('┌') => last.push(line),
+            _ => all.push(vec![line]),
+        }
+    }
+    all
+}
+
+/// Runs the sessions of `document` in `directory`; there are `count` boxes at least.
+fn check(document: &str, directory: &Path, count: usize) {
+    let shown = shown(document);
+    let statements: Vec<&str> = shown.iter().map(|shown| shown.sql.as_str()).collect();
+    let printed = printed(
+        directory,
+        &["--format", "box", "-c", &statements.join("\n")],
+    );
+    let mut printed = boxes(&printed).into_iter();
+    let answered = shown.iter().filter(|shown| !shown.answer.is_empty());
+    let mut found = 0;
+    for Shown { sql, answer } in answered {
+        assert_eq!(&printed.next().unwrap_or_default(), answer, "{sql}");
+        found += 1;
+    }
+    assert_eq!(printed.next(), None, "boxes that are not shown");
+    assert!(found >= count, "{found} boxes");
 }
 
 fn printed(directory: &Path, arguments: &[&str]) -> String {
@@ -80,17 +105,78 @@ fn interpreter() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("python3"))
 }
 
+/// A path from the root of the workspace on.
+fn workspace(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
+}
+
+/// Compiles a guest of the tests of `sheaf-wasm`, as EXAMPLES.md says.
+fn compile(guest: &str, directory: &Path) {
+    let output = Command::new("clang")
+        .args(["--target=wasm32", "-O2", "-mbulk-memory", "-nostdlib"])
+        .args(["-Wl,--no-entry", "-Wl,--export-dynamic", "-I"])
+        .arg(workspace("crates/sheaf-guest/include"))
+        .arg("-o")
+        .arg(directory.join(format!("{guest}.wasm")))
+        .arg(workspace(&format!(
+            "crates/sheaf-wasm/tests/guests/c/{guest}.c"
+        )))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{guest}: {errors}");
+}
+
+/// Slow sources over HTTP, in a process that ends with this.
+struct Sources {
+    process: Child,
+    port: u16,
+}
+
+impl Sources {
+    fn start() -> Self {
+        let mut process = Command::new(interpreter())
+            .arg(workspace("crates/sheaf-cli/tests/sources.py"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut port = String::new();
+        let output = process.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut port).unwrap();
+        let port = port.trim().parse().unwrap();
+        Self { process, port }
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        // It fails if the process has ended, which is as well.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 #[test]
 fn sessions_print_what_readme_shows() {
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md");
-    let shown = shown(&std::fs::read_to_string(readme).unwrap());
-    // One of "A session", four of "Bags", three of "Functions of your own".
-    assert!(shown.len() >= 8, "{} statements", shown.len());
+    let readme = std::fs::read_to_string(workspace("README.md")).unwrap();
     let directory = tempfile::tempdir().unwrap();
     printed(directory.path(), &["demo"]);
-    for Shown { sql, answer } in shown {
-        let printed = printed(directory.path(), &["--format", "box", "-c", &sql]);
-        let box_lines: Vec<&str> = printed.lines().filter(|line| is_of_box(line)).collect();
-        assert_eq!(box_lines, answer, "{sql}");
+    // One of "A session", four of "Bags", four of "Functions of your own".
+    check(&readme, directory.path(), 9);
+}
+
+#[test]
+fn sessions_print_what_the_examples_of_functions_show() {
+    let examples = std::fs::read_to_string(workspace("crates/sheaf-udf/EXAMPLES.md")).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for guest in ["numbers", "text", "chunks"] {
+        compile(guest, directory.path());
     }
+    let sources = Sources::start();
+    let address = format!("127.0.0.1:{}", sources.port);
+    let examples = examples.replace("127.0.0.1:8000", &address);
+    // Three of each kind, two of whole chunks, two of functions that wait.
+    check(&examples, directory.path(), 13);
 }

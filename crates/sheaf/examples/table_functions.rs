@@ -173,11 +173,13 @@ fn main() -> Result<()> {
             .value("width", DataType::Int64)
             .volatility(Volatility::Immutable);
         session.add_table_function(smoothed, Arc::new(Smoothed))?;
+        session
+            .sql("CREATE ARRAY a AS array_of([1.0, 3.0, 5.0, 7.0], chunks => [2])")
+            .await?;
         let chunks = session
             .sql(
                 "SELECT c0, v FROM smoothed(
-                    TABLE (SELECT * FROM (VALUES (1, [5.0, 7.0]), (0, [1.0, 3.0])) AS a(c0, v)) ORDER BY c0,
-                    width => 2)",
+                    TABLE (SELECT c0, tensor_values(v) AS v FROM a) ORDER BY c0, width => 2)",
             )
             .await?
             .rows()
