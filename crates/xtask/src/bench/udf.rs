@@ -1,5 +1,5 @@
 //! Functions in other languages than SQL beside what is built in: one expression over ten million rows, and
-//! words of a hundred megabytes of text.
+//! words of a hundred megabytes of text; with `--peers` Dask's `map_partitions` on the same.
 //!
 //! Row `i` of `xy` is (i, i), so that the sum of `x * 2 + y` over `n` rows is 3 · n · (n − 1) / 2, exactly.
 //! Line `i` of `lines` is ten words, the last of which is `i`: the answers follow from arithmetic.
@@ -10,8 +10,9 @@ use std::process::Command;
 
 use super::options::Options;
 use super::sheaf::{self, Engine, Query};
-use super::{data_directory, report};
+use super::{data_directory, peers, report};
 use crate::failure::{Context, Failure, Result};
+use crate::test::FUNCTION_PACKAGES;
 use crate::{process, workspace};
 
 const ROWS: usize = 10_000_000;
@@ -20,15 +21,76 @@ const LINES: usize = 2_000_000;
 const LINE: &str = "the quick brown fox jumps over the lazy dog ";
 const WORDS: usize = 10;
 
-/// A query, what it goes through, and what it has to give.
-struct Case {
+/// What is computed, by whichever means.
+struct Work {
+    /// Its name in what Dask's program prints.
     name: &'static str,
-    sql: &'static str,
     /// Millions of rows or bytes.
     millions: f64,
     unit: &'static str,
+    /// What it has to give, as tab-separated values.
     answer: String,
 }
+
+/// A query, and how fast it is to be.
+struct Case {
+    name: &'static str,
+    sql: &'static str,
+    work: usize,
+    /// Millions of rows or bytes a second, at least.
+    millions_min: Option<f64>,
+    /// Times what is built in takes, at most.
+    ratio_max: Option<f64>,
+}
+
+/// The two works, by their places.
+const EXPRESSION: usize = 0;
+const TEXT: usize = 1;
+
+static CASES: &[Case] = &[
+    Case {
+        name: "built in",
+        sql: "SELECT sum(x * 2 + y)::BIGINT AS s FROM xy",
+        work: EXPRESSION,
+        millions_min: None,
+        ratio_max: None,
+    },
+    Case {
+        name: "wasm, values",
+        sql: "SELECT sum(score(x, y))::BIGINT AS s FROM xy",
+        work: EXPRESSION,
+        millions_min: Some(50.0),
+        ratio_max: Some(6.0),
+    },
+    Case {
+        name: "wasm, columns",
+        sql: "SELECT sum(scores(x, y))::BIGINT AS s FROM xy",
+        work: EXPRESSION,
+        millions_min: Some(50.0),
+        ratio_max: Some(6.0),
+    },
+    Case {
+        name: "python, NumPy",
+        sql: "SELECT sum(score_numpy(x, y))::BIGINT AS s FROM xy",
+        work: EXPRESSION,
+        millions_min: Some(20.0),
+        ratio_max: None,
+    },
+    Case {
+        name: "python, pyarrow",
+        sql: "SELECT sum(score_arrow(x, y))::BIGINT AS s FROM xy",
+        work: EXPRESSION,
+        millions_min: Some(20.0),
+        ratio_max: None,
+    },
+    Case {
+        name: "wasm, words of text",
+        sql: "SELECT count(tok) AS n, sum(pos) AS s FROM lines, LATERAL tokens(line)",
+        work: TEXT,
+        millions_min: Some(100.0),
+        ratio_max: None,
+    },
+];
 
 /// Measures the cases, compares the answers, prints the table.
 ///
@@ -46,8 +108,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
         runs: options.count("--runs", 5)?.max(1),
         time_limit: None,
     };
-    let cases = cases(rows, lines);
-    let queries: Vec<Query> = cases
+    let works = works(rows, lines);
+    let queries: Vec<Query> = CASES
         .iter()
         .map(|case| Query {
             name: case.name.to_owned(),
@@ -60,64 +122,113 @@ pub(super) fn run(options: &Options) -> Result<()> {
         "\n### Functions of users\n\n{}",
         report::circumstances(engine.threads, None)
     );
-    println!("Best of {} runs.\n", engine.runs);
-    println!("| query | seconds | a second | × built in |\n|---|--:|--:|--:|");
+    println!(
+        "Best of {} runs; functions in Python run in one worker.\n",
+        engine.runs
+    );
+    println!("| query | seconds | a second | × built in | target |\n|---|--:|--:|--:|---|");
     let mut built_in = None;
-    for (case, measured) in cases.iter().zip(measurements) {
+    // The best of each work.
+    let mut best = vec![f64::INFINITY; works.len()];
+    for (case, measured) in CASES.iter().zip(measurements) {
         let seconds = measured
             .seconds
             .map_err(|reason| Failure::new(format!("{} fails: {reason}", case.name)))?;
-        check(case, &answers)?;
+        check(case.name, &works[case.work], &answer(case, &answers)?)?;
         let yardstick = *built_in.get_or_insert(seconds);
-        let ratio = match case.unit {
-            "rows" => format!("{:.2}", seconds / yardstick),
-            _ => String::new(),
-        };
-        let rate = case.millions / seconds;
-        println!(
-            "| {} | {seconds:.3} | {rate:.0} M {} | {ratio} |",
-            case.name, case.unit
-        );
+        let ratio = (case.work == EXPRESSION).then(|| seconds / yardstick);
+        let target = target(case, works[case.work].millions / seconds, ratio);
+        if case.name != CASES[0].name {
+            best[case.work] = best[case.work].min(seconds);
+        }
+        print_row(case.name, &works[case.work], seconds, ratio, &target);
     }
-    Ok(())
+    match options.flag("--peers") {
+        true => measure_dask(&engine, (rows, lines), &works, &best),
+        false => Ok(()),
+    }
+}
+
+fn print_row(name: &str, work: &Work, seconds: f64, ratio: Option<f64>, target: &str) {
+    let rate = work.millions / seconds;
+    let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+    println!(
+        "| {name} | {seconds:.3} | {rate:.0} M {} | {ratio} | {target} |",
+        work.unit
+    );
+}
+
+/// How fast a case is to be, and whether it is.
+fn target(case: &Case, millions: f64, ratio: Option<f64>) -> String {
+    let mut targets = Vec::new();
+    let said = |is_met: bool| if is_met { "met" } else { "**missed**" };
+    if let Some(least) = case.millions_min {
+        let is_met = millions >= least;
+        targets.push(format!("≥ {least:.0} M: {}", said(is_met)));
+    }
+    if let (Some(most), Some(ratio)) = (case.ratio_max, ratio) {
+        let is_met = ratio <= most;
+        targets.push(format!("≤ {most:.0} ×: {}", said(is_met)));
+    }
+    targets.join(", ")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown with few digits")]
-fn cases(rows: usize, lines: usize) -> Vec<Case> {
-    let sum = 3 * rows * rows.saturating_sub(1) / 2;
+fn works(rows: usize, lines: usize) -> [Work; 2] {
     let bytes = lines * LINE.len() + (0..lines).map(digits).sum::<usize>();
-    let over_rows = |name, sql, answer| Case {
-        name,
-        sql,
-        millions: rows as f64 / 1e6,
-        unit: "rows",
-        answer,
-    };
-    let words = format!("{}\t{}", lines * WORDS, lines * WORDS * (WORDS + 1) / 2);
-    vec![
-        over_rows(
-            "built in",
-            "SELECT sum(x * 2 + y)::BIGINT AS s FROM xy",
-            sum.to_string(),
-        ),
-        over_rows(
-            "wasm, values",
-            "SELECT sum(score(x, y))::BIGINT AS s FROM xy",
-            sum.to_string(),
-        ),
-        over_rows(
-            "wasm, columns",
-            "SELECT sum(scores(x, y))::BIGINT AS s FROM xy",
-            sum.to_string(),
-        ),
-        Case {
-            name: "wasm, words of text",
-            sql: "SELECT count(tok) AS n, sum(pos) AS s FROM lines, LATERAL tokens(line)",
+    let sum = 3 * rows * rows.saturating_sub(1) / 2;
+    [
+        Work {
+            name: "expression",
+            millions: rows as f64 / 1e6,
+            unit: "rows",
+            answer: sum.to_string(),
+        },
+        Work {
+            name: "words",
             millions: bytes as f64 / 1e6,
             unit: "bytes",
-            answer: words,
+            answer: format!("{}\t{}", lines * WORDS, lines * WORDS * (WORDS + 1) / 2),
         },
     ]
+}
+
+/// Runs Dask's program and prints its rows; what is slower than `best` of the same work has met the target.
+fn measure_dask(
+    engine: &Engine,
+    (rows, lines): (usize, usize),
+    works: &[Work],
+    best: &[f64],
+) -> Result<()> {
+    let mut command = Command::new(peers::python()?);
+    command
+        .arg(workspace::root().join("benches/udf/map_partitions.py"))
+        .args([&rows.to_string(), &lines.to_string(), LINE])
+        .args([&engine.threads.to_string(), &engine.runs.to_string()]);
+    let printed = process::capture(&mut command)?;
+    let mut version = "";
+    for line in printed.lines() {
+        let cells: Vec<&str> = line.splitn(4, '\t').collect();
+        let [name, scheduler, seconds, answer] = cells.as_slice() else {
+            version = line.strip_prefix("version\t").unwrap_or(version);
+            continue;
+        };
+        let title = format!("Dask {version}, {name}, {scheduler}");
+        let place = works.iter().position(|work| work.name == *name);
+        let (Some(place), Ok(seconds)) = (place, seconds.parse::<f64>()) else {
+            return Err(Failure::new(format!("Dask: {line}")));
+        };
+        check(&title, &works[place], answer)?;
+        let is_met = if best[place] < seconds {
+            "met"
+        } else {
+            "**missed**"
+        };
+        let times = seconds / best[place];
+        let target = format!("slower than Sheaf's best ({times:.1} ×): {is_met}");
+        print_row(&title, &works[place], seconds, None, &target);
+    }
+    Ok(())
 }
 
 fn digits(number: usize) -> usize {
@@ -126,17 +237,19 @@ fn digits(number: usize) -> usize {
         .map_or(1, |digits| digits as usize + 1)
 }
 
-/// The answer's last line has to be the one expected.
-fn check(case: &Case, answers: &Path) -> Result<()> {
+/// What a query has given.
+fn answer(case: &Case, answers: &Path) -> Result<String> {
     let path = answers.join(format!("{}.tsv", case.name));
     let text = fs::read_to_string(&path).context(path.display())?;
-    match text.lines().last() == Some(case.answer.as_str()) {
+    Ok(text.lines().last().unwrap_or_default().to_owned())
+}
+
+fn check(name: &str, work: &Work, answer: &str) -> Result<()> {
+    match answer == work.answer {
         true => Ok(()),
         false => Err(Failure::new(format!(
-            "{}: {} in place of {}",
-            case.name,
-            text.trim(),
-            case.answer
+            "{name}: {answer} in place of {}",
+            work.answer
         ))),
     }
 }
@@ -145,8 +258,22 @@ fn check(case: &Case, answers: &Path) -> Result<()> {
 fn setup(folder: &Path, rows: usize, lines: usize) -> Result<String> {
     let (numbers, text) = (from_c(folder, "numbers")?, from_c(folder, "text")?);
     let (numbers, text) = (numbers.display(), text.display());
+    let python = workspace::python("functions", FUNCTION_PACKAGES)?;
+    let python = python.display();
     Ok(format!(
-        "CREATE FUNCTION score(x DOUBLE, y DOUBLE) RETURNS DOUBLE IMMUTABLE LANGUAGE wasm AS '{numbers}';
+        "SET python_executable = '{python}';
+SET python_workers = 1;
+CREATE FUNCTION score_numpy(x DOUBLE, y DOUBLE) RETURNS DOUBLE IMMUTABLE LANGUAGE python AS $$
+import numpy as np
+def score_numpy(x: np.ndarray, y: np.ndarray):
+    return x * 2 + y
+$$;
+CREATE FUNCTION score_arrow(x DOUBLE, y DOUBLE) RETURNS DOUBLE IMMUTABLE LANGUAGE python AS $$
+import pyarrow.compute as pc
+def score_arrow(x, y):
+    return pc.add(pc.multiply(x, 2.0), y)
+$$;
+CREATE FUNCTION score(x DOUBLE, y DOUBLE) RETURNS DOUBLE IMMUTABLE LANGUAGE wasm AS '{numbers}';
 CREATE FUNCTION scores(x DOUBLE, y DOUBLE) RETURNS DOUBLE IMMUTABLE LANGUAGE wasm AS '{numbers}';
 CREATE FUNCTION tokens(t TEXT) RETURNS TABLE (tok TEXT, pos BIGINT) IMMUTABLE LANGUAGE wasm AS '{text}';
 CREATE TABLE xy AS SELECT i::DOUBLE AS x, i::DOUBLE AS y FROM range({rows}) AS t(i);
