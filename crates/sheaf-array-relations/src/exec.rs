@@ -38,7 +38,7 @@ const WAITING_MAX: usize = 1;
 ///
 /// # Memory
 /// What reading the arrays takes, which their context reserves; of what has been given, the batch that was
-/// taken last and [`WAITING_MAX`] before it.
+/// taken last and those that wait.
 #[derive(Debug, Clone)]
 pub struct ArrayExec {
     source: Arc<dyn RowSource>,

@@ -138,7 +138,7 @@ const ITERATIONS_MAX: u32 = 100;
 /// structure with randomness, SIAM Review 53, 2011).
 ///
 /// # Errors
-/// As [`qr`]; `UserInput` if there are not so many, or more passes than [`ITERATIONS_MAX`].
+/// As [`qr`]; `UserInput` if there are not so many, or more passes than 100.
 pub fn svd_compressed(source: &Array, count: u64, iterations: u32, seed: u64) -> Result<Svd> {
     let shape = source.shape();
     if shape.len() != 2 || count > shape[0].min(shape[1]) {
