@@ -4,7 +4,7 @@
 //! that one chunk is made at a time.
 
 use arrow::array::{Array as _, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, concat, interleave, take};
+use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
@@ -269,16 +269,10 @@ impl Chunk {
     fn finish(self, gathered: &Gathered, context: &Context) -> Result<()> {
         let values: Vec<&dyn arrow::array::Array> = self.values.iter().map(AsRef::as_ref).collect();
         let told = concat(&values)?;
-        let nothing = arrow::array::new_null_array(told.data_type(), 1);
-        let sources: Vec<(usize, usize)> = self
-            .sources
-            .iter()
-            .map(|&source| match source {
-                NONE => (1, 0),
-                source => (0, source as usize),
-            })
-            .collect();
-        let all = interleave(&[&told, &nothing], &sources)?;
+        let sources = self.sources.into_iter();
+        let sources = sources.map(|source| (source != NONE).then_some(source));
+        // Elements that no row has told are NULL, which is fill.
+        let all = take(&told, &sources.collect::<UInt32Array>(), None)?;
         let tensor = Tensor::from_arrow(all, &self.region.shape, self.fill)?.held(self.hold);
         gathered.put(&self.coordinates, tensor, context)
     }
