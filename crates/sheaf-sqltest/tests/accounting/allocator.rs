@@ -1,7 +1,8 @@
 //! An allocator that counts: the system's, and how many bytes it has given out.
 //!
 //! Counts what was asked for. What an allocator adds to that (size classes, pages kept for later)
-//! is not the operators' and is seen in resident memory alone.
+//! is not the operators' and is seen in resident memory alone. Bytes count until the allocator has them
+//! back: it may return many pages to the system at once then, which takes milliseconds.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,15 +42,16 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        subtract(layout.size());
         // SAFETY: `place` came from the system's allocator with this layout.
-        unsafe { System.dealloc(place, layout) }
+        unsafe { System.dealloc(place, layout) };
+        subtract(layout.size());
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         add(size);
-        subtract(layout.size());
         // SAFETY: `place` came from the system's allocator with this layout.
-        unsafe { System.realloc(place, layout, size) }
+        let moved = unsafe { System.realloc(place, layout, size) };
+        subtract(layout.size());
+        moved
     }
 }

@@ -83,6 +83,9 @@ fn is_right(plan: &Plan, data: &TempDir) -> std::result::Result<bool, Failed> {
     );
     let missing_max = plan.missing_percent_max.unwrap_or(DIFFERENCE_PERCENT_MAX);
     let idle_max = plan.idle_percent_max.unwrap_or(DIFFERENCE_PERCENT_MAX);
+    if idle > idle_max {
+        println!("it was held by {:?}", watch.idle_holders);
+    }
     Ok(missing <= missing_max && idle <= idle_max)
 }
 

@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_micros(100);
 const LASTING: Duration = Duration::from_millis(5);
 
 /// What was seen, in bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Differences {
     /// The most that was allocated beyond what was accounted for.
     pub(crate) missing_bytes: usize,
@@ -30,6 +30,10 @@ pub(crate) struct Differences {
     pub(crate) allocated_peak_bytes: usize,
     /// The most that was accounted for.
     pub(crate) accounted_peak_bytes: usize,
+    /// Who held how much of it when the most was not allocated, if only for a moment.
+    pub(crate) idle_holders: Vec<(String, usize)>,
+    /// What was not allocated then.
+    idle_peak_bytes: usize,
 }
 
 /// A thread that looks until it is told to stop.
@@ -85,10 +89,16 @@ impl Differences {
         );
         self.allocated_peak_bytes = self.allocated_peak_bytes.max(allocated);
         self.accounted_peak_bytes = self.accounted_peak_bytes.max(most);
+        let idle_bytes = least.saturating_sub(allocated);
+        if idle_bytes > self.idle_peak_bytes {
+            self.idle_peak_bytes = idle_bytes;
+            let holders = engine.memory().holders().into_iter();
+            self.idle_holders = holders.map(|holder| (holder.name, holder.bytes)).collect();
+        }
         Look {
             at: used_processor_time(),
             missing_bytes: allocated.saturating_sub(most),
-            idle_bytes: least.saturating_sub(allocated),
+            idle_bytes,
         }
     }
 }
