@@ -212,7 +212,7 @@ def compare(directory):
                 wrong = f"NumPy refuses: {error}"
         if wrong:
             shapes = ", ".join(f"{a.dtype}{a.shape}" for a in names.values())
-            print(f"case {case['case']}: {case['expression']} of {shapes}: {wrong}")
+            print(f"FAILED  case {case['case']}: {case['expression']} of {shapes}: {wrong}")
             failed += 1
         else:
             passed += 1

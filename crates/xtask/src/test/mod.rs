@@ -126,10 +126,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         let start = Instant::now();
         let tally = (step.run)().unwrap_or_else(|failure| {
             println!("{}: {failure}", step.name);
-            Tally {
-                passed: 0,
-                failed: 1,
-            }
+            Tally::failure(failure.to_string())
         });
         reports.push(Report {
             name: step.name,
@@ -157,8 +154,7 @@ fn summarize(reports: &[Report]) -> Result<()> {
             "{name:<10} {:>8} {:>8} {seconds_text:>10}",
             tally.passed, tally.failed
         );
-        total.passed += tally.passed;
-        total.failed += tally.failed;
+        total.add(tally.clone());
         elapsed += *seconds;
     }
     println!(
@@ -169,6 +165,11 @@ fn summarize(reports: &[Report]) -> Result<()> {
         elapsed.as_secs_f64()
     );
     println!("\n{} passed, {} failed", total.passed, total.failed);
+    for report in reports {
+        for fault in &report.tally.faults {
+            println!("\n{}: {fault}", report.name);
+        }
+    }
     if total.failed == 0 {
         Ok(())
     } else {
@@ -180,7 +181,7 @@ fn summarize(reports: &[Report]) -> Result<()> {
 fn single(result: Result<()>) -> Result<Tally> {
     result.map(|()| Tally {
         passed: 1,
-        failed: 0,
+        ..Tally::default()
     })
 }
 
@@ -294,7 +295,7 @@ fn examples() -> Result<Tally> {
             Ok(()) => tally.passed += 1,
             Err(failure) => {
                 println!("{failure}");
-                tally.failed += 1;
+                tally.add(Tally::failure(failure.to_string()));
             }
         }
     }

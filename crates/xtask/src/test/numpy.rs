@@ -42,9 +42,7 @@ pub(super) fn run() -> Result<Tally> {
             .arg(SEED),
     )?;
     let mut tally = run_tests(&mut oracle("compare"))?;
-    let in_sql = run_tests(&mut in_sql(&python, &target)?)?;
-    tally.passed += in_sql.passed;
-    tally.failed += in_sql.failed;
+    tally.add(run_tests(&mut in_sql(&python, &target)?)?);
     Ok(tally)
 }
 

@@ -101,7 +101,7 @@ pub(super) fn run() -> Result<Tally> {
             Ok(()) => tally.passed += 1,
             Err(failure) => {
                 println!("{}\n  {failure}", case.sql);
-                tally.failed += 1;
+                tally.add(Tally::failure(format!("{}: {failure}", case.sql)));
             }
         }
     }

@@ -123,7 +123,7 @@ def main(sheaf, directory, seed="1", share="1", only=None):
             wrong = f"no such answer: {error}"
         if wrong:
             failed += 1
-            print(shown(variant, wrong), flush=True)
+            print("FAILED ", shown(variant, wrong), flush=True)
     verdict = "FAILED" if failed else "ok"
     print(f"test result: {verdict}. {len(todo) - failed} passed; {failed} failed")
     return 1 if failed else 0
