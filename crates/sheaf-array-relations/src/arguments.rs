@@ -13,6 +13,7 @@ use sheaf_base::{Result, SheafError};
 
 use crate::cells::Cells;
 use crate::lambda::Lambda;
+use crate::numbers::Number;
 
 /// What an argument of a function is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct ArrayArgument {
     pub array: Array,
     /// Rows that become elements of it.
     pub cells: Vec<Arc<Cells>>,
+    /// The number that it is, if it is one that stands in the call.
+    pub number: Option<Number>,
 }
 
 /// A bound argument.
@@ -169,10 +172,20 @@ impl<'a> Arguments<'a> {
 
     /// The array `name`.
     pub(crate) fn array(&self, name: &str) -> Result<Array> {
-        match self.optional_array(name) {
-            Some(array) => Ok(array),
-            None => Err(self.wrong(format!("it needs \"{name}\""))),
-        }
+        Ok(self.array_argument(name)?.array.clone())
+    }
+
+    /// The argument that is the array `name`.
+    pub(crate) fn array_argument(&self, name: &str) -> Result<&ArrayArgument> {
+        // A path is an argument of the same name.
+        let found = self
+            .given
+            .iter()
+            .find_map(|(given, argument)| match argument {
+                Argument::Array(array) if *given == name => Some(array),
+                _ => None,
+            });
+        found.ok_or_else(|| self.wrong(format!("it needs \"{name}\"")))
     }
 
     /// The array `name`, if it is given.

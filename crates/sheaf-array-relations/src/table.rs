@@ -37,6 +37,7 @@ impl ArrayTable {
         Some(ArrayArgument {
             array: array.clone(),
             cells: self.cells.clone(),
+            number: None,
         })
     }
 }

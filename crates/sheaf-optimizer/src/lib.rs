@@ -13,7 +13,9 @@ mod logical;
 pub mod options;
 pub mod physical;
 
-pub use analyzer::{BoundedCalls, Numbers, Uuids, Variants, analyzer_rules, any_numeric};
+pub use analyzer::{
+    BoundedCalls, Numbers, Uuids, Variants, analyzer_rules, any_numeric, converted_literal,
+};
 pub use logical::logical_rules;
 pub use options::{engine_options, set_in_order, set_memory_limit};
 pub use physical::physical_rules;

@@ -5,6 +5,7 @@ use sheaf_base::{Result, SheafError};
 
 use super::{A, ArrayFunction, B, DTYPE, Made, needed};
 use crate::arguments::{Arguments, Kind, Parameter};
+use crate::numbers::Beyond;
 
 const PAIR: &[Parameter] = &[A, B];
 
@@ -37,7 +38,7 @@ macro_rules! of_two {
                 "(array_ones(shape => [2]), 1)\n-- 1"
             ),
             parameters: PAIR,
-            make: |a| Ok(binary(BinaryOp::$op, &a.array("a")?, &a.array("b")?)?.into()),
+            make: |a| of_both(a, BinaryOp::$op),
         }
     };
 }
@@ -54,10 +55,13 @@ pub(super) static FUNCTIONS: &[ArrayFunction] = &[
     ArrayFunction {
         name: "array_where",
         syntax: "array_where(condition, a, b)",
-        description: "The elements of a where the condition is true (not 0), else those of b.",
+        description: "The elements of a where the condition is true (not 0), else those of b. A number has the type of the other array.",
         example: "SELECT tensor_sum(v) FROM array_where(array_of([true, false]), 10, 1)\n-- 11",
         parameters: &[needed("condition", Kind::Array), A, B],
-        make: |a| Ok(select(&a.array("condition")?, &a.array("a")?, &a.array("b")?)?.into()),
+        make: |a| {
+            let (yes, no) = a.operands(Beyond::Refused)?;
+            Ok(select(&a.array("condition")?, &yes, &no)?.into())
+        },
     },
     ArrayFunction {
         name: "array_cast",
@@ -168,6 +172,15 @@ pub(super) static FUNCTIONS: &[ArrayFunction] = &[
     of_one!("array_real", Real, "Real parts of elements."),
     of_one!("array_imag", Imag, "Imaginary parts of elements."),
 ];
+
+fn of_both(arguments: &Arguments<'_>, op: BinaryOp) -> Result<Made> {
+    let beyond = match op.is_comparison() {
+        true => Beyond::Compared,
+        false => Beyond::Refused,
+    };
+    let (left, right) = arguments.operands(beyond)?;
+    Ok(binary(op, &left, &right)?.into())
+}
 
 fn mapped(arguments: &mut Arguments<'_>) -> Result<Made> {
     let arrays = arguments.arrays("arrays");

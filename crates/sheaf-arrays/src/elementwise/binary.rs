@@ -36,7 +36,9 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
-    fn is_comparison(self) -> bool {
+    /// Whether it gives true or false.
+    #[must_use]
+    pub fn is_comparison(self) -> bool {
         use BinaryOp::{And, Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual, Or, Xor};
         matches!(
             self,

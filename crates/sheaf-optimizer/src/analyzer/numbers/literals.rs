@@ -15,7 +15,7 @@ pub(super) fn cast(expr: Expr, data_type: &DataType, schema: &DFSchema) -> Resul
     }
     match expr {
         Expr::Literal(value, metadata) if value.data_type() != *data_type => {
-            match converted(&value, data_type) {
+            match converted_literal(&value, data_type) {
                 Some(value) => Ok(Expr::Literal(value, metadata)),
                 None => Expr::Literal(value, metadata).cast_to(data_type, schema),
             }
@@ -24,8 +24,10 @@ pub(super) fn cast(expr: Expr, data_type: &DataType, schema: &DFSchema) -> Resul
     }
 }
 
-/// `None` if the conversion is to be left to a cast, which then fails with its own error.
-fn converted(value: &ScalarValue, data_type: &DataType) -> Option<ScalarValue> {
+/// A literal number as a `data_type`: a double is the one that is nearest to its text. `None` if the conversion
+/// is to be left to a cast, which then fails with its own error.
+#[must_use]
+pub fn converted_literal(value: &ScalarValue, data_type: &DataType) -> Option<ScalarValue> {
     if value.is_null() {
         return ScalarValue::try_from(data_type).ok();
     }

@@ -1,5 +1,5 @@
 //! `lambda x: …` over elements of arrays: planned like the select list of a table whose columns are the
-//! parameters.
+//! parameters, but that numbers take the types of elements.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 use sheaf_optimizer::{Numbers, Uuids, Variants};
 
+use super::numbers::adopt;
 use crate::binder::build::{select_all, table_factor};
 use crate::binder::context::table_key;
 use crate::binder::simplifier;
@@ -144,6 +145,7 @@ impl LambdaCompiler for Body<'_> {
         let plan = self
             .binder
             .plan_bound(ast::Statement::Query(Box::new(query)), &bound)?;
+        let plan = adopt(plan)?;
         let options = self.binder.state.config_options();
         let plan = Variants.analyze(plan, options)?;
         let plan = Numbers.analyze(plan, options)?;

@@ -1,11 +1,13 @@
 //! Arrays in FROM: calls of the functions in [`sheaf_array_relations::FUNCTIONS`], names of views that are
 //! no more than such a call, and files of arrays.
 //!
-//! An argument that is an array is a name, a call, a path or a number. The same name or call is the same
-//! array wherever it stands in a statement. Nothing is read here but what files say of themselves.
+//! An argument that is an array is a name, a call, a path or a number, which takes the type of the array beside
+//! it. The same name or call is the same array wherever it stands in a statement. Nothing is read here but what
+//! files say of themselves.
 
 mod files;
 mod lambda;
+mod numbers;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,17 +15,17 @@ use std::sync::Arc;
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::{
-    self, FunctionArg, FunctionArgExpr, FunctionArguments, SetExpr, TableFactor, UnaryOperator,
+    self, FunctionArg, FunctionArgExpr, FunctionArguments, SetExpr, TableFactor,
 };
 use futures::future::{BoxFuture, FutureExt};
 use sheaf_array_relations::{
     Argument, Arguments, ArrayArgument, ArrayTable, Kind, Parameter, function,
 };
-use sheaf_arrays::{Grid, Scalar, full};
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use self::lambda::Body;
+use self::numbers::constant;
 use super::references::call_key;
 use super::{Binder, VIEW_DEPTH_MAX, is_path, simplifier, table_reference};
 use crate::catalog::{PUBLIC_SCHEMA, Relation};
@@ -124,8 +126,12 @@ impl<'a> Binder<'a> {
             // Once all is known that tells how to open it.
             if let Some(parameter) = file {
                 let array = self.open_array(function.name, &arguments).await?;
-                let cells = vec![];
-                arguments.give(parameter, Argument::Array(ArrayArgument { array, cells }));
+                let opened = ArrayArgument {
+                    array,
+                    cells: vec![],
+                    number: None,
+                };
+                arguments.give(parameter, Argument::Array(opened));
             }
             let rows = function.make(&mut arguments)?;
             let made = Arc::new(ArrayTable::new(rows, arguments.cells().to_vec()));
@@ -193,21 +199,13 @@ impl<'a> Binder<'a> {
                     let relation = named_relation(value).ok_or_else(none)?;
                     self.array_relation(function, &relation, arrays, depth).await
                 }
-                ast::Expr::Value(literal) => match &literal.value {
-                    ast::Value::SingleQuotedString(_) => {
-                        let relation = named_relation(value).ok_or_else(none)?;
-                        self.array_relation(function, &relation, arrays, depth).await
-                    }
-                    other => number(other, 1.0).ok_or_else(none),
-                },
-                ast::Expr::UnaryOp {
-                    op: UnaryOperator::Minus,
-                    expr,
-                } => match expr.as_ref() {
-                    ast::Expr::Value(literal) => number(&literal.value, -1.0).ok_or_else(none),
-                    _ => Err(none()),
-                },
-                _ => Err(none()),
+                ast::Expr::Value(literal)
+                    if matches!(literal.value, ast::Value::SingleQuotedString(_)) =>
+                {
+                    let relation = named_relation(value).ok_or_else(none)?;
+                    self.array_relation(function, &relation, arrays, depth).await
+                }
+                other => constant(other)?.ok_or_else(none),
             }
         }
         .boxed()
@@ -390,22 +388,4 @@ fn named_relation(value: &ast::Expr) -> Option<TableFactor> {
         *own = args;
     }
     Some(factor)
-}
-
-/// A number as an array of no axes.
-fn number(literal: &ast::Value, sign: f64) -> Option<ArrayArgument> {
-    let value = match literal {
-        ast::Value::Boolean(flag) if sign > 0.0 => Scalar::Bool(*flag),
-        ast::Value::Number(digits, _) => match digits.parse::<i64>() {
-            Ok(whole) if sign > 0.0 => Scalar::Int(whole),
-            Ok(whole) => Scalar::Int(-whole),
-            Err(_) => Scalar::Float(sign * digits.parse::<f64>().ok()?),
-        },
-        _ => return None,
-    };
-    let grid = Grid::regular(&[], &[], value.dtype()).ok()?;
-    Some(ArrayArgument {
-        array: full(grid, value),
-        cells: vec![],
-    })
 }

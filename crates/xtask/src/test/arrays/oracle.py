@@ -62,7 +62,7 @@ def drawn(group, make, seed, number):
     for _ in range(DRAWS_MAX):
         try:
             case = make(draw)
-        except (ValueError, TypeError, np.linalg.LinAlgError):
+        except (ValueError, TypeError, OverflowError, np.linalg.LinAlgError):
             case = None
         if case is not None:
             return draw, case

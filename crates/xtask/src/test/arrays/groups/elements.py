@@ -108,13 +108,27 @@ def powers(draw):
 
 
 def with_numbers(draw):
-    """A number beside an array is a BIGINT, which NumPy calls int64."""
-    a = draw.any(0, 3, NUMBERS)
-    name, function = draw.choose(ARITHMETIC[:3] + [("maximum", np.maximum)])
-    if a.dtype.kind == "c" and name == "maximum":
-        return None
-    number = draw.between(1, 20)
-    return Case(f"array_{name}({{0}}, {number})", [a], function(a, np.int64(number)), 64)
+    """A number beside an array has no type of its own, as one of Python's beside NumPy's arrays."""
+    kind = draw.below(3)
+    if kind == 0:
+        (name, function), types = draw.choose(COMPARISONS), REAL
+    elif kind == 1:
+        (name, function), types = draw.choose(OF_REAL), INTEGERS + FLOATS
+    else:
+        (name, function), types = draw.choose(ARITHMETIC), NUMBERS
+    a = draw.any(0, 3, types)
+    # Comparisons alone take what the type of the elements does not hold.
+    number = draw.choose([draw.between(1, 20), -draw.between(1, 20), draw.between(1, 300), draw.between(1, 40) / 8])
+    if draw.happens(3):
+        return Case(f"array_{name}({number}, {{0}})", [a], function(number, a), 64)
+    return Case(f"array_{name}({{0}}, {number})", [a], function(a, number), 64)
+
+
+def choices_of_numbers(draw):
+    a = draw.any(0, 3, ALL)
+    condition = draw.array(a.shape, "bool")
+    number = draw.choose([draw.between(0, 20), draw.between(1, 40) / 8])
+    return Case(f"array_where({{0}}, {{1}}, {number})", [condition, a], np.where(condition, a, number))
 
 
 def wheres(draw):
@@ -167,13 +181,18 @@ def lambdas(draw):
 
 
 def typed_lambdas(draw):
-    """Of other types the result has the type that SQL gives it: the values must be those of NumPy."""
+    """Of other types the result has the type of a cast, or of the elements beside which there are numbers."""
     a = draw.any(0, 3, INTEGERS + ["float32"], has_nan=False)
     a = a % 50
     text, apply = draw.turn([
         ("x -> x::BIGINT * 3 - 1", lambda x: x.astype("int64") * 3 - 1),
         ("x -> x::DOUBLE / 4", lambda x: x.astype(float) / 4),
         ("x -> x > 5", lambda x: x > 5),
+        ("x -> 2 * x + 1", lambda x: 2 * x + 1),
+        ("x -> x * 0.5 + 1", lambda x: x * 0.5 + 1),
+        ("x -> x / 4.0", lambda x: x / 4.0),
+        ("x -> CASE WHEN x > 7 THEN x ELSE 0 END", lambda x: np.where(x > 7, x, 0)),
+        ("x -> greatest(x, 3)", lambda x: np.maximum(x, 3)),
         ("x -> (x::INTEGER % 7)::SMALLINT", lambda x: (np.rint(x).astype("int32") % 7).astype("int16")),
     ])
     if a.dtype.kind == "f":
@@ -194,10 +213,11 @@ GROUPS = [
     ("unary", 50, unaries),
     ("binary", 50, binaries),
     ("power", 14, powers),
-    ("number", 14, with_numbers),
+    ("number", 40, with_numbers),
+    ("number or element", 14, choices_of_numbers),
     ("where", 10, wheres),
     ("cast", 16, casts),
     ("lambda", 32, lambdas),
-    ("typed lambda", 14, typed_lambdas),
+    ("typed lambda", 18, typed_lambdas),
     ("fused", 8, fused),
 ]

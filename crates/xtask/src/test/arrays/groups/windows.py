@@ -24,10 +24,9 @@ def stencils(draw):
     if boundary == "reflect" and draw.happens(2):
         text = ""
     reach = 3
-    # 2.0 is a DOUBLE, and so is what is computed with it.
-    wide = a.astype(float)
-    padded = np.pad(wide, reach, **options)
-    terms, expected = ["2.0 * x"], 2.0 * wide
+    padded = np.pad(a, reach, **options)
+    # 2.0 takes the type of the elements.
+    terms, expected = ["2.0 * x"], 2.0 * a
     for number in range(draw.between(1, 4)):
         offsets = [draw.between(-reach, reach) for _ in range(a.ndim)]
         part = padded[tuple(slice(reach + o, reach + o + n) for o, n in zip(offsets, a.shape))]
