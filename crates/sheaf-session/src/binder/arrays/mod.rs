@@ -25,7 +25,7 @@ use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError};
 
 use self::lambda::Body;
-use self::numbers::constant;
+use self::numbers::{constant, settled};
 use super::references::call_key;
 use super::{Binder, VIEW_DEPTH_MAX, is_path, simplifier, table_reference};
 use crate::catalog::{PUBLIC_SCHEMA, Relation};
@@ -321,7 +321,8 @@ impl<'a> Binder<'a> {
         let planned = self.plan_expression(value.clone()).map_err(named)?;
         let schema = Arc::new(DFSchema::empty());
         let simplifier = simplifier(self.state, &schema);
-        let coerced = simplifier.coerce(planned, &schema)?;
+        let settled = settled(planned, &schema, self.state.config_options()).map_err(named)?;
+        let coerced = simplifier.coerce(settled, &schema)?;
         match simplifier.simplify(coerced)? {
             Expr::Literal(value, _) => Ok(value),
             _ => Err(SheafError::user(format!(

@@ -2,21 +2,26 @@
 //! NumPy has it (NEP 50).
 //!
 //! Those that are arguments are known by what is written ([`constant`]); those in the body of a lambda are
-//! found in its plan ([`adopt`]), before the rules of SQL make decimals of some and BIGINTs of others.
+//! found in its plan ([`adopt`]), before the rules of SQL make decimals of some and BIGINTs of others. Constants
+//! that are no arrays are of the types that SQL gives them ([`settled`]).
 
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRewriter};
 use datafusion::common::{DFSchema, DFSchemaRef, Result as EngineResult, ScalarValue};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, ScalarFunction};
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Projection, cast};
+use datafusion::logical_expr::{
+    EmptyRelation, Expr, ExprSchemable, LogicalPlan, Operator, Projection, cast,
+};
+use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{self, CastKind, UnaryOperator};
 use sheaf_array_relations::{ArrayArgument, Number};
 use sheaf_arrays::{DType, Grid, Scalar, full};
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError, sql_type_name};
-use sheaf_optimizer::converted_literal;
+use sheaf_optimizer::{Numbers, converted_literal};
 
 /// Functions that give one of their arguments.
 const CHOICES: [&str; 4] = ["coalesce", "greatest", "least", "nullif"];
@@ -68,6 +73,21 @@ fn number(value: &ast::Expr) -> Option<Number> {
         },
         _ => None,
     }
+}
+
+/// A constant whose numbers go together as in any query: in a list of doubles and decimals all are doubles,
+/// where the engine would make decimals of them, which have no infinity.
+pub(super) fn settled(value: Expr, schema: &DFSchemaRef, options: &ConfigOptions) -> Result<Expr> {
+    let nothing = LogicalPlan::EmptyRelation(EmptyRelation {
+        produce_one_row: true,
+        schema: Arc::clone(schema),
+    });
+    let projection = Projection::try_new(vec![value], Arc::new(nothing))?;
+    let plan = Numbers.analyze(LogicalPlan::Projection(projection), options)?;
+    let value = plan.expressions().pop();
+    value
+        .map(Expr::unalias)
+        .ok_or_else(|| SheafError::internal("a projection of nothing"))
 }
 
 /// The plan of a lambda with its numbers in the types that they take beside its parameters.
