@@ -13,7 +13,7 @@ mod statistics;
 use std::sync::Arc;
 
 use sheaf_arrays::Array;
-use sheaf_base::Result;
+use sheaf_base::{Result, SheafError};
 
 use crate::arguments::{Arguments, Kind, Parameter};
 use crate::rows::{Chunks, RowSource};
@@ -50,10 +50,12 @@ impl ArrayFunction {
     /// The rows that it makes of its arguments; nothing is read.
     ///
     /// # Errors
-    /// `UserInput` if they do not fit.
+    /// `UserInput` if they do not fit, in the name of this function, of whichever others it is made.
     pub fn make(&self, arguments: &mut Arguments<'_>) -> Result<Arc<dyn RowSource>> {
         arguments.check()?;
-        match (self.make)(arguments)? {
+        let made = (self.make)(arguments);
+        let named = |error: SheafError| error.map_message(|message| in_name_of(self.name, message));
+        match made.map_err(named)? {
             Made::Array(array) => Ok(Arc::new(Chunks::try_new(self.name, array)?)),
             Made::Rows(rows) => Ok(rows),
         }
@@ -81,6 +83,29 @@ pub fn function(name: &str) -> Option<&'static ArrayFunction> {
         .copied()
         .flatten()
         .find(|function| function.name == name)
+}
+
+/// The message of an error in the name of the function `name`. The engine's operations say which they are, a
+/// reduction its kind besides (`array_reduce 'sum': …`): those that others are made of, which a user did not call,
+/// and such as have one name for several functions.
+fn in_name_of(name: &str, message: &str) -> String {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let end = message
+        .find(|c: char| !is_of_name(c))
+        .unwrap_or(message.len());
+    let (operation, rest) = message.split_at(end);
+    if operation == name {
+        return message.to_owned();
+    }
+    if !operation.starts_with("array_") {
+        return format!("{name}: {message}");
+    }
+    let kind = rest.strip_prefix(" '");
+    let rest = match kind.and_then(|kind| kind.split_once('\'')) {
+        Some((_, behind)) => behind,
+        None => rest,
+    };
+    format!("{name}{rest}")
 }
 
 const fn needed(name: &'static str, kind: Kind) -> Parameter {
@@ -112,3 +137,48 @@ const B: Parameter = needed("b", Kind::Array);
 const AXIS: Parameter = optional("axis");
 const CHUNKS: Parameter = optional("chunks");
 const DTYPE: Parameter = optional("dtype");
+
+#[cfg(test)]
+mod tests {
+    use super::in_name_of;
+
+    #[test]
+    fn errors_are_in_the_name_of_the_function_that_is_called() {
+        for (name, message, expected) in [
+            (
+                "array_sum",
+                "array_reduce 'sum': no axis 3",
+                "array_sum: no axis 3",
+            ),
+            (
+                "array_reduce",
+                "array_reduce 'sum': no axis 3",
+                "array_reduce 'sum': no axis 3",
+            ),
+            (
+                "array_ifft",
+                "array_fft: no axis 3",
+                "array_ifft: no axis 3",
+            ),
+            (
+                "array_coarsen",
+                "array_reduce: \"x\" is none",
+                "array_coarsen: \"x\" is none",
+            ),
+            ("read_npy", "array_rechunk: 2 sizes", "read_npy: 2 sizes"),
+            (
+                "array_zeros",
+                "at most 8 axes",
+                "array_zeros: at most 8 axes",
+            ),
+            (
+                "read_npy",
+                "read_npy: no such file",
+                "read_npy: no such file",
+            ),
+            ("array_zeros", "", "array_zeros: "),
+        ] {
+            assert_eq!(in_name_of(name, message), expected);
+        }
+    }
+}

@@ -23,6 +23,8 @@ const BLOCK: usize = 64;
 
 /// A square matrix, row by row.
 struct Square {
+    /// What errors are of.
+    operation: &'static str,
     side: usize,
     elements: Vec<f64>,
 }
@@ -38,7 +40,8 @@ struct Whole {
 #[derive(Debug)]
 enum Task {
     Cholesky(Array),
-    Solve(Array, Array),
+    /// In the name of an operation.
+    Solve(&'static str, Array, Array),
 }
 
 #[derive(Default)]
@@ -67,18 +70,23 @@ pub fn cholesky(source: &Array) -> Result<Array> {
 /// `UserInput` if `a` is not square or `b` has not as many rows; `Unsupported` for complex numbers.
 /// Reading gives `Data` if `a` is singular.
 pub fn solve(a: &Array, b: &Array) -> Result<Array> {
-    square("array_solve", a)?;
+    solved("array_solve", a, b)
+}
+
+fn solved(operation: &'static str, a: &Array, b: &Array) -> Result<Array> {
+    square(operation, a)?;
     if b.rank() == 0 || b.rank() > 2 || b.shape()[0] != a.shape()[0] {
         return Err(SheafError::user(format!(
-            "array_solve: rows differ: {} and {}",
+            "{operation}: rows differ: {} and {}",
             tuple(&a.shape()),
             tuple(&b.shape())
         )));
     }
-    let dtype = real("array_solve", a)?.promote(real("array_solve", b)?);
+    let dtype = real(operation, a)?.promote(real(operation, b)?);
     let columns = as_matrix(b)?;
     let grid = Grid::irregular(&columns.grid().all_sizes(), dtype)?;
-    let result = whole(grid, Task::Solve(cast(a, dtype), cast(&columns, dtype)));
+    let task = Task::Solve(operation, cast(a, dtype), cast(&columns, dtype));
+    let result = whole(grid, task);
     if b.rank() == 1 {
         squeeze(&result, Some(&[1]))
     } else {
@@ -94,7 +102,7 @@ pub fn inverse(source: &Array) -> Result<Array> {
     square("array_inverse", source)?;
     let dtype = real("array_inverse", source)?;
     let grid = Grid::irregular(&source.grid().all_sizes(), dtype)?;
-    solve(source, &eye(grid, 0)?)
+    solved("array_inverse", source, &eye(grid, 0)?)
 }
 
 fn square(operation: &str, source: &Array) -> Result<()> {
@@ -156,15 +164,17 @@ impl Whole {
             Task::Cholesky(source) => {
                 let (elements, shape, hold) = load(source, context)?;
                 let mut matrix = Square {
+                    operation: "array_cholesky",
                     side: shape[0],
                     elements,
                 };
                 matrix.cholesky(context)?;
                 Ok((Tensor::from_vec(&shape, matrix.elements)?, hold))
             }
-            Task::Solve(a, b) => {
+            Task::Solve(operation, a, b) => {
                 let (elements, shape, _held) = load(a, context)?;
                 let mut matrix = Square {
+                    operation: *operation,
                     side: shape[0],
                     elements,
                 };
@@ -207,7 +217,8 @@ impl Square {
                     let value = if row == column {
                         if rest.is_nan() || rest <= 0.0 {
                             return Err(SheafError::data(format!(
-                                "array_cholesky: the matrix is not positive definite: row {row}"
+                                "{}: the matrix is not positive definite: row {row}",
+                                self.operation
                             )));
                         }
                         rest.sqrt()
@@ -274,7 +285,8 @@ impl Square {
         let largest = (column..side).max_by(|&a, &b| size(a).total_cmp(&size(b)));
         let largest = largest.filter(|&row| size(row) > 0.0).ok_or_else(|| {
             SheafError::data(format!(
-                "array_solve: the matrix is singular: column {column}"
+                "{}: the matrix is singular: column {column}",
+                self.operation
             ))
         })?;
         if largest != column {

@@ -78,6 +78,12 @@ pub fn histogram(source: &Array, bins: &Bins, is_density: bool) -> Result<Histog
             };
             (*count, least.zip(most))
         }
+        Bins::Even(0, _) => {
+            return Err(
+                SheafError::user("array_histogram: there are no counts in 0 bins")
+                    .with_hint("give at least one"),
+            );
+        }
         _ => {
             return Err(
                 SheafError::user("array_histogram: the limits are not in rising order")

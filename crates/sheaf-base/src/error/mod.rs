@@ -172,6 +172,13 @@ impl SheafError {
         self
     }
 
+    /// The same error with its message changed by `change`; detail and hint stay.
+    #[must_use]
+    pub fn map_message(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        self.0.message = change(&self.0.message);
+        self
+    }
+
     /// The same error with each of its texts changed by `change`.
     #[must_use]
     pub fn map_texts(mut self, change: impl Fn(&str) -> String) -> Self {
