@@ -1,11 +1,21 @@
 //! Matrices in memory, in double precision: QR by reflections, singular values by rotations.
 
+use sheaf_base::SheafError;
+
 /// A matrix whose columns stand one behind the other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Columns {
     pub(super) rows: usize,
     pub(super) columns: usize,
     pub(super) elements: Vec<f64>,
+}
+
+/// An operation that has no result of matrices with NaN or infinity.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finite {
+    operation: &'static str,
+    /// What positions along both axes are called; not told if it is no matrix of the user's.
+    axes: Option<[&'static str; 2]>,
 }
 
 /// A matrix as reflections and what they leave.
@@ -82,6 +92,48 @@ impl Columns {
     }
 }
 
+impl Finite {
+    /// An operation on the rows and columns of a matrix.
+    pub(super) fn of(operation: &'static str) -> Self {
+        Self {
+            operation,
+            axes: Some(["row", "column"]),
+        }
+    }
+
+    /// Its name.
+    pub(super) fn operation(self) -> &'static str {
+        self.operation
+    }
+
+    /// The same on the transpose of the matrix.
+    pub(super) fn turned(self) -> Self {
+        let axes = self.axes.map(|[first, second]| [second, first]);
+        Self { axes, ..self }
+    }
+
+    /// The same on a product of the matrix.
+    pub(super) fn of_product(self) -> Self {
+        Self { axes: None, ..self }
+    }
+
+    /// That `value` stands at these positions along both axes.
+    pub(super) fn refusal(self, value: f64, at: [u64; 2]) -> SheafError {
+        let operation = self.operation;
+        let message = match self.axes {
+            Some([first, second]) => format!(
+                "{operation}: the matrix holds {value}: {first} {}, {second} {}",
+                at[0], at[1]
+            ),
+            None => format!(
+                "{operation}: the matrix holds NaN or infinity, or numbers too large to be multiplied"
+            ),
+        };
+        SheafError::data(message)
+            .with_hint("array_where(array_isfinite(a), a, 0) has another number in such places")
+    }
+}
+
 /// `into += factor · from`.
 fn add_scaled(into: &mut [f64], from: &[f64], factor: f64) {
     for (value, add) in into.iter_mut().zip(from) {
@@ -107,13 +159,17 @@ fn product_of(left: &[f64], right: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// The Euclidean norm, scaled so that squares neither overflow nor vanish.
+/// The Euclidean norm, scaled so that squares neither overflow nor vanish; NaN if an element is.
 fn norm_of(values: &[f64]) -> f64 {
     let largest = values
         .iter()
         .fold(0.0f64, |largest, value| largest.max(value.abs()));
     if largest == 0.0 || !largest.is_finite() {
-        return largest;
+        // The largest is found among those that are numbers.
+        return match values.iter().any(|value| value.is_nan()) {
+            true => f64::NAN,
+            false => largest,
+        };
     }
     let scaled: f64 = values
         .iter()

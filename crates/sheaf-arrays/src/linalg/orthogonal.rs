@@ -10,7 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
-use super::dense::{Columns, Reflected, singular_values};
+use super::dense::{Columns, Finite, Reflected, singular_values};
 use super::matmul;
 use crate::context::{Context, Hold, next_number};
 use crate::dtype::{Class, DType, Scalar};
@@ -69,6 +69,8 @@ struct Tall {
     rows: u64,
     columns: usize,
     block_rows: u64,
+    /// The operation that takes finite elements only, if it is such.
+    finite: Option<Finite>,
 }
 
 /// Which factor.
@@ -94,9 +96,9 @@ struct Factor {
 /// # Memory
 /// A block of rows for each thread, and a triangle for each block.
 /// # Errors
-/// `UserInput` if there are not two axes; `Unsupported` for complex numbers.
+/// `UserInput` if there are not two axes; `Unsupported` for complex numbers. Of NaN and infinity there is NaN.
 pub fn qr(source: &Array) -> Result<Qr> {
-    let tall = Tall::of("array_qr", source)?;
+    let tall = Tall::of("array_qr", source, None)?;
     let [rows, columns] = [tall.rows, tall.columns as u64];
     let count = rows.min(columns);
     Ok(Qr {
@@ -110,18 +112,22 @@ pub fn qr(source: &Array) -> Result<Qr> {
 /// # Memory
 /// As [`qr`], and three matrices of the shorter side.
 /// # Errors
-/// As [`qr`].
+/// As [`qr`]; reading gives `Data` if the matrix holds NaN or infinity.
 pub fn svd(source: &Array) -> Result<Svd> {
+    decomposed(source, Finite::of("array_svd"))
+}
+
+fn decomposed(source: &Array, finite: Finite) -> Result<Svd> {
     let shape = source.shape();
     if shape.len() == 2 && shape[0] < shape[1] {
-        let turned = svd(&transpose(source, None)?)?;
+        let turned = decomposed(&transpose(source, None)?, finite.turned())?;
         return Ok(Svd {
             u: transpose(&turned.vt, None)?,
             s: turned.s,
             vt: transpose(&turned.u, None)?,
         });
     }
-    let tall = Tall::of("array_svd", source)?;
+    let tall = Tall::of(finite.operation(), source, Some(finite))?;
     let [rows, columns] = [tall.rows, tall.columns as u64];
     Ok(Svd {
         u: tall.factor(Part::U, &[rows, columns])?,
@@ -138,7 +144,7 @@ const ITERATIONS_MAX: u32 = 100;
 /// structure with randomness, SIAM Review 53, 2011).
 ///
 /// # Errors
-/// As [`qr`]; `UserInput` if there are not so many, or more passes than 100.
+/// As [`svd()`]; `UserInput` if there are not so many, or more passes than 100.
 pub fn svd_compressed(source: &Array, count: u64, iterations: u32, seed: u64) -> Result<Svd> {
     let shape = source.shape();
     if shape.len() != 2 || count > shape[0].min(shape[1]) {
@@ -170,7 +176,8 @@ pub fn svd_compressed(source: &Array, count: u64, iterations: u32, seed: u64) ->
         basis = qr(&matmul(&source, &back)?)?.q;
     }
     let basis = shelved(&basis);
-    let small = svd(&matmul(&transpose(&basis, None)?, &source)?)?;
+    let finite = Finite::of("array_svd_compressed").of_product();
+    let small = decomposed(&matmul(&transpose(&basis, None)?, &source)?, finite)?;
     let first = i64::try_from(count).unwrap_or(i64::MAX);
     Ok(Svd {
         u: part(&matmul(&basis, &small.u)?, 1, None, Some(first))?,
@@ -183,7 +190,7 @@ pub fn svd_compressed(source: &Array, count: u64, iterations: u32, seed: u64) ->
 /// values below the largest by the precision times the longer side count as 0.
 ///
 /// # Errors
-/// `UserInput` if `b` has not as many rows; else as [`qr`].
+/// `UserInput` if `b` has not as many rows; else as [`svd()`].
 pub fn lstsq(a: &Array, b: &Array) -> Result<Array> {
     let shape = a.shape();
     if shape.len() != 2 || b.rank() == 0 || b.rank() > 2 || b.shape()[0] != shape[0] {
@@ -193,7 +200,7 @@ pub fn lstsq(a: &Array, b: &Array) -> Result<Array> {
             tuple(&b.shape())
         )));
     }
-    let Svd { u, s, vt } = svd(a)?;
+    let Svd { u, s, vt } = decomposed(a, Finite::of("array_lstsq"))?;
     let largest = part(&s, 0, None, Some(1))?;
     let precision = if s.dtype() == DType::Float32 {
         f64::from(f32::EPSILON)
@@ -240,7 +247,7 @@ pub(super) fn real(operation: &str, source: &Array) -> Result<DType> {
 }
 
 impl Tall {
-    fn of(operation: &str, source: &Array) -> Result<Arc<Self>> {
+    fn of(operation: &str, source: &Array, finite: Option<Finite>) -> Result<Arc<Self>> {
         let [rows, columns] = source.shape()[..] else {
             return Err(SheafError::user(format!(
                 "{operation}: a matrix has two axes: the shape is {}",
@@ -258,6 +265,7 @@ impl Tall {
             rows,
             columns: to_usize(columns),
             block_rows: chunk_rows.max(columns).max(1),
+            finite,
         }))
     }
 
@@ -290,6 +298,12 @@ impl Tall {
         let block = self.source.read(region, context)?.contiguous(context)?;
         let mut elements = vec![0.0; block.elements()];
         block.load(0, &mut elements);
+        if let Some(finite) = self.finite
+            && let Some(at) = elements.iter().position(|value| !value.is_finite())
+        {
+            let row = region.start[0] + (at / self.columns) as u64;
+            return Err(finite.refusal(elements[at], [row, (at % self.columns) as u64]));
+        }
         let matrix = Columns::of_rows(region.shape[0], self.columns, &elements);
         Ok((Reflected::of(matrix), hold))
     }

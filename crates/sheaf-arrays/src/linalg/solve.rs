@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
+use super::dense::Finite;
 use super::gemm::{Factor, Target, multiply};
 use super::orthogonal::{as_matrix, real};
 use crate::context::{Context, Hold, next_number};
@@ -54,7 +55,7 @@ struct Kept(Mutex<Option<(Tensor, Arc<Hold>)>>);
 /// Twice the matrix.
 /// # Errors
 /// `UserInput` if it is not square; `Unsupported` for complex numbers. Reading gives `Data` if it is not
-/// positive definite.
+/// positive definite, or holds NaN or infinity.
 pub fn cholesky(source: &Array) -> Result<Array> {
     square("array_cholesky", source)?;
     let dtype = real("array_cholesky", source)?;
@@ -68,7 +69,7 @@ pub fn cholesky(source: &Array) -> Result<Array> {
 /// Twice `a` and `b`.
 /// # Errors
 /// `UserInput` if `a` is not square or `b` has not as many rows; `Unsupported` for complex numbers.
-/// Reading gives `Data` if `a` is singular.
+/// Reading gives `Data` if `a` is singular, or holds NaN or infinity.
 pub fn solve(a: &Array, b: &Array) -> Result<Array> {
     solved("array_solve", a, b)
 }
@@ -168,6 +169,7 @@ impl Whole {
                     side: shape[0],
                     elements,
                 };
+                matrix.check(|row, column| column <= row)?;
                 matrix.cholesky(context)?;
                 Ok((Tensor::from_vec(&shape, matrix.elements)?, hold))
             }
@@ -178,6 +180,7 @@ impl Whole {
                     side: shape[0],
                     elements,
                 };
+                matrix.check(|_, _| true)?;
                 let (mut columns, shape, hold) = load(b, context)?;
                 let order = matrix.triangles(context)?;
                 matrix.substitute(&order, &mut columns, shape[1]);
@@ -200,6 +203,23 @@ fn load(source: &Array, context: &Context) -> Result<(Vec<f64>, Vec<usize>, Hold
 impl Square {
     fn at(&self, row: usize, column: usize) -> f64 {
         self.elements[row * self.side + column]
+    }
+
+    /// Sees that the elements that are used are finite.
+    fn check(&self, is_used: impl Fn(usize, usize) -> bool) -> Result<()> {
+        let place = |at: usize| (at / self.side, at % self.side);
+        let wrong = self.elements.iter().enumerate().find(|(at, value)| {
+            let (row, column) = place(*at);
+            !value.is_finite() && is_used(row, column)
+        });
+        match wrong {
+            None => Ok(()),
+            Some((at, value)) => {
+                let (row, column) = place(at);
+                let at = [row as u64, column as u64];
+                Err(Finite::of(self.operation).refusal(*value, at))
+            }
+        }
     }
 
     /// Replaces the matrix by the lower triangle whose product with its transpose it is.
