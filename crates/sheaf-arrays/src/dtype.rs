@@ -105,6 +105,35 @@ impl DType {
         self.entry().3
     }
 
+    /// NumPy's code of the type, lowest byte first: `<f8`, or `|b1` of a single byte.
+    #[must_use]
+    pub fn code(self) -> String {
+        let order = if self.bytes() == 1 { "|" } else { "<" };
+        format!("{order}{}{}", self.kind(), self.bytes())
+    }
+
+    /// The type of NumPy's code, and whether the highest byte is first; `None` if there is none.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<(Self, bool)> {
+        let (order, kind) = code.split_at_checked(1)?;
+        if !matches!(order, "<" | ">" | "|" | "=") {
+            return None;
+        }
+        let found = DType::all().find(|dtype| kind == format!("{}{}", dtype.kind(), dtype.bytes()));
+        found.map(|dtype| (dtype, order == ">"))
+    }
+
+    /// The letter of its class in NumPy's codes; bytes of an element follow.
+    fn kind(self) -> char {
+        match self.class() {
+            Class::Bool => 'b',
+            Class::Int => 'i',
+            Class::UInt => 'u',
+            Class::Float => 'f',
+            Class::Complex => 'c',
+        }
+    }
+
     /// What holds for the type in all its widths.
     #[must_use]
     pub fn class(self) -> Class {
@@ -295,6 +324,39 @@ impl Scalar {
             Scalar::UInt(_) => DType::UInt64,
             Scalar::Float(_) => DType::Float64,
             Scalar::Complex(_) => DType::Complex128,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As `numpy.dtype(name).str` gives them.
+    #[test]
+    fn codes_are_numpys() {
+        for (dtype, code) in [
+            (DType::Bool, "|b1"),
+            (DType::Int8, "|i1"),
+            (DType::Int16, "<i2"),
+            (DType::Int32, "<i4"),
+            (DType::Int64, "<i8"),
+            (DType::UInt8, "|u1"),
+            (DType::UInt16, "<u2"),
+            (DType::UInt32, "<u4"),
+            (DType::UInt64, "<u8"),
+            (DType::Float32, "<f4"),
+            (DType::Float64, "<f8"),
+            (DType::Complex64, "<c8"),
+            (DType::Complex128, "<c16"),
+        ] {
+            assert_eq!(dtype.code(), code);
+            assert_eq!(DType::of_code(code), Some((dtype, false)));
+        }
+        assert_eq!(DType::of_code(">f8"), Some((DType::Float64, true)));
+        assert_eq!(DType::of_code("=i4"), Some((DType::Int32, false)));
+        for wrong in ["", "f8", "<", "<f2", "<U5", "|O", "é8", "<i08", "<M8[ns]"] {
+            assert_eq!(DType::of_code(wrong), None, "{wrong}");
         }
     }
 }

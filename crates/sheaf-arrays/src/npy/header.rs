@@ -20,23 +20,6 @@ pub(super) struct Header {
     pub(super) length: usize,
 }
 
-/// NumPy's codes of types.
-static CODES: &[(&str, DType)] = &[
-    ("b1", DType::Bool),
-    ("i1", DType::Int8),
-    ("i2", DType::Int16),
-    ("i4", DType::Int32),
-    ("i8", DType::Int64),
-    ("u1", DType::UInt8),
-    ("u2", DType::UInt16),
-    ("u4", DType::UInt32),
-    ("u8", DType::UInt64),
-    ("f4", DType::Float32),
-    ("f8", DType::Float64),
-    ("c8", DType::Complex64),
-    ("c16", DType::Complex128),
-];
-
 /// Reads a header; `bytes` gives as many bytes from the beginning of the file as it is asked for.
 pub(super) fn read(name: &str, bytes: impl Fn(usize) -> Result<Vec<u8>>) -> Result<Header> {
     let wrong = |what: &str| SheafError::data(format!("{name}: {what}"));
@@ -65,13 +48,7 @@ pub(super) fn read(name: &str, bytes: impl Fn(usize) -> Result<Vec<u8>>) -> Resu
     let descr = value("descr")
         .and_then(quoted)
         .ok_or_else(|| wrong("its type is no simple one"))?;
-    let (order, code) = descr.split_at(descr.len().min(1));
-    let dtype = CODES
-        .iter()
-        .find(|(known, _)| *known == code)
-        .map(|entry| entry.1);
-    let dtype = dtype
-        .filter(|_| matches!(order, "<" | ">" | "|" | "="))
+    let (dtype, is_big_endian) = DType::of_code(descr)
         .ok_or_else(|| wrong(&format!("elements of type '{descr}' are not supported")))?;
     let is_column_major = match value("fortran_order") {
         Some(text) if text.starts_with("True") => true,
@@ -83,7 +60,7 @@ pub(super) fn read(name: &str, bytes: impl Fn(usize) -> Result<Vec<u8>>) -> Resu
         .ok_or_else(|| wrong("its shape is unreadable"))?;
     Ok(Header {
         dtype,
-        is_big_endian: order == ">",
+        is_big_endian,
         is_column_major,
         shape,
         length: begin + length,
@@ -92,14 +69,9 @@ pub(super) fn read(name: &str, bytes: impl Fn(usize) -> Result<Vec<u8>>) -> Resu
 
 /// The header of a file of row-major elements, lowest byte first.
 pub(super) fn write(dtype: DType, shape: &[u64]) -> Vec<u8> {
-    let code = CODES
-        .iter()
-        .find(|entry| entry.1 == dtype)
-        .map_or("", |entry| entry.0);
-    let order = if dtype.bytes() == 1 { "|" } else { "<" };
+    let code = dtype.code();
     let shape = crate::grid::tuple(shape);
-    let mut text =
-        format!("{{'descr': '{order}{code}', 'fortran_order': False, 'shape': {shape}, }}");
+    let mut text = format!("{{'descr': '{code}', 'fortran_order': False, 'shape': {shape}, }}");
     // Elements begin at a multiple of 64 bytes, and the header ends with a line.
     let padding = 63 - (10 + text.len()) % 64;
     text.push_str(&" ".repeat(padding));

@@ -59,7 +59,7 @@ pub(super) fn v2(grid: &Grid, chunks: &[u64], codecs: &Chain) -> Vec<u8> {
         "zarr_format": 2,
         "shape": grid.shape(),
         "chunks": chunks,
-        "dtype": super::meta::code_of(dtype),
+        "dtype": dtype.code(),
         "compressor": compressor,
         "fill_value": fill(dtype),
         "order": "C",

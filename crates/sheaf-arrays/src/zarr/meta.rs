@@ -55,40 +55,14 @@ fn lengths(value: &Value, key: &str) -> Result<Vec<u64>> {
     numbers.ok_or_else(|| wrong(format!("{key} are no lengths")))
 }
 
-/// NumPy's codes of types, which version 2 has.
-static CODES: &[(&str, DType)] = &[
-    ("b1", DType::Bool),
-    ("i1", DType::Int8),
-    ("i2", DType::Int16),
-    ("i4", DType::Int32),
-    ("i8", DType::Int64),
-    ("u1", DType::UInt8),
-    ("u2", DType::UInt16),
-    ("u4", DType::UInt32),
-    ("u8", DType::UInt64),
-    ("f4", DType::Float32),
-    ("f8", DType::Float64),
-    ("c8", DType::Complex64),
-    ("c16", DType::Complex128),
-];
-
-/// The code of a type, lowest byte first.
-pub(super) fn code_of(dtype: DType) -> String {
-    let code = CODES.iter().find(|entry| entry.1 == dtype);
-    let order = if dtype.bytes() == 1 { "|" } else { "<" };
-    format!("{order}{}", code.map_or("", |entry| entry.0))
-}
-
 /// Reads a description of version 2.
 pub(super) fn v2(text: &[u8]) -> Result<Meta> {
     let value = parsed(text)?;
     let code = value["dtype"]
         .as_str()
         .ok_or_else(|| wrong("it has no simple dtype"))?;
-    // Before the code stands the order of bytes.
-    let (ends, name) = code.split_at_checked(1).unwrap_or(("", code));
-    let known = CODES.iter().find(|(known, _)| *known == name);
-    let dtype = known.map(|entry| entry.1).ok_or_else(|| {
+    // NumPy's, of which version 2 has the codes.
+    let (dtype, is_big_endian) = DType::of_code(code).ok_or_else(|| {
         SheafError::unsupported(format!("elements of type {code:?} are not supported"))
     })?;
     if value["filters"]
@@ -111,7 +85,7 @@ pub(super) fn v2(text: &[u8]) -> Result<Meta> {
         fill: fill_of(&value["fill_value"], dtype)?,
         codecs: Chain {
             order: is_turned.then(|| (0..shape.len()).rev().collect()),
-            is_big_endian: ends == ">",
+            is_big_endian,
             packings,
             level: 0,
         },
