@@ -252,9 +252,12 @@ pub(super) fn identity(side: usize) -> Columns {
 
 /// Left singular vectors, singular values from the largest on, and right singular vectors (as columns) of
 /// a matrix with at least as many rows as columns: its columns are rotated against each other until all
-/// are at right angles (Hestenes, J. SIAM 6, 1958).
+/// are at right angles (Hestenes, J. SIAM 6, 1958). The matrix is scaled before, so that products of columns
+/// neither overflow nor vanish.
 pub(super) fn singular_values(matrix: Columns) -> (Columns, Vec<f64>, Columns) {
     let mut left = matrix;
+    let scale = scale_of(&left.elements);
+    left.elements.iter_mut().for_each(|value| *value /= scale);
     let count = left.columns;
     let mut right = identity(count);
     for _ in 0..SWEEPS_MAX {
@@ -290,9 +293,22 @@ pub(super) fn singular_values(matrix: Columns) -> (Columns, Vec<f64>, Columns) {
             .zip(unit)
             .for_each(|(to, value)| *to = value);
     }
-    let values: Vec<f64> = order.iter().map(|&from| norms[from]).collect();
+    let mut values: Vec<f64> = order.iter().map(|&from| norms[from]).collect();
     complete(&mut sorted, &values);
+    values.iter_mut().for_each(|value| *value *= scale);
     (sorted, values, vectors)
+}
+
+/// The power of two next below the largest magnitude: what is divided by it loses nothing. 1 where there is none.
+fn scale_of(values: &[f64]) -> f64 {
+    let largest = values
+        .iter()
+        .fold(0.0f64, |largest, value| largest.max(value.abs()));
+    match largest.is_normal() {
+        // The exponent alone.
+        true => f64::from_bits(largest.to_bits() & f64::INFINITY.to_bits()),
+        false => 1.0,
+    }
 }
 
 /// Rotates two columns to right angles; whether they were not.
