@@ -202,7 +202,7 @@ impl Adopter {
         let beside = self.common(thens.chain(case.else_expr.as_deref()));
         let thens = case.when_then_expr.iter_mut().map(|(_, then)| then);
         for branch in thens.chain(case.else_expr.as_mut()) {
-            **branch = adopted_if_held(std::mem::take(branch), beside.as_ref());
+            **branch = adopted_if_held(std::mem::take(&mut **branch), beside.as_ref());
         }
         case
     }
