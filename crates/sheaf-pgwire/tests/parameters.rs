@@ -9,8 +9,10 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sheaf::arrow::array::{ArrayRef, RecordBatch, StringArray};
 use sheaf_pgwire::ServerOptions;
 use support::{Client, Running, tags};
 
@@ -204,7 +206,23 @@ fn declared_types_are_called_as_the_client_calls_them() {
     client.bind("", "", &[], &[Some(b"a\0b")], &[]);
     client.sync();
     assert_eq!(client.until_ready()[1].code(), "22021");
-    assert_eq!(client.error("SELECT 'a' || chr(0)").code(), "22021");
+    assert_eq!(client.error("SELECT 'a' || chr(0)").code(), "54000");
+}
+
+/// Files may have such texts.
+#[test]
+fn a_text_with_a_zero_byte_is_not_sent() {
+    let server = server();
+    let texts = Arc::new(StringArray::from(vec!["a\0b"])) as ArrayRef;
+    let batch = RecordBatch::try_from_iter([("t", texts)]).unwrap();
+    server
+        .session
+        .register_batches("zero", vec![batch])
+        .unwrap();
+    let mut client = server.connect();
+    assert_eq!(client.error("SELECT t FROM zero").code(), "22021");
+    let rows = client.rows(r"SELECT regexp_replace(t, '\x00', '', 'g') FROM zero");
+    assert_eq!(rows, [["ab"]]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Scalar functions.
 
 mod bytes;
+mod chr;
 mod conditional;
 mod date_diff;
 mod date_parts;
@@ -33,6 +34,7 @@ use datafusion::logical_expr::ScalarUDF;
 #[must_use]
 pub fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = vec![
+        chr::function(),
         conditional::function(),
         date_diff::function(),
         interval_multiply::function(),

@@ -197,7 +197,7 @@ fn put_text(text: &str, out: &mut BytesMut) -> Result<()> {
         return Err(
             SheafError::data("invalid byte sequence for encoding \"UTF8\": 0x00")
                 .with_state(SqlState::UNTRANSLATABLE_CHARACTER)
-                .with_hint("replace(…, chr(0), '') leaves zero bytes out"),
+                .with_hint(r"regexp_replace(…, '\x00', '', 'g') leaves zero bytes out"),
         );
     }
     out.put_slice(text.as_bytes());

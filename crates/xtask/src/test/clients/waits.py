@@ -10,12 +10,6 @@ WAITS: dict[str, list[str]] = {
         "libpq binary: json",
         "random values both ways: json",
     ],
-    # Files may have zero bytes in texts, and replace(…, chr(0), '') is how they are left out.
-    "chr(0) is a text; sending it is 22021, where PostgreSQL refuses to make it (54000)": [
-        "libpq simple: text with a zero in it",
-        "libpq text: text with a zero in it",
-        "libpq binary: text with a zero in it",
-    ],
     "the elements of an array have one scale": [
         "random values both ways: numeric[]",
     ],
