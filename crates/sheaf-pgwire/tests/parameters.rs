@@ -209,6 +209,29 @@ fn declared_types_are_called_as_the_client_calls_them() {
     assert_eq!(client.error("SELECT 'a' || chr(0)").code(), "54000");
 }
 
+/// As in PostgreSQL, where they have one list of names; sqlx's macros ask so.
+#[test]
+fn execute_knows_what_the_protocol_has_prepared() {
+    let server = server();
+    let mut client = server.connect();
+    client.parse("s", "SELECT a + $1 AS c FROM t WHERE a = 1", &[]);
+    client.sync();
+    client.until_ready();
+    assert_eq!(client.rows("EXECUTE s(41)"), [["42"]]);
+    let plan = client.rows("EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE s(NULL)");
+    let plan = &plan[0][0];
+    assert!(plan.starts_with(r#"[{"Plan":{"Node Type":"#), "{plan}");
+    assert!(plan.contains(r#""Output":["c"]"#), "{plan}");
+    assert_eq!(client.error("PREPARE s AS SELECT 1").code(), "42P05");
+    client.run("DEALLOCATE s");
+    assert_eq!(client.error("EXECUTE s(1)").code(), "26000");
+    // It would run itself for ever.
+    client.parse("s", "EXECUTE s", &[]);
+    client.sync();
+    client.until_ready();
+    assert_eq!(client.error("EXECUTE s").code(), "0A000");
+}
+
 /// Files may have such texts.
 #[test]
 fn a_text_with_a_zero_byte_is_not_sent() {

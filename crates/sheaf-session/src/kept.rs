@@ -6,8 +6,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sheaf_base::error::SqlState;
 use sheaf_base::{ByteCount, Result, SheafError};
+use sheaf_sql::Statement;
 
-use crate::session::Session;
+use crate::session::{Prepared, Session};
 
 /// Statements that one session may keep.
 pub const KEPT_STATEMENTS_MAX: usize = 10_000;
@@ -38,6 +39,37 @@ impl Drop for Place {
 }
 
 impl Session {
+    /// Gives a statement a name, by which EXECUTE, EXPLAIN EXECUTE and DEALLOCATE know it.
+    ///
+    /// # Errors
+    /// `UserInput` (42P05) if there is another of that name.
+    pub fn name_kept(
+        &self,
+        name: &str,
+        statement: &Arc<Statement>,
+        place: &KeptPlace,
+    ) -> Result<()> {
+        let mut prepared = self.inner.prepared.lock();
+        if prepared.contains_key(name) {
+            return Err(
+                SheafError::user(format!("prepared statement \"{name}\" already exists"))
+                    .with_state(SqlState::DUPLICATE_PREPARED_STATEMENT)
+                    .with_hint(format!("DEALLOCATE {name} forgets it")),
+            );
+        }
+        let kept = Prepared {
+            statement: Arc::clone(statement),
+            _place: place.clone(),
+        };
+        prepared.insert(name.to_owned(), kept);
+        Ok(())
+    }
+
+    /// Forgets the statement of that name, if there is one.
+    pub fn forget_kept(&self, name: &str) {
+        self.inner.prepared.lock().remove(name);
+    }
+
     /// A place for a statement that its front door keeps, with so many bytes of text and what belongs to it.
     ///
     /// # Errors

@@ -93,10 +93,10 @@ pub(crate) struct Version {
     catalog: catalog::Version,
 }
 
-/// A statement kept by PREPARE.
+/// A statement kept by PREPARE, or by a front door under a name.
 #[derive(Clone)]
 pub(crate) struct Prepared {
-    pub(crate) statement: Box<Statement>,
+    pub(crate) statement: Arc<Statement>,
     pub(crate) _place: KeptPlace,
 }
 

@@ -255,6 +255,7 @@ impl Client {
             }
             Command::Deallocate(Some(name)) => {
                 self.prepared.close(&name);
+                self.session.forget_kept(&name);
                 "DEALLOCATE"
             }
             Command::Deallocate(None) => {

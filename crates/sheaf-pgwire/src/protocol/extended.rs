@@ -44,6 +44,7 @@ impl Client {
             }
             Frontend::Close(Target::Statement(name)) => {
                 self.prepared.close(&name);
+                self.session.forget_kept(&name);
                 self.plain(Plain::CloseComplete);
                 Ok(())
             }
@@ -76,15 +77,24 @@ impl Client {
         if name.is_empty() {
             self.prepared.forget("");
         }
+        let place = self.session.keep(sql.len() + size_of_val(types))?;
         let kept = Kept {
-            _place: self.session.keep(sql.len() + size_of_val(types))?,
+            _place: place.clone(),
             sql: sql.into(),
-            statement,
+            statement: statement.clone(),
             declared: types.into(),
             described: None,
             is_told: false,
         };
-        self.prepared.keep(name, kept)?;
+        self.prepared.keep(name.clone(), kept)?;
+        // EXECUTE knows it by its name, which PREPARE may have given to another.
+        if let (Some(statement), false) = (&statement, name.is_empty()) {
+            let named = self.session.name_kept(&name, statement.statement(), &place);
+            if let Err(error) = named {
+                self.prepared.forget(&name);
+                return Err(error.into());
+            }
+        }
         self.plain(Plain::ParseComplete);
         Ok(())
     }

@@ -2,18 +2,30 @@
 
 use super::node::PlanNode;
 
-/// One object: `operator`, `details`, what was measured, `inputs`.
-pub(crate) fn to_json(node: &PlanNode) -> String {
-    let mut out = String::new();
-    write(node, &mut out);
+/// One object in a list, as in PostgreSQL, whose clients read it (sqlx's macros): `Node Type`, `Details`,
+/// `Output` where more is to be shown, what was measured, `Plans`.
+pub(crate) fn to_json(node: &PlanNode, is_verbose: bool) -> String {
+    let mut out = "[{\"Plan\":".to_owned();
+    write(node, is_verbose, &mut out);
+    out.push_str("}]");
     out
 }
 
-fn write(node: &PlanNode, out: &mut String) {
-    out.push_str("{\"operator\":");
+fn write(node: &PlanNode, is_verbose: bool, out: &mut String) {
+    out.push_str("{\"Node Type\":");
     string(&node.name, out);
-    out.push_str(",\"details\":");
+    out.push_str(",\"Details\":");
     string(&node.details, out);
+    if is_verbose {
+        out.push_str(",\"Output\":[");
+        for (index, column) in node.output.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            string(column, out);
+        }
+        out.push(']');
+    }
     if let Some(measured) = &node.measured {
         let mut number = |name: &str, value: Option<u64>| {
             if let Some(value) = value {
@@ -29,12 +41,12 @@ fn write(node: &PlanNode, out: &mut String) {
         );
         number("spilled_bytes", measured.spilled.map(|bytes| bytes.0));
     }
-    out.push_str(",\"inputs\":[");
+    out.push_str(",\"Plans\":[");
     for (index, child) in node.children.iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
-        write(child, out);
+        write(child, is_verbose, out);
     }
     out.push_str("]}");
 }

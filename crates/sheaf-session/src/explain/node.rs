@@ -18,6 +18,8 @@ pub(crate) struct PlanNode {
     pub(crate) name: String,
     /// What it works on, in the engine's notation.
     pub(crate) details: String,
+    /// The columns that it gives.
+    pub(crate) output: Vec<String>,
     /// What it measured, if it ran.
     pub(crate) measured: Option<Measured>,
     /// Its inputs.
@@ -50,6 +52,7 @@ impl PlanNode {
         Self {
             name,
             details,
+            output: output(plan),
             measured: with_metrics.then(|| measured(plan)),
             children: plan
                 .children()
@@ -58,6 +61,11 @@ impl PlanNode {
                 .collect(),
         }
     }
+}
+
+fn output(plan: &dyn ExecutionPlan) -> Vec<String> {
+    let schema = plan.schema();
+    schema.fields().iter().map(|f| f.name().clone()).collect()
 }
 
 fn measured(plan: &dyn ExecutionPlan) -> Measured {

@@ -11,6 +11,7 @@ fn node(name: &str, details: &str, children: Vec<PlanNode>) -> PlanNode {
     PlanNode {
         name: name.into(),
         details: details.into(),
+        output: vec!["a".into()],
         measured: None,
         children,
     }
@@ -42,8 +43,8 @@ fn measurements_follow_the_operator() {
     });
     assert_eq!(to_lines(&plan), ["Scan  [80,000 rows, cpu 12 ms]"]);
     assert_eq!(
-        to_json(&plan),
-        r#"{"operator":"Scan","details":"","rows":80000,"cpu_us":12000,"inputs":[]}"#
+        to_json(&plan, false),
+        r#"[{"Plan":{"Node Type":"Scan","Details":"","rows":80000,"cpu_us":12000,"Plans":[]}}]"#
     );
 }
 
@@ -51,8 +52,8 @@ fn measurements_follow_the_operator() {
 fn json_escapes_what_must_be() {
     let plan = node("Filter", "a = \"x\\y\"\n", vec![]);
     assert_eq!(
-        to_json(&plan),
-        r#"{"operator":"Filter","details":"a = \"x\\y\"\u000a","inputs":[]}"#
+        to_json(&plan, true),
+        r#"[{"Plan":{"Node Type":"Filter","Details":"a = \"x\\y\"\u000a","Output":["a"],"Plans":[]}}]"#
     );
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::expr::Placeholder;
@@ -17,7 +17,7 @@ use sheaf_base::{Result, SheafError};
 use sheaf_runtime::Query;
 use sheaf_sql::{Statement, StatementKind};
 
-use super::{Running, plan_with_parameters, prepare, summarize};
+use super::{Running, explain, plan_with_parameters, prepare, summarize};
 use crate::planner::physical_plan;
 use crate::session::Session;
 
@@ -76,7 +76,7 @@ async fn describe_one(
         }
     };
     let columns = match &statement.kind {
-        StatementKind::Explain { .. } => Some(text_column("plan")),
+        StatementKind::Explain { format, .. } => Some(explain::columns(*format)),
         StatementKind::Execute { .. } => columns_of_call(&running, &statement.kind).await?,
         // What its rows have to be.
         StatementKind::CopyIn { like, .. } => {
@@ -172,10 +172,6 @@ fn is_dml(statement: &ast::Statement) -> bool {
         statement,
         ast::Statement::Insert(_) | ast::Statement::Update(_) | ast::Statement::Delete(_)
     )
-}
-
-fn text_column(name: &str) -> SchemaRef {
-    Arc::new(Schema::new(vec![Field::new(name, DataType::Utf8, false)]))
 }
 
 fn unnamed(data_type: DataType) -> FieldRef {

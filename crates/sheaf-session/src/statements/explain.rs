@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use arrow::array::{RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
+use sheaf_base::type_names::variant_field;
 use sheaf_base::units::format_duration;
 use sheaf_base::{ByteCount, Result, RowCount, SheafError};
 use sheaf_sql::{ExplainFormat, Statement, StatementKind};
 
 use super::settings::rows;
-use super::{Running, plan_with_parameters};
+use super::{Running, plan_with_parameters, prepare};
 use crate::explain::{PlanNode, to_dot, to_json, to_lines};
 use crate::planner::optimize;
 use crate::result::QueryResult;
@@ -25,8 +28,17 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
     else {
         return Err(SheafError::internal("not an EXPLAIN"));
     };
+    let (statement, parameters) = match &statement.kind {
+        StatementKind::Execute { .. } => prepare::called(&running, &statement.kind)?,
+        _ => (Arc::from(statement.clone()), running.parameters.clone()),
+    };
+    running.session.inner.access.check_statement(&statement)?;
+    let running = Running {
+        parameters,
+        ..running
+    };
     let state = running.session.state_for(running.query);
-    let logical = logical_plan(&running, statement, &state).await?;
+    let logical = logical_plan(&running, &statement, &state).await?;
     let logical = plan_with_parameters(logical, running.parameters.clone())?;
     let optimized = optimize(logical.clone(), &state, running.query)?;
     let physical = state
@@ -55,8 +67,22 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
         lines.append(&mut footer);
     }
     let concealer = running.session.concealer();
-    let lines = lines.iter().map(|line| vec![concealer.text(line)]);
-    rows(&running, &["plan"], lines.collect())
+    let lines = lines.iter().map(|line| concealer.text(line));
+    if matches!(format, ExplainFormat::Json) {
+        let document = Arc::new(StringViewArray::from_iter_values(lines));
+        let batch = RecordBatch::try_new(columns(*format), vec![document])?;
+        return Ok(QueryResult::batch(batch, Arc::clone(running.query)));
+    }
+    rows(&running, &["plan"], lines.map(|line| vec![line]).collect())
+}
+
+/// The column of an EXPLAIN: JSON is a VARIANT, anything else text.
+pub(super) fn columns(format: ExplainFormat) -> SchemaRef {
+    let column = match format {
+        ExplainFormat::Json => variant_field("plan", false),
+        _ => Field::new("plan", DataType::Utf8, false),
+    };
+    Arc::new(Schema::new(vec![column]))
 }
 
 async fn logical_plan(
@@ -64,7 +90,9 @@ async fn logical_plan(
     statement: &Statement,
     state: &SessionState,
 ) -> Result<LogicalPlan> {
-    let binder = running.binder(state);
+    let types = running.parameters.iter();
+    let types: Vec<_> = types.map(|value| Some(value.data_type())).collect();
+    let binder = running.binder(state).with_parameter_types(&types);
     match &statement.kind {
         StatementKind::Query(query) => binder.plan_query((**query).clone()).await,
         StatementKind::Native(native) => binder.plan((**native).clone()).await,
@@ -95,7 +123,7 @@ fn draw(
         lines.push(format!("-- {title}"));
         lines.extend(text.lines().map(str::to_owned));
     };
-    if verbose {
+    if verbose && !matches!(format, ExplainFormat::Json) {
         section("logical plan", logical.display_indent().to_string());
         section(
             "optimized logical plan",
@@ -110,7 +138,7 @@ fn draw(
     match format {
         ExplainFormat::Tree => lines.extend(to_lines(&tree)),
         ExplainFormat::Dot => lines.extend(to_dot(&tree)),
-        ExplainFormat::Json => lines.push(to_json(&tree)),
+        ExplainFormat::Json => lines.push(to_json(&tree, verbose)),
         ExplainFormat::Text => {
             section("logical plan", optimized.display_indent().to_string());
             section(

@@ -1,5 +1,7 @@
 //! PREPARE, EXECUTE, DEALLOCATE.
 
+use std::sync::Arc;
+
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::simplify::SimplifyContext;
@@ -14,7 +16,6 @@ use sheaf_sql::{Statement, StatementKind};
 use super::Running;
 use crate::binder::normalize;
 use crate::result::QueryResult;
-use crate::session::Prepared;
 
 pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<QueryResult> {
     let StatementKind::Prepare {
@@ -23,23 +24,11 @@ pub(super) fn prepare(running: &Running<'_>, kind: &StatementKind) -> Result<Que
     else {
         return Err(SheafError::internal("not a PREPARE"));
     };
-    let name = normalize(name);
-    let mut prepared = running.session.inner.prepared.lock();
-    if prepared.contains_key(&name) {
-        return Err(
-            SheafError::user(format!("prepared statement \"{name}\" already exists"))
-                .with_state(SqlState::DUPLICATE_PREPARED_STATEMENT)
-                .with_hint(format!("DEALLOCATE {name} forgets it")),
-        );
-    }
     let place = running.session.keep(running.query.text().len())?;
-    prepared.insert(
-        name,
-        Prepared {
-            statement: statement.clone(),
-            _place: place,
-        },
-    );
+    let statement = Arc::from(statement.clone());
+    running
+        .session
+        .name_kept(&normalize(name), &statement, &place)?;
     Ok(running.done("PREPARE"))
 }
 
@@ -53,11 +42,11 @@ pub(super) async fn execute(running: Running<'_>, kind: &StatementKind) -> Resul
 /// The statement that an EXECUTE runs, and the values that it gives it.
 ///
 /// # Errors
-/// `UserInput` if there is no such statement, or a value is no constant.
+/// `UserInput` if there is no such statement, or a value is no constant; `Unsupported` if it runs another.
 pub(super) fn called(
     running: &Running<'_>,
     kind: &StatementKind,
-) -> Result<(Box<Statement>, Vec<ScalarValue>)> {
+) -> Result<(Arc<Statement>, Vec<ScalarValue>)> {
     let StatementKind::Execute { name, parameters } = kind else {
         return Err(SheafError::internal("not an EXECUTE"));
     };
@@ -69,9 +58,15 @@ pub(super) fn called(
             .cloned()
             .ok_or_else(|| unknown(&name, prepared.keys()))?
     };
+    // It could be itself.
+    if calls_another(&prepared.statement.kind) {
+        return Err(SheafError::unsupported(format!(
+            "EXECUTE does not run \"{name}\", which is an EXECUTE itself"
+        )));
+    }
     let state = running.session.state_for(running.query);
     let context = SimplifyContext::builder()
-        .with_config_options(std::sync::Arc::clone(state.config_options()))
+        .with_config_options(Arc::clone(state.config_options()))
         .build();
     let simplifier = ExprSimplifier::new(context);
     let binder = running.binder(&state);
@@ -100,6 +95,14 @@ pub(super) fn deallocate(running: &Running<'_>, name: Option<&ast::Ident>) -> Re
         }
     }
     Ok(running.done("DEALLOCATE"))
+}
+
+fn calls_another(kind: &StatementKind) -> bool {
+    match kind {
+        StatementKind::Execute { .. } => true,
+        StatementKind::Explain { statement, .. } => calls_another(&statement.kind),
+        _ => false,
+    }
 }
 
 fn constant(written: &ast::Expr, expr: Expr) -> Result<ScalarValue> {

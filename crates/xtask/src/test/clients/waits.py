@@ -13,8 +13,4 @@ WAITS: dict[str, list[str]] = {
     "the elements of an array have one scale": [
         "random values both ways: numeric[]",
     ],
-    # sqlx asks so which columns may be NULL, for its macros; queries at run time do not.
-    "EXPLAIN EXECUTE does not know the statements that the protocol has prepared": [
-        "sqlx: what a statement takes and gives",
-    ],
 }
