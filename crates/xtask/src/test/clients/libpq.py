@@ -109,6 +109,14 @@ for query in PREPARED:
     add(f"libpq prepared: {query.name}", prepared(query))
 
 
+@case("libpq: json has one form, a list of decimals one scale",
+      expected=[[b'{"a":[1,2.5]}', b"{1.50,2.00}"]])
+def one_form(place: Place):
+    """Where PostgreSQL keeps the text and each element's scale: README names both."""
+    sql = b"SELECT '{\"a\" : [1, 2.50]}'::json, '{1.50,2}'::numeric[]"
+    return rows(connect(place).exec_(sql))
+
+
 @case("libpq: modifiers of columns")
 def of_columns(place: Place):
     return modifiers(connect(place).exec_(b"SELECT * FROM types"))

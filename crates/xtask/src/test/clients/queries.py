@@ -66,7 +66,7 @@ QUERIES = [
     Query("a timestamp beyond 2262", "SELECT TIMESTAMP '9999-07-23 14:31:28.5' AS x"),
     Query("difference of dates", "SELECT DATE '2024-03-01' - DATE '2024-02-28' AS x"),
     Query("uuid", "SELECT '123e4567-e89b-12d3-a456-426614174000'::uuid AS x"),
-    Query("json", "SELECT '{\"a\": [1, 2]}'::json AS x"),
+    Query("json", "SELECT '{\"a\":[1,2]}'::json AS x"),
     Query("an array", "SELECT ARRAY[1::int, 2::int, NULL] AS a, ARRAY['a', 'b,c'] AS b"),
     Query("array of arrays", "SELECT ARRAY[ARRAY[1::int, 2::int], ARRAY[3::int, 4::int]] AS x"),
     Query("unnest", "SELECT unnest(ai) AS x FROM types WHERE id = 1"),

@@ -94,7 +94,16 @@ def instant(source: random.Random) -> str:
 
 
 def document(source: random.Random) -> str:
-    return source.choice(["1", "null", '"x"', "[]", "{}", '{"a":[1,2.50,{"b":null}]}', "true"])
+    """In the one form that Sheaf gives json; PostgreSQL keeps the text that was typed."""
+    return source.choice(["1", "null", '"x"', "[]", "{}", '{"a":[1,2.5,{"b":null}]}', "true"])
+
+
+def decimals(source: random.Random) -> str:
+    """Of one scale, as all elements of a list are in Sheaf; in PostgreSQL each has its own."""
+    scale = source.choice([0, 1, 3, 10])
+    fraction = lambda: "".join(source.choice("0123456789") for _ in range(scale))  # noqa: E731
+    number = lambda s: decimal(s).split(".")[0] + (f".{fraction()}" if scale else "")  # noqa: E731
+    return array(number, source)
 
 
 def flag(source: random.Random) -> str:
@@ -123,7 +132,7 @@ KINDS = [
     ("bigint[]", 1016, lambda s: array(whole(64), s)),
     ("double precision[]", 1022, lambda s: array(eight, s)),
     ("text[]", 1009, lambda s: array(text, s)),
-    ("numeric[]", 1231, lambda s: array(decimal, s)),
+    ("numeric[]", 1231, decimals),
     ("date[]", 1182, lambda s: array(date, s)),
     ("timestamptz[]", 1185, lambda s: array(instant, s)),
     ("boolean[]", 1000, lambda s: array(flag, s)),
