@@ -14,7 +14,7 @@ use sheaf_base::Result;
 use crate::tensors::{array_metadata, tensor_column, tensor_field};
 
 /// Chunks whose coordinates are made and looked at at a time.
-const COORDINATES_MAX: u64 = 4096;
+pub(crate) const COORDINATES_MAX: u64 = 4096;
 
 /// What a reader wants of the rows.
 #[derive(Debug, Clone, Default)]

@@ -38,6 +38,12 @@ pub trait ChunkStore: fmt::Debug + Send + Sync {
     /// What reading costs.
     fn cost(&self) -> Cost;
 
+    /// The file or object in which the chunk `region` stands, if it comes straight from one. Nothing is read:
+    /// a chunk that is nothing but fill may have none.
+    fn stored_in(&self, _region: &Region) -> Option<String> {
+        None
+    }
+
     /// The matrix whose transpose this is, if it is no more than that.
     fn transpose_of(&self) -> Option<&Array> {
         None
@@ -87,6 +93,12 @@ impl Array {
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.store.cost()
+    }
+
+    /// The file or object in which the chunk `region` stands, if it comes straight from one; nothing is read.
+    #[must_use]
+    pub fn stored_in(&self, region: &Region) -> Option<String> {
+        self.store.stored_in(region)
     }
 
     /// The matrix whose transpose this is, if it is no more than that.

@@ -273,6 +273,10 @@ impl ChunkStore for Hdf5 {
             None => Cost::Elements,
         }
     }
+
+    fn stored_in(&self, _region: &Region) -> Option<String> {
+        Some(self.name.clone())
+    }
 }
 
 impl fmt::Debug for Hdf5 {

@@ -200,6 +200,10 @@ impl ChunkStore for Npy {
     fn cost(&self) -> Cost {
         Cost::Elements
     }
+
+    fn stored_in(&self, _region: &Region) -> Option<String> {
+        Some(self.name.clone())
+    }
 }
 
 /// Turns round the bytes of each number.

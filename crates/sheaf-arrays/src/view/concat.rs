@@ -128,4 +128,14 @@ impl ChunkStore for Concat {
             .max()
             .unwrap_or(Cost::Elements)
     }
+
+    /// No chunk reaches from one array into the next.
+    fn stored_in(&self, region: &Region) -> Option<String> {
+        let begin = region.start[self.axis];
+        let is_before = |(start, _): &&(u64, Array)| *start <= begin;
+        let (start, source) = self.sources.iter().rev().find(is_before)?;
+        let mut inner = region.clone();
+        inner.start[self.axis] -= start;
+        source.stored_in(&inner)
+    }
 }

@@ -112,6 +112,11 @@ impl ChunkStore for Zarr {
     fn cost(&self) -> Cost {
         Cost::Chunks
     }
+
+    fn stored_in(&self, region: &Region) -> Option<String> {
+        let key = self.meta.key(&self.grid.chunk_of(region));
+        Some(format!("{}/{key}", self.objects.name()))
+    }
 }
 
 /// Bytes of all numbers of a chunk, if they can be counted.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use datafusion::catalog::TableProvider;
 use datafusion::sql::sqlparser::ast;
+use sheaf_array_relations::{ArrayTable, partitions as chunks_of};
 use sheaf_base::{Result, SheafError};
 
 use super::Running;
@@ -48,16 +50,21 @@ pub(super) async fn partitions(
     relation: &ast::TableFactor,
 ) -> Result<QueryResult> {
     let state = running.session.state_for(running.query);
-    let table = running
-        .binder(&state)
-        .open_files(relation)
-        .await?
-        .ok_or_else(|| {
-            SheafError::user(format!(
-                "{relation} does not read files, so it has no partitions"
-            ))
-            .with_hint("name a path in quotes, a read_… call or an external table")
-        })?;
+    let binder = running.binder(&state);
+    if let Some(array) = binder.array_if_any(relation).await? {
+        // Rows that become elements are not read: where chunks are does not depend on them.
+        let table = ArrayTable::new(chunks_of(array.array), vec![]);
+        let plan = table.scan(&state, None, &[], None).await?;
+        return running
+            .session
+            .execute_physical(plan, &state, running.query);
+    }
+    let table = binder.open_files(relation).await?.ok_or_else(|| {
+        SheafError::user(format!(
+            "{relation} does not read files, so it has no partitions"
+        ))
+        .with_hint("name a path in quotes, a read_… call, an external table or an array")
+    })?;
     let partitions = table.partitions();
     let numbers = |value: fn(&sheaf_files::PartitionInfo) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(partitions.iter().map(value)))

@@ -28,7 +28,7 @@ use self::lambda::Body;
 use self::numbers::{constant, settled};
 use super::references::call_key;
 use super::{Binder, VIEW_DEPTH_MAX, is_path, simplifier, table_reference};
-use crate::catalog::{PUBLIC_SCHEMA, Relation};
+use crate::catalog::{PUBLIC_SCHEMA, Relation, View};
 
 pub(super) use self::files::reader_of;
 
@@ -291,6 +291,36 @@ impl<'a> Binder<'a> {
     pub(crate) async fn array_named(self, relation: &TableFactor) -> Result<ArrayArgument> {
         self.array_relation("an array is needed", relation, &mut Arrays::default(), 0)
             .await
+    }
+
+    /// The array that a relation is, if its name says so: one from CREATE ARRAY, a call of a function that
+    /// makes arrays, or the path of a file of arrays.
+    ///
+    /// # Errors
+    /// `UserInput` if it is none after all; those of opening files.
+    pub(crate) async fn array_if_any(
+        self,
+        relation: &TableFactor,
+    ) -> Result<Option<ArrayArgument>> {
+        let TableFactor::Table { name, args, .. } = relation else {
+            return Ok(None);
+        };
+        let is_array = match (args, is_path(name)) {
+            (Some(_), _) => is_array_function(&name.to_string().to_lowercase()),
+            (None, Some(path)) => reader_of(path).is_some(),
+            (None, None) => {
+                let reference = table_reference(name)?;
+                let found = match reference.schema() {
+                    None | Some(PUBLIC_SCHEMA) => self.catalog.get(reference.table()),
+                    Some(_) => None,
+                };
+                matches!(found, Some(Relation::View(View { is_array: true, .. })))
+            }
+        };
+        match is_array {
+            true => self.array_named(relation).await.map(Some),
+            false => Ok(None),
+        }
     }
 
     /// What stands in the files at `path`, if its name says that this is an array.
