@@ -40,10 +40,11 @@ pub(super) async fn view(running: Running<'_>, kind: &StatementKind) -> Result<Q
         return Ok(running.done("CREATE VIEW"));
     }
     let columns: Vec<String> = columns.iter().map(normalize).collect();
-    let (mut view, _) = new_view(&running, query, columns).await?;
+    let (mut view, plan) = new_view(&running, query, columns).await?;
     if *is_array {
         let state = running.session.state_for(running.query);
-        running.binder(&state).array_of_query(query).await?;
+        let binder = running.binder(&state);
+        binder.check_array(query, &plan).await?;
         view.is_array = true;
     }
     running.query.check()?;

@@ -8,6 +8,7 @@
 mod files;
 mod lambda;
 mod numbers;
+mod planned;
 
 use std::collections::HashMap;
 use std::sync::Arc;
