@@ -22,7 +22,7 @@ use datafusion::physical_plan::{
     SendableRecordBatchStream, StatisticsArgs,
 };
 use futures::{StreamExt, stream};
-use sheaf_arrays::{Context, Hold};
+use sheaf_arrays::{Context, Hold, SharedContext, Turn};
 use sheaf_base::SheafError;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -78,6 +78,13 @@ impl ArrayExec {
         })
     }
 
+    /// Whether it reads in the [`SharedContext`] of its task, if that has one. One that rows are put down for
+    /// has a context of its own: whenever it runs, they may be others.
+    #[must_use]
+    pub fn shares_context(&self) -> bool {
+        self.inputs.is_empty()
+    }
+
     /// Bytes of the largest value in a row, if that is much: so that few rows make a batch.
     #[must_use]
     pub fn row_bytes_max(&self) -> Option<u64> {
@@ -121,17 +128,32 @@ impl Driver {
         }
     }
 
-    fn read(&mut self, is_over: &mut bool) -> sheaf_base::Result<()> {
+    /// The context in which it reads, and its turn in that if others have it, too.
+    fn context(&self) -> (Context, Option<Turn>) {
+        let config = self.task.session_config();
         let environment = self.task.runtime_env();
-        let threads = self.task.session_config().target_partitions();
+        let make = || {
+            Context::of_engine(
+                "array",
+                &environment.memory_pool,
+                &environment.disk_manager,
+                config.target_partitions(),
+            )
+        };
+        let shared = config.get_extension::<SharedContext>();
+        let (context, turn) = match shared.filter(|_| self.inputs.is_empty()) {
+            Some(shared) => {
+                let (context, turn) = shared.begin(make);
+                (context, Some(turn))
+            }
+            None => (make(), None),
+        };
         let probe = self.out.clone();
-        let context = Context::of_engine(
-            "array",
-            &environment.memory_pool,
-            &environment.disk_manager,
-            threads,
-        )
-        .stopped_by(move || probe.is_closed());
+        (context.stopped_by(move || probe.is_closed()), turn)
+    }
+
+    fn read(&mut self, is_over: &mut bool) -> sheaf_base::Result<()> {
+        let (context, _turn) = self.context();
         for (cells, mut rows) in self.inputs.drain(..) {
             let (runtime, out) = (&self.runtime, &self.out);
             let batches = std::iter::from_fn(|| {

@@ -30,7 +30,7 @@
 //! Every block is reserved with the [`Context`]'s memory before it is made, and given back when the last
 //! [`Tensor`] with its elements is dropped. What must be kept for later (chunks that are dear to read and
 //! needed more than once) takes half of the limit at most, and goes to the context's scratch files beyond
-//! that. It belongs to the context: one a query.
+//! that. It belongs to the context: one a query, or a [`SharedContext`] where a query has several readers.
 //!
 //! # Results
 //! They do not depend on threads or memory: where rounding makes the order of additions matter, it follows
@@ -50,6 +50,7 @@ mod objects;
 mod parallel;
 mod reduce;
 mod scratch;
+mod shared;
 mod sink;
 mod source;
 mod stats;
@@ -76,6 +77,7 @@ pub use npy::{list_npz, read_npy, read_npy_stack, read_npz, write_npy, write_npz
 pub use objects::{GoOn, LocalObjects, NAMES_MAX, Objects, StoreObjects};
 pub use reduce::{Cumulative, ReduceOptions, Reduction, cumulative, median, quantile, reduce};
 pub use scratch::{Scratch, ScratchDirectory, ScratchFile};
+pub use shared::{SharedContext, Turn};
 pub use sink::Target;
 pub use source::{Distribution, Gathered, arange, eye, from_tensor, full, linspace, random};
 pub use stats::{
