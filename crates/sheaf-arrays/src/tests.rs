@@ -161,6 +161,38 @@ fn arrays_larger_than_memory_are_rechunked_and_multiplied() {
     assert_eq!(memory.left(), memory.limit());
 }
 
+/// Products of 128 × 128 numbers in chunks of 8 kB, chunk by chunk inside the bytes of 12 of them: of the
+/// numbers 128 i + j with ones, the sums of rows, and with their own transpose.
+#[test]
+fn products_need_the_memory_of_a_few_chunks() {
+    let (context, memory) = context(12 * 8192, 1);
+    let numbers: Vec<f64> = (0..128 * 128).map(f64::from).collect();
+    let numbers = Tensor::from_vec(&[128, 128], numbers).unwrap();
+    let numbers = from_tensor(numbers, &[32, 32]).unwrap();
+    let ones = Tensor::from_vec(&[128, 128], vec![1.0f64; 128 * 128]).unwrap();
+    let ones = from_tensor(ones, &[32, 32]).unwrap();
+    let sums = matmul(&numbers, &ones).unwrap();
+    let squares = matmul(&numbers, &transpose(&numbers, None).unwrap()).unwrap();
+    // The sums of j and of its squares over 0 to 127.
+    let (first, second) = (8128.0, 690_880.0);
+    for number in 0..16u64 {
+        let at = sums.grid().chunk_at(number);
+        let sums = sums.chunk(&at, &context).unwrap();
+        let squares = squares.chunk(&at, &context).unwrap();
+        for row in 0..32usize {
+            for column in 0..32usize {
+                let i = f64::from(at[0]) * 32.0 + row as f64;
+                let k = f64::from(at[1]) * 32.0 + column as f64;
+                let sum = 128.0 * 128.0 * i + first;
+                assert_eq!(sums.get(&[row, column]), Some(Scalar::Float(sum)));
+                let square = 128.0 * 128.0 * 128.0 * i * k + 128.0 * (i + k) * first + second;
+                assert_eq!(squares.get(&[row, column]), Some(Scalar::Float(square)));
+            }
+        }
+    }
+    assert!(memory.peak() <= 12 * 8192);
+}
+
 #[test]
 fn a_nan_stays_in_norms_whatever_follows() {
     let (context, _) = context(1 << 20, 1);

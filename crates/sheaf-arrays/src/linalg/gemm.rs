@@ -55,10 +55,10 @@ pub(crate) trait Multiply: Element {
     fn plus(self, other: Self) -> Self;
 }
 
-/// Bytes of the copies that [`multiply`] makes for a product of that size.
-pub(crate) fn packed_bytes<T: Multiply>(rows: usize, columns: usize) -> usize {
+/// Bytes of the copies that [`multiply`] makes for a product of that size, of so many columns and rows.
+pub(crate) fn packed_bytes<T: Multiply>(rows: usize, columns: usize, inner: usize) -> usize {
     let lanes = ROWS.min(rows) + COLUMNS.min(columns) + T::TILE.0 + T::TILE.1;
-    lanes * INNER * size_of::<T>()
+    lanes * INNER.min(inner) * size_of::<T>() + 2 * CACHE_LINE
 }
 
 /// Adds the product of `left` and `right` to `target`. `inner` is the number of columns of the one and of

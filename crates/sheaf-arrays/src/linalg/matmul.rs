@@ -245,7 +245,7 @@ impl Product {
         let block = tile.shape.iter().rev().take(2).sum::<usize>() * step_max * size_of::<T>();
         context.in_order(
             steps.len(),
-            bytes + block + packed_bytes::<T>(rows, columns),
+            bytes + block + packed_bytes::<T>(rows, columns, step_max),
             |number, context| {
                 let _held = context.hold(bytes, "a part of a product")?;
                 let mut part = vec![T::default(); count];
@@ -290,7 +290,7 @@ impl Product {
         let (mut left, mut right) = (tile.clone(), tile.clone());
         (left.start[rank - 1], left.shape[rank - 1]) = step;
         (right.start[rank - 2], right.shape[rank - 2]) = step;
-        let packed = packed_bytes::<T>(tile.shape[rank - 2], tile.shape[rank - 1]);
+        let packed = packed_bytes::<T>(tile.shape[rank - 2], tile.shape[rank - 1], step.1);
         let _packed = context.hold(packed, "array_matmul")?;
         let left = self.left.read(&left, context)?.cast(T::DTYPE, context)?;
         let right = self.right.read(&right, context)?.cast(T::DTYPE, context)?;
@@ -314,8 +314,11 @@ impl Product {
         let side = region.shape[0];
         let hold = context.hold_chunk(&region.shape, T::DTYPE)?;
         let mut elements = vec![T::default(); side * side];
-        let _packed = context.hold(packed_bytes::<T>(side, side), "array_matmul")?;
-        for step in self.inner_steps::<T>(region, context) {
+        let steps = self.inner_steps::<T>(region, context);
+        let step_max = steps.iter().map(|step| step.1).max().unwrap_or(0);
+        let packed = packed_bytes::<T>(side, side, step_max);
+        let _packed = context.hold(packed, "array_matmul")?;
+        for step in steps {
             let mut right = region.clone();
             (right.start[0], right.shape[0]) = step;
             let right = self.right.read(&right, context)?.cast(T::DTYPE, context)?;
