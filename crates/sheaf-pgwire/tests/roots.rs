@@ -20,7 +20,7 @@ use sheaf_pgwire::{Role, ServerOptions, Users, Verifier};
 use support::{Client, Running};
 use tempfile::TempDir;
 
-/// A directory with `data` and `out`, which are roots, and `secret.csv`, which is beneath neither.
+/// A directory with `data` and `out`, which are roots, and secrets, which are beneath neither.
 struct House {
     place: TempDir,
     server: Running,
@@ -38,6 +38,7 @@ fn house() -> House {
     symlink(path, path.join("data/up")).unwrap();
     symlink(path, path.join("out/up")).unwrap();
     symlink("../secret.csv", path.join("data/link.csv")).unwrap();
+    arrays(path);
     let root = |name: &str| Arc::new(Root::open(&path.join(name)).unwrap());
     let mut users = Users::default();
     for (name, role) in [
@@ -59,6 +60,46 @@ fn house() -> House {
         session.build().unwrap(),
     );
     House { place, server }
+}
+
+/// The array 1, 2, 3 beneath `data` and the array of a single 666 elsewhere, as npy and Zarr files; links to
+/// the latter, and an array whose chunk is such a link.
+fn arrays(place: &Path) {
+    npy(&place.join("data/a.npy"), &[1, 2, 3]);
+    zarr(&place.join("data/a.zarr"), &[1, 2, 3]);
+    npy(&place.join("secret.npy"), &[666]);
+    zarr(&place.join("secret.zarr"), &[666]);
+    symlink("../secret.npy", place.join("data/link.npy")).unwrap();
+    symlink("../secret.zarr", place.join("data/link.zarr")).unwrap();
+    zarr(&place.join("data/borrowed.zarr"), &[0]);
+    fs::remove_file(place.join("data/borrowed.zarr/0")).unwrap();
+    symlink("../../secret.zarr/0", place.join("data/borrowed.zarr/0")).unwrap();
+}
+
+fn bytes_of(numbers: &[i64]) -> Vec<u8> {
+    numbers.iter().flat_map(|n| n.to_le_bytes()).collect()
+}
+
+/// Writes numbers as NumPy does: the elements begin at byte 128.
+fn npy(path: &Path, numbers: &[i64]) {
+    let shape = numbers.len();
+    let header = format!("{{'descr': '<i8', 'fortran_order': False, 'shape': ({shape},), }}");
+    let header = format!("{header:<117}\n");
+    let start: &[u8] = b"\x93NUMPY\x01\x00\x76\x00";
+    let all = [start, header.as_bytes(), &bytes_of(numbers)].concat();
+    fs::write(path, all).unwrap();
+}
+
+/// Writes numbers in one chunk, by version 2 of Zarr's format.
+fn zarr(path: &Path, numbers: &[i64]) {
+    let count = numbers.len();
+    let description = format!(
+        r#"{{"zarr_format": 2, "shape": [{count}], "chunks": [{count}], "dtype": "<i8",
+            "compressor": null, "fill_value": 0, "order": "C", "filters": null}}"#
+    );
+    fs::create_dir(path).unwrap();
+    fs::write(path.join(".zarray"), description).unwrap();
+    fs::write(path.join("0"), bytes_of(numbers)).unwrap();
 }
 
 impl House {
@@ -224,6 +265,127 @@ fn neither_role_may_what_is_an_admins() {
             ("CANCEL QUERY 1", "25006"),
         ] {
             assert_eq!(client.error(sql).code(), code, "{user}: {sql}");
+        }
+    }
+}
+
+#[test]
+fn arrays_beneath_the_root_are_read() {
+    let house = house();
+    let mut client = house.log_in("fred");
+    for from in [
+        "'a.npy'".to_owned(),
+        "'a.zarr'".to_owned(),
+        "read_npy('a.npy')".to_owned(),
+        "read_zarr('a.zarr')".to_owned(),
+        format!("'{}'", house.path("data/a.npy")),
+        format!("'{}'", house.path("data/a.zarr")),
+        format!("'file://{}'", house.path("data/a.zarr")),
+    ] {
+        let sum = client.rows(&format!("SELECT tensor_sum(v) FROM {from}"));
+        assert_eq!(sum, [["6"]], "{from}");
+    }
+    client.run("CREATE ARRAY x AS read_zarr('a.zarr')");
+    let sum = client.rows("SELECT tensor_sum(v) FROM array_add(x, 1)");
+    assert_eq!(sum, [["9"]]);
+}
+
+#[test]
+fn no_other_array_is_read() {
+    let house = house();
+    let ways = |path: &str| {
+        vec![
+            format!("SELECT tensor_sum(v) FROM '{path}'"),
+            format!("SELECT tensor_sum(v) FROM read_npy('{path}')"),
+            format!("SELECT tensor_sum(v) FROM read_zarr('{path}')"),
+            format!("SELECT tensor_sum(v) FROM array_add('{path}', 1)"),
+            format!("SELECT v FROM array_to_cells('{path}')"),
+            format!("SELECT shape FROM array_info('{path}')"),
+            format!("CREATE ARRAY w AS '{path}'"),
+        ]
+    };
+    let paths = [
+        house.path("secret.npy"),
+        house.path("secret.zarr"),
+        "../secret.npy".to_owned(),
+        "../secret.zarr".to_owned(),
+        "a.zarr/../../secret.zarr".to_owned(),
+        "up/secret.npy".to_owned(),
+        "up/secret.zarr".to_owned(),
+        "link.npy".to_owned(),
+        "link.zarr".to_owned(),
+        "~/secret.npy".to_owned(),
+        "s3://bucket/secret.zarr".to_owned(),
+        "http://127.0.0.1/secret.npy".to_owned(),
+    ];
+    for user in ["fred", "will"] {
+        let mut client = house.log_in(user);
+        for sql in paths.iter().flat_map(|path| ways(path)) {
+            let error = client.error(&sql);
+            assert!(!error.text().contains("666"), "{sql}");
+            assert!(
+                ["42501", "58P01", "58030"].contains(&error.code().as_str()),
+                "{user}: {sql}: {error:?}"
+            );
+        }
+        // A chunk that leads out is refused, and not taken for one that is not there, which would be fill.
+        let error = client.error("SELECT tensor_sum(v) FROM 'borrowed.zarr'");
+        assert_eq!(error.code(), "58030", "{error:?}");
+    }
+    let mut reader = house.log_in("rita");
+    for from in ["'a.npy'", "'a.zarr'", "read_zarr('a.zarr')"] {
+        let error = reader.error(&format!("SELECT * FROM {from}"));
+        assert_eq!(error.code(), "42501", "{from}");
+    }
+}
+
+#[test]
+fn arrays_are_written_beneath_the_one_root_for_that() {
+    let house = house();
+    let mut client = house.log_in("will");
+    let copy = |target: &str, format: &str| {
+        format!("COPY (FROM read_npy('a.npy')) TO '{target}' (FORMAT {format})")
+    };
+    for (name, format) in [("x.zarr", "zarr"), ("x.npy", "npy"), ("x.npz", "npz")] {
+        let path = house.path(&format!("out/{name}"));
+        client.run(&copy(name, format));
+        assert!(Path::new(&path).exists(), "{path}");
+        let sum = client.rows(&format!("SELECT tensor_sum(v) FROM '{path}'"));
+        assert_eq!(sum, [["6"]], "{path}");
+    }
+    client.run(&copy(&house.path("out/deep/y.zarr"), "zarr"));
+    assert!(Path::new(&house.path("out/deep/y.zarr/zarr.json")).is_file());
+    let written = fs::read(house.path("out/x.npy")).unwrap();
+    assert!(written.ends_with(&bytes_of(&[1, 2, 3])));
+
+    for format in ["zarr", "npy"] {
+        for target in [
+            format!("../z.{format}"),
+            format!("up/z.{format}"),
+            format!("up/data/z.{format}"),
+            house.path(&format!("data/z.{format}")),
+            house.path(&format!("z.{format}")),
+            format!("s3://bucket/z.{format}"),
+        ] {
+            let error = client.error(&copy(&target, format));
+            // The kernel is who refuses to go through a link.
+            let code = if target.starts_with("up/") {
+                "58030"
+            } else {
+                "42501"
+            };
+            assert_eq!(error.code(), code, "{target}: {error:?}");
+        }
+        for place in ["data", ""] {
+            let path = house.path(place);
+            let path = Path::new(&path).join(format!("z.{format}"));
+            assert!(!path.exists(), "{}", path.display());
+        }
+        for user in ["fred", "rita"] {
+            let error = house.log_in(user).error(&format!(
+                "COPY (FROM array_arange(3)) TO 'z' (FORMAT {format})"
+            ));
+            assert_eq!(error.code(), "25006", "{user}: {format}");
         }
     }
 }

@@ -77,6 +77,48 @@ static CASES: &[Case] = &[
         sql: "FROM 's3://sheaf-test/failed/*'",
         outcome: Outcome::Error("failed"),
     },
+    Case {
+        sql: "COPY (FROM array_reshape(array_arange(20, chunks => 5), [4, 5])) \
+              TO 's3://sheaf-test/arrays/x.zarr' (FORMAT zarr)",
+        outcome: Outcome::Done,
+    },
+    Case {
+        // 0 + 1 + … + 19, in a chunk for each row
+        sql: "SELECT count(*) AS chunks, tensor_sum(v) AS s FROM 's3://sheaf-test/arrays/x.zarr'",
+        outcome: Outcome::Rows("chunks,s\n4,190\n"),
+    },
+    Case {
+        // 5 * i + j for i = 1, 2 and j = 0, 2, 4: 5 + 7 + 9 + 10 + 12 + 14
+        sql: "SELECT tensor_sum(v) AS s \
+              FROM array_slice('s3://sheaf-test/arrays/x.zarr', '1:3, ::2')",
+        outcome: Outcome::Rows("s\n57\n"),
+    },
+    Case {
+        sql: "COPY (FROM array_arange(3)) TO 's3://sheaf-test/arrays/x.zarr' (FORMAT zarr)",
+        outcome: Outcome::Error("is there already"),
+    },
+    Case {
+        sql: "COPY (FROM array_arange(3)) \
+              TO 's3://sheaf-test/arrays/x.zarr' (FORMAT zarr, OVERWRITE true)",
+        outcome: Outcome::Done,
+    },
+    Case {
+        // Of what was replaced nothing is left.
+        sql: "SELECT count(*) AS chunks, tensor_sum(v) AS s FROM 's3://sheaf-test/arrays/x.zarr'",
+        outcome: Outcome::Rows("chunks,s\n1,3\n"),
+    },
+    Case {
+        sql: "COPY (FROM array_arange(20)) TO 's3://sheaf-test/arrays/x.npy'",
+        outcome: Outcome::Done,
+    },
+    Case {
+        sql: "SELECT tensor_sum(v) AS s FROM 's3://sheaf-test/arrays/x.npy'",
+        outcome: Outcome::Rows("s\n190\n"),
+    },
+    Case {
+        sql: "FROM 's3://sheaf-test/arrays/nothing.zarr'",
+        outcome: Outcome::Error("nothing.zarr"),
+    },
 ];
 
 /// Starts the server, fills it, asks everything, stops it.
