@@ -176,7 +176,7 @@ impl Whole {
             Task::Solve(operation, a, b) => {
                 let (elements, shape, _held) = load(a, context)?;
                 let mut matrix = Square {
-                    operation: *operation,
+                    operation,
                     side: shape[0],
                     elements,
                 };

@@ -113,7 +113,7 @@ for query in PREPARED:
       expected=[[b'{"a":[1,2.5]}', b"{1.50,2.00}"]])
 def one_form(place: Place):
     """Where PostgreSQL keeps the text and each element's scale: README names both."""
-    sql = b"SELECT '{\"a\" : [1, 2.50]}'::json, '{1.50,2}'::numeric[]"
+    sql = b"SELECT '{\"a\" : [1, 2.50]}'::json, ARRAY[1.50, 2]"
     return rows(connect(place).exec_(sql))
 
 

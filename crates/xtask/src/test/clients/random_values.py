@@ -99,11 +99,9 @@ def document(source: random.Random) -> str:
 
 
 def decimals(source: random.Random) -> str:
-    """Of one scale, as all elements of a list are in Sheaf; in PostgreSQL each has its own."""
-    scale = source.choice([0, 1, 3, 10])
-    fraction = lambda: "".join(source.choice("0123456789") for _ in range(scale))  # noqa: E731
-    number = lambda s: decimal(s).split(".")[0] + (f".{fraction()}" if scale else "")  # noqa: E731
-    return array(number, source)
+    """With ten digits after the point, as all elements have in Sheaf; in PostgreSQL each has its own number."""
+    fraction = lambda: "".join(source.choice("0123456789") for _ in range(10))  # noqa: E731
+    return array(lambda s: f"{decimal(s).split('.')[0]}.{fraction()}", source)
 
 
 def flag(source: random.Random) -> str:
