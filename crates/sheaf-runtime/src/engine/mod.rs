@@ -14,6 +14,7 @@
 //! there too. Statements are planned on threads of their own ([`planning`]). One process has one
 //! [`EngineRuntime`].
 
+mod ending;
 pub mod planning;
 mod stream;
 #[cfg(test)]
@@ -275,12 +276,9 @@ impl Drop for EngineRuntime {
     fn drop(&mut self) {
         // Tasks end some time after this, at the latest with the process; their files go now.
         self.spill.close();
-        // Dropping a runtime waits for its threads, which is not allowed on a thread of another
-        // runtime; shutting down in the background is allowed anywhere.
+        // Dropping a runtime waits for its threads, which is not allowed on a thread of another.
         let runtimes = [self.cpu.take(), self.io.take(), self.planning.take()];
-        for runtime in runtimes.into_iter().flatten() {
-            runtime.shutdown_background();
-        }
+        runtimes.into_iter().flatten().for_each(ending::end);
     }
 }
 

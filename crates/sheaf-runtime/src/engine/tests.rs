@@ -341,6 +341,21 @@ async fn a_runtime_can_be_dropped_on_another_runtime() {
     drop(runtime());
 }
 
+/// Each engine has planning threads, whose stacks go back to the system when they end.
+#[test]
+fn engines_begin_and_end_many_times_at_once() {
+    let drop_some = || {
+        for _ in 0..100 {
+            drop(runtime());
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(drop_some);
+        }
+    });
+}
+
 #[test]
 fn sorting_more_than_memory_spills_and_leaves_nothing() {
     let temp = tempfile::tempdir().unwrap();
