@@ -175,7 +175,7 @@ impl Binder<'_> {
             return Ok(Some(self.path_request(path)));
         }
         let table = table_reference(name)?;
-        Ok(match self.catalog.get(table.table()) {
+        Ok(match self.catalog.named(&table) {
             Some(Relation::Files(files)) => Some(ReadRequest {
                 shown_as: self.access.shown_as(table.table()),
                 ..files.request

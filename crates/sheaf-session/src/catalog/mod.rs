@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
@@ -140,6 +141,14 @@ impl Catalog {
     /// The relation called `name`.
     pub(crate) fn get(&self, name: &str) -> Option<Relation> {
         self.relations.read().get(name).cloned()
+    }
+
+    /// What `reference` stands for; names of other schemas than `public` are not of the catalogue.
+    pub(crate) fn named(&self, reference: &TableReference) -> Option<Relation> {
+        match reference.schema() {
+            None | Some(PUBLIC_SCHEMA) => self.get(reference.table()),
+            Some(_) => None,
+        }
     }
 
     /// Gives `name` to `relation`; says whether it did (it does not where the old one is kept).

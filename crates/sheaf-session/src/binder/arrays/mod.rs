@@ -29,7 +29,7 @@ use self::lambda::Body;
 use self::numbers::{constant, settled};
 use super::references::call_key;
 use super::{Binder, VIEW_DEPTH_MAX, is_path, simplifier, table_reference};
-use crate::catalog::{PUBLIC_SCHEMA, Relation, View};
+use crate::catalog::{Relation, View};
 
 pub(super) use self::files::reader_of;
 
@@ -252,12 +252,12 @@ impl<'a> Binder<'a> {
                 });
             }
             let reference = table_reference(name)?;
-            let found = match reference.schema() {
-                None | Some(PUBLIC_SCHEMA) => self.catalog.get(reference.table()),
-                Some(_) => None,
-            };
-            let Some(found) = found else {
-                return Err(self.catalog.not_found(reference.table()));
+            let Some(found) = self.catalog.named(&reference) else {
+                let whole = reference.to_string();
+                return Err(match self.open_system(reference).await? {
+                    Some(_) => no_array(function, &whole),
+                    None => self.catalog.not_found(&whole),
+                });
             };
             let Relation::View(view) = found else {
                 return Err(no_array(function, reference.table()));
@@ -303,25 +303,25 @@ impl<'a> Binder<'a> {
         self,
         relation: &TableFactor,
     ) -> Result<Option<ArrayArgument>> {
-        let TableFactor::Table { name, args, .. } = relation else {
-            return Ok(None);
-        };
-        let is_array = match (args, is_path(name)) {
-            (Some(_), _) => is_array_function(&name.to_string().to_lowercase()),
-            (None, Some(path)) => reader_of(path).is_some(),
-            (None, None) => {
-                let reference = table_reference(name)?;
-                let found = match reference.schema() {
-                    None | Some(PUBLIC_SCHEMA) => self.catalog.get(reference.table()),
-                    Some(_) => None,
-                };
-                matches!(found, Some(Relation::View(View { is_array: true, .. })))
-            }
-        };
-        match is_array {
+        match self.names_array(relation)? {
             true => self.array_named(relation).await.map(Some),
             false => Ok(None),
         }
+    }
+
+    /// Whether the name of a relation says that it is an array, as for [`Self::array_if_any`].
+    fn names_array(self, relation: &TableFactor) -> Result<bool> {
+        let TableFactor::Table { name, args, .. } = relation else {
+            return Ok(false);
+        };
+        Ok(match (args, is_path(name)) {
+            (Some(_), _) => is_array_function(&name.to_string().to_lowercase()),
+            (None, Some(path)) => reader_of(path).is_some(),
+            (None, None) => {
+                let found = self.catalog.named(&table_reference(name)?);
+                matches!(found, Some(Relation::View(View { is_array: true, .. })))
+            }
+        })
     }
 
     /// What stands in the files at `path`, if its name says that this is an array.

@@ -3,13 +3,12 @@
 
 use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{Expr, LogicalPlan};
-use datafusion::sql::sqlparser::ast::{self, TableFactor};
+use datafusion::sql::sqlparser::ast;
 use sheaf_array_relations::ArrayTable;
 use sheaf_base::Result;
 
-use super::{is_array_function, only_relation};
-use crate::binder::{Binder, is_path, table_reference};
-use crate::catalog::{Relation, View};
+use super::only_relation;
+use crate::binder::Binder;
 
 impl Binder<'_> {
     /// Sees that `query`, which has been planned as `plan`, gives the chunks of an array.
@@ -17,29 +16,14 @@ impl Binder<'_> {
     /// # Errors
     /// `UserInput` if it does not.
     pub(crate) async fn check_array(self, query: &ast::Query, plan: &LogicalPlan) -> Result<()> {
-        if self.names_array(query)? && is_array(plan) {
+        if let Some(relation) = only_relation(query)
+            && self.names_array(&relation)?
+            && is_array(plan)
+        {
             return Ok(());
         }
         // It is none, or not to be seen from the plan.
         self.array_of_query(query).await.map(drop)
-    }
-
-    /// Whether `query` is no more than a call that makes an array, a path, or a name from CREATE ARRAY.
-    fn names_array(self, query: &ast::Query) -> Result<bool> {
-        let Some(TableFactor::Table { name, args, .. }) = only_relation(query) else {
-            return Ok(false);
-        };
-        if args.is_some() {
-            return Ok(is_array_function(&name.to_string().to_lowercase()));
-        }
-        if is_path(&name).is_some() {
-            return Ok(true);
-        }
-        let found = self.catalog.get(table_reference(&name)?.table());
-        Ok(matches!(
-            found,
-            Some(Relation::View(View { is_array: true, .. }))
-        ))
     }
 }
 
