@@ -15,6 +15,7 @@ pub mod physical;
 
 pub use analyzer::{
     BoundedCalls, Numbers, Uuids, Variants, analyzer_rules, any_numeric, converted_literal,
+    is_comparison,
 };
 pub use logical::logical_rules;
 pub use options::{engine_options, set_in_order, set_memory_limit};

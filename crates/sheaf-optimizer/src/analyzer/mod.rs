@@ -17,7 +17,7 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use sheaf_operators::window::WindowCallsRule;
 
 pub use bounded_calls::BoundedCalls;
-pub use numbers::{Numbers, any_numeric, converted_literal};
+pub use numbers::{Numbers, any_numeric, converted_literal, is_comparison};
 pub use uuids::Uuids;
 pub use variants::Variants;
 

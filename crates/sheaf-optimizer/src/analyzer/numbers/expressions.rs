@@ -123,15 +123,8 @@ impl<'a> NumberRewriter<'a> {
                 self.cast(right, &DataType::Int32)?,
             ));
         }
-        let is_arithmetic = matches!(
-            op,
-            Operator::Plus
-                | Operator::Minus
-                | Operator::Multiply
-                | Operator::Divide
-                | Operator::Modulo
-        );
-        if !is_arithmetic || !l.data_type.is_numeric() || !r.data_type.is_numeric() {
+        let are_numbers = l.data_type.is_numeric() && r.data_type.is_numeric();
+        if !op.is_numerical_operators() || !are_numbers {
             return Ok(binary(left, op, right));
         }
         let is_decimal = |operand: &Operand| operand.data_type.is_decimal();
@@ -378,7 +371,9 @@ fn whole_numbers(left: Expr, op: Operator, right: Expr) -> Expr {
     }
 }
 
-fn is_comparison(op: Operator) -> bool {
+/// Whether `op` compares two values, NULL among them or not.
+#[must_use]
+pub fn is_comparison(op: Operator) -> bool {
     matches!(
         op,
         Operator::Eq

@@ -31,6 +31,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 pub use self::any_numeric::any_numeric;
 use self::expressions::NumberRewriter;
+pub use self::expressions::is_comparison;
 pub use self::literals::converted_literal;
 use super::rewrite::{columns_of, rewrite_expressions};
 

@@ -12,16 +12,14 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRewriter};
 use datafusion::common::{DFSchema, DFSchemaRef, Result as EngineResult, ScalarValue};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, InList, ScalarFunction};
-use datafusion::logical_expr::{
-    EmptyRelation, Expr, ExprSchemable, LogicalPlan, Operator, Projection, cast,
-};
+use datafusion::logical_expr::{EmptyRelation, Expr, ExprSchemable, LogicalPlan, Projection, cast};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::{self, CastKind, UnaryOperator};
 use sheaf_array_relations::{ArrayArgument, Number};
 use sheaf_arrays::{DType, Grid, Scalar, full};
 use sheaf_base::error::SqlState;
 use sheaf_base::{Result, SheafError, sql_type_name};
-use sheaf_optimizer::{Numbers, converted_literal};
+use sheaf_optimizer::{Numbers, converted_literal, is_comparison};
 
 /// Functions that give one of their arguments.
 const CHOICES: [&str; 4] = ["coalesce", "greatest", "least", "nullif"];
@@ -127,7 +125,7 @@ impl TreeNodeRewriter for Adopter {
 
     fn f_up(&mut self, expr: Expr) -> EngineResult<Transformed<Expr>> {
         Ok(Transformed::yes(match expr {
-            Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_arithmetic(op) => {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.is_numerical_operators() => {
                 let (l, r) = (self.beside(&left), self.beside(&right));
                 let left = Box::new(adopted(*left, r.as_ref())?);
                 let right = Box::new(adopted(*right, l.as_ref())?);
@@ -225,7 +223,7 @@ fn kind(expr: &Expr) -> Option<Kind> {
             _ => None,
         },
         Expr::Negative(inner) => kind(inner),
-        Expr::BinaryExpr(both) if is_arithmetic(both.op) => {
+        Expr::BinaryExpr(both) if both.op.is_numerical_operators() => {
             match (kind(&both.left)?, kind(&both.right)?) {
                 (Kind::Whole, Kind::Whole) => Some(Kind::Whole),
                 _ => Some(Kind::Float),
@@ -233,27 +231,6 @@ fn kind(expr: &Expr) -> Option<Kind> {
         }
         _ => None,
     }
-}
-
-fn is_arithmetic(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo
-    )
-}
-
-fn is_comparison(op: Operator) -> bool {
-    matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    )
 }
 
 /// The type that a number takes beside `beside`.
