@@ -28,17 +28,22 @@ pub(super) async fn run(running: Running<'_>, kind: &StatementKind) -> Result<Qu
     else {
         return Err(SheafError::internal("not an EXPLAIN"));
     };
-    let (statement, parameters) = match &statement.kind {
-        StatementKind::Execute { .. } => prepare::called(&running, &statement.kind)?,
-        _ => (Arc::from(statement.clone()), running.parameters.clone()),
+    let called;
+    let (statement, running) = match &statement.kind {
+        StatementKind::Execute { .. } => {
+            let (prepared, parameters) = prepare::called(&running, &statement.kind)?;
+            called = prepared;
+            let running = Running {
+                parameters,
+                ..running
+            };
+            (&*called, running)
+        }
+        _ => (&**statement, running),
     };
-    running.session.inner.access.check_statement(&statement)?;
-    let running = Running {
-        parameters,
-        ..running
-    };
+    running.session.inner.access.check_statement(statement)?;
     let state = running.session.state_for(running.query);
-    let logical = logical_plan(&running, &statement, &state).await?;
+    let logical = logical_plan(&running, statement, &state).await?;
     let logical = plan_with_parameters(logical, running.parameters.clone())?;
     let optimized = optimize(logical.clone(), &state, running.query)?;
     let physical = state

@@ -142,7 +142,7 @@ fn summarize(reports: &[Report]) -> Result<()> {
         "\n{:<10} {:>8} {:>8} {:>10}",
         "step", "passed", "failed", "seconds"
     );
-    let (mut total, mut elapsed) = (Tally::default(), Duration::ZERO);
+    let (mut passed, mut failed, mut elapsed) = (0, 0, Duration::ZERO);
     for report in reports {
         let Report {
             name,
@@ -154,7 +154,8 @@ fn summarize(reports: &[Report]) -> Result<()> {
             "{name:<10} {:>8} {:>8} {seconds_text:>10}",
             tally.passed, tally.failed
         );
-        total.add(tally.clone());
+        passed += tally.passed;
+        failed += tally.failed;
         elapsed += *seconds;
     }
     println!(
@@ -164,13 +165,13 @@ fn summarize(reports: &[Report]) -> Result<()> {
         "",
         elapsed.as_secs_f64()
     );
-    println!("\n{} passed, {} failed", total.passed, total.failed);
+    println!("\n{passed} passed, {failed} failed");
     for report in reports {
         for fault in &report.tally.faults {
             println!("\n{}: {fault}", report.name);
         }
     }
-    if total.failed == 0 {
+    if failed == 0 {
         Ok(())
     } else {
         Err(Failure::new("there are failed tests"))
