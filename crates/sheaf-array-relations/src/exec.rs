@@ -106,6 +106,8 @@ struct Driver {
     wanted: Wanted,
     inputs: Vec<(Arc<Cells>, SendableRecordBatchStream)>,
     limit: Option<usize>,
+    /// As [`ArrayExec::shares_context`] says.
+    shares_context: bool,
     task: Arc<TaskContext>,
     runtime: Handle,
     out: mpsc::Sender<Item>,
@@ -141,7 +143,7 @@ impl Driver {
             )
         };
         let shared = config.get_extension::<SharedContext>();
-        let (context, turn) = match shared.filter(|_| self.inputs.is_empty()) {
+        let (context, turn) = match shared.filter(|_| self.shares_context) {
             Some(shared) => {
                 let (context, turn) = shared.begin(make);
                 (context, Some(turn))
@@ -344,6 +346,7 @@ impl ExecutionPlan for ArrayExec {
             },
             inputs,
             limit: self.limit,
+            shares_context: self.shares_context(),
             task: context,
             runtime: runtime.clone(),
             out,

@@ -33,8 +33,7 @@ impl Number {
     /// # Errors
     /// None that a user can cause.
     pub fn argument(self) -> Result<ArrayArgument> {
-        let dtype = self.alone();
-        let value = self.value(dtype).unwrap_or(Scalar::Float(self.as_f64()));
+        let (dtype, value) = self.alone();
         Ok(ArrayArgument {
             array: constant(dtype, value)?,
             cells: vec![],
@@ -42,22 +41,25 @@ impl Number {
         })
     }
 
-    /// The type that it has beside nothing.
-    fn alone(self) -> DType {
-        let is_held = |dtype: &DType| self.value(*dtype).is_some();
-        match self {
-            Self::Float(_) => DType::Float64,
-            Self::Whole(_) => [DType::Int64, DType::UInt64]
-                .into_iter()
-                .find(is_held)
-                .unwrap_or(DType::Float64),
+    /// The type that it has beside nothing, and its value in that.
+    fn alone(self) -> (DType, Scalar) {
+        let whole = match self {
+            Self::Float(value) => return (DType::Float64, Scalar::Float(value)),
+            Self::Whole(value) => value,
+        };
+        if let Ok(value) = i64::try_from(whole) {
+            return (DType::Int64, Scalar::Int(value));
+        }
+        match u64::try_from(whole) {
+            Ok(value) => (DType::UInt64, Scalar::UInt(value)),
+            Err(_) => (DType::Float64, Scalar::Float(self.as_f64())),
         }
     }
 
     /// The type that it takes beside elements of type `dtype`: theirs, unless it is of a wider kind.
     fn beside(self, dtype: DType) -> DType {
         match (self, dtype.class()) {
-            (Self::Whole(_), Class::Bool) => self.alone(),
+            (Self::Whole(_), Class::Bool) => self.alone().0,
             (Self::Whole(_), _) | (Self::Float(_), Class::Float | Class::Complex) => dtype,
             (Self::Float(_), _) => DType::Float64,
         }
@@ -182,7 +184,15 @@ mod tests {
             }
         }
         let most = i128::from(u64::MAX);
-        assert_eq!(Number::Whole(most).alone(), DType::UInt64);
-        assert_eq!(Number::Whole(most + 1).alone(), DType::Float64);
+        assert_eq!(Number::Whole(-1).alone(), (DType::Int64, Scalar::Int(-1)));
+        assert_eq!(
+            Number::Whole(most).alone(),
+            (DType::UInt64, Scalar::UInt(u64::MAX))
+        );
+        // 2⁶⁴ is a double.
+        assert_eq!(
+            Number::Whole(most + 1).alone(),
+            (DType::Float64, Scalar::Float(18_446_744_073_709_551_616.0))
+        );
     }
 }
