@@ -47,7 +47,7 @@ pub(super) static FUNCTIONS: &[ArrayFunction] = &[
     ArrayFunction {
         name: "array_map",
         syntax: "array_map(a [, b, …], lambda x: …)",
-        description: "A function of the elements of one array or more, which are broadcast to one shape: any expression of SQL. NULL becomes NaN, or 0 where there is none.",
+        description: "A function of the elements of one array or more, which are broadcast to one shape: any expression of SQL, whose arithmetic is SQL's: whole numbers that do not fit are an error (cast them: x::BIGINT * 100) and their quotients are cut off (x / 2.0 is not); array_multiply, array_divide and others are NumPy's. NULL becomes NaN, or 0 where there is none.",
         example: "SELECT tensor_sum(v) FROM array_map(array_arange(4), array_arange(4), lambda x, y: x * y + 1)\n-- 18",
         parameters: &[needed("arrays", Kind::Arrays), needed("f", Kind::Lambda)],
         make: mapped,

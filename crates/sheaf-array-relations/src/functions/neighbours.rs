@@ -24,7 +24,7 @@ pub(super) static FUNCTIONS: &[ArrayFunction] = &[
     ArrayFunction {
         name: "array_map_overlap",
         syntax: "array_map_overlap(a, lambda x: x(-1, 0) + x(1, 0) … [, boundary => 'reflect'] [, value => 0])",
-        description: "A function of each element and its neighbours: x is the element, x(1, -2) the one that is so far away along each axis. Beyond the edge: reflect, symmetric, nearest, periodic, constant (value), or none, which is NaN.",
+        description: "A function of each element and its neighbours: x is the element, x(1, -2) the one that is so far away along each axis. Beyond the edge: reflect, symmetric, nearest, periodic, constant (value), or none, which is NaN. Arithmetic is SQL's, as in array_map.",
         example: "SELECT tensor_sum(v) FROM array_map_overlap(array_arange(4), lambda x: x(-1) + x(1), boundary => 'constant')\n-- 9",
         parameters: &[A, F, optional("boundary"), optional("value")],
         make: stencil,
