@@ -223,6 +223,16 @@ impl DType {
         }
     }
 
+    /// The type of roots, angles and other functions of elements: as [`Self::to_inexact`], but `float32` of what
+    /// has 16 bits at most. NumPy gives `float16` of 8 bits, which arrays do not have.
+    #[must_use]
+    pub fn to_narrow_inexact(self) -> DType {
+        match self.class() {
+            Class::Bool | Class::Int | Class::UInt if self.bytes() <= 2 => DType::Float32,
+            _ => self.to_inexact(),
+        }
+    }
+
     /// The type of parts and magnitudes: of complex numbers that of their parts, else the same.
     #[must_use]
     pub fn to_real(self) -> DType {

@@ -63,7 +63,12 @@ struct Binary {
 pub fn binary(op: BinaryOp, left: &Array, right: &Array) -> Result<Array> {
     let common = left.dtype().promote(right.dtype());
     let inner = match op {
-        BinaryOp::Divide | BinaryOp::Arctan2 | BinaryOp::Hypot => common.to_inexact(),
+        BinaryOp::Divide => common.to_inexact(),
+        // Each by itself: int16 and uint16 have int32 in common, and float32 holds both.
+        BinaryOp::Arctan2 | BinaryOp::Hypot => {
+            let (left, right) = (left.dtype(), right.dtype());
+            left.to_narrow_inexact().promote(right.to_narrow_inexact())
+        }
         BinaryOp::FloorDivide | BinaryOp::Modulo | BinaryOp::Power if common == DType::Bool => {
             DType::Int8
         }

@@ -61,12 +61,7 @@ impl UnaryOp {
                 DType::Bool => DType::Int8,
                 other => other,
             },
-            _ => match dtype {
-                DType::Int8 | DType::UInt8 | DType::Bool | DType::Int16 | DType::UInt16 => {
-                    DType::Float32
-                }
-                other => other.to_inexact(),
-            },
+            _ => dtype.to_narrow_inexact(),
         }
     }
 
