@@ -11,11 +11,11 @@ use crate::tensor::Element;
 
 /// Elements along the inner axis that are used at a time. The products of so many are added up first, and
 /// these sums then in order: cutting the inner axis where a multiple of them ends changes nothing.
-pub(crate) const INNER: usize = 256;
+pub(crate) const INNER: usize = 384;
 /// Rows of the left factor that are packed at a time: with [`INNER`], what stays near a processor.
-const ROWS: usize = 96;
+const ROWS: usize = 72;
 /// Columns of the right factor that are packed at a time.
-const COLUMNS: usize = 1536;
+const COLUMNS: usize = 1024;
 /// Elements of the product that a kernel has in registers, at most.
 const TILE_MAX: usize = 96;
 
@@ -31,8 +31,21 @@ pub(crate) struct Factor<'a, T> {
 }
 
 impl<T: Copy> Factor<'_, T> {
-    fn at(&self, row: usize, column: usize) -> T {
-        self.elements[row * self.row_step + column * self.column_step]
+    fn transposed(self) -> Self {
+        Self {
+            row_step: self.column_step,
+            column_step: self.row_step,
+            ..self
+        }
+    }
+
+    /// What lies below and to the right of an element.
+    fn from(self, row: usize, column: usize) -> Self {
+        let start = row * self.row_step + column * self.column_step;
+        Self {
+            elements: &self.elements[start..],
+            ..self
+        }
     }
 }
 
@@ -44,6 +57,29 @@ pub(crate) struct Target<'a, T> {
     pub(crate) rows: usize,
     pub(crate) columns: usize,
 }
+
+impl<T> Target<'_, T> {
+    /// Has the processor bring the rows of a tile, so that they are near when its sums are known.
+    fn fetch(&self, corner: (usize, usize), rows: usize) {
+        for row in corner.0..(corner.0 + rows).min(self.rows) {
+            prefetch(&self.elements[row * self.row_step + corner.1]);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    unsafe_code,
+    reason = "a hint to the processor: nothing is read, and every x86-64 processor has it"
+)]
+fn prefetch<T>(place: &T) {
+    use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+    // SAFETY: a hint about an address that is valid, being that of a reference.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(place).cast()) };
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn prefetch<T>(_: &T) {}
 
 /// A type whose matrices can be multiplied.
 pub(crate) trait Multiply: Element {
@@ -77,25 +113,20 @@ pub(crate) fn multiply<T: Multiply>(
         let columns = COLUMNS.min(target.columns - first_column);
         for first in (0..inner).step_by(INNER) {
             let depth = INNER.min(inner - first);
-            let packed_right = pack(
-                &mut room_right,
-                columns,
-                tile_columns,
-                depth,
-                |column, k| right.at(first + k, first_column + column),
-            );
+            let from = right.transposed().from(first_column, first);
+            let packed_right = pack(&mut room_right, &from, columns, tile_columns, depth);
             for first_row in (0..target.rows).step_by(ROWS) {
                 let rows = ROWS.min(target.rows - first_row);
-                let packed_left = pack(&mut room_left, rows, tile_rows, depth, |row, k| {
-                    left.at(first_row + row, first + k)
-                });
+                let from = left.from(first_row, first);
+                let packed_left = pack(&mut room_left, &from, rows, tile_rows, depth);
                 for (column, right) in packed_right.chunks(depth * tile_columns).enumerate() {
                     for (row, left) in packed_left.chunks(depth * tile_rows).enumerate() {
-                        T::tile(depth, left, right, &mut product);
                         let corner = (
                             first_row + row * tile_rows,
                             first_column + column * tile_columns,
                         );
+                        target.fetch(corner, tile_rows);
+                        T::tile(depth, left, right, &mut product);
                         add(target, corner, &product, (tile_rows, tile_columns));
                     }
                 }
@@ -104,16 +135,18 @@ pub(crate) fn multiply<T: Multiply>(
     }
 }
 
-/// Copies `lanes` lanes of `depth` elements into groups of `width`, in which the elements of the same
-/// depth stand together; lanes that lack in the last group are zero. The copy begins where a line of the
-/// processor's cache does, so that the kernel reads no two for one.
-fn pack<T: Multiply>(
-    room: &mut Vec<T>,
+/// Copies `lanes` rows of `depth` elements into groups of `width`, in which the elements of the same
+/// column stand together; rows that lack in the last group are zero. The copy begins where a line of the
+/// processor's cache does, so that the kernel reads no two for one. Inlined, since the width is known
+/// where it is called.
+#[inline(always)]
+fn pack<'a, T: Multiply>(
+    room: &'a mut Vec<T>,
+    from: &Factor<'_, T>,
     lanes: usize,
     width: usize,
     depth: usize,
-    element: impl Fn(usize, usize) -> T,
-) -> &[T] {
+) -> &'a [T] {
     let count = lanes.div_ceil(width) * width * depth;
     let spare = CACHE_LINE / size_of::<T>();
     room.resize(count + spare, T::default());
@@ -122,17 +155,33 @@ fn pack<T: Multiply>(
     for (group, packed) in packed.chunks_mut(width * depth).enumerate() {
         let first = group * width;
         let here = width.min(lanes - first);
-        for (k, row) in packed.chunks_mut(width).enumerate() {
-            for (lane, value) in row[..here].iter_mut().enumerate() {
-                *value = element(first + lane, k);
+        if here < width {
+            packed.fill(T::default());
+        }
+        if from.row_step == 1 {
+            for (k, row) in packed.chunks_exact_mut(width).enumerate() {
+                let lane = &from.elements[first + k * from.column_step..];
+                match here == width {
+                    true => row.copy_from_slice(&lane[..width]),
+                    false => row[..here].copy_from_slice(&lane[..here]),
+                }
             }
-            row[here..].fill(T::default());
+        } else {
+            for lane in 0..here {
+                let elements = from.elements[(first + lane) * from.row_step..].iter();
+                let rows = packed.chunks_exact_mut(width);
+                for (row, value) in rows.zip(elements.step_by(from.column_step)) {
+                    row[lane] = *value;
+                }
+            }
         }
     }
     packed
 }
 
-/// Adds a tile to the target, as far as it lies in it.
+/// Adds a tile to the target, as far as it lies in it. Inlined, since the size of a whole tile is known
+/// where it is called: what a compiler makes of rows of any length costs as much as the kernel.
+#[inline(always)]
 fn add<T: Multiply>(
     target: &mut Target<'_, T>,
     corner: (usize, usize),
@@ -141,11 +190,17 @@ fn add<T: Multiply>(
 ) {
     let rows = tile.0.min(target.rows - corner.0);
     let columns = tile.1.min(target.columns - corner.1);
-    for row in 0..rows {
+    for (row, values) in product.chunks_exact(tile.1).enumerate().take(rows) {
         let start = (corner.0 + row) * target.row_step + corner.1;
         let sums = &mut target.elements[start..start + columns];
-        for (sum, value) in sums.iter_mut().zip(&product[row * tile.1..]) {
-            *sum = sum.plus(*value);
+        if columns == tile.1 {
+            for lane in 0..tile.1 {
+                sums[lane] = sums[lane].plus(values[lane]);
+            }
+        } else {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum = sum.plus(*value);
+            }
         }
     }
 }
