@@ -10,8 +10,9 @@
 //!   physical operators.
 //!
 //! Operators that replace the engine's, by physical rules of `sheaf-optimizer`, are here too
-//! ([`filter`], [`nested_loop_join`], [`sort`], [`window`]), and what they spill with ([`spill`]). The rows of created
-//! tables are kept, and scanned, in [`stored`].
+//! ([`filter`], [`nested_loop_join`], [`sort`], [`window`]), one that joins batches for functions that want large ones
+//! ([`large_batches`]), and what they spill with ([`spill`]). The rows of created tables are kept, and scanned, in
+//! [`stored`].
 //!
 //! This crate must not know of catalogues, files, sessions or settings.
 
@@ -21,6 +22,7 @@ mod counted;
 mod extension;
 pub mod filter;
 pub mod hash_join;
+pub mod large_batches;
 pub mod nested_loop_join;
 pub mod planners;
 pub mod positional;

@@ -22,6 +22,15 @@ pub trait ScalarFunction: Any + Debug + Send + Sync {
     /// Any; the caller adds the function's name.
     fn call(&self, arguments: &[ArrayRef], rows: usize, context: &CallContext) -> Result<ArrayRef>;
 
+    /// How many rows a call had better have, if that is more than the engine's batches have: each call of a
+    /// function in another process costs as much as thousands of rows. Calls may have fewer or more all
+    /// the same.
+    ///
+    /// `None`, as by default, if it does not matter.
+    fn rows_wanted(&self) -> Option<usize> {
+        None
+    }
+
     /// This function called with what other functions give, as one function: `f(g(x), y)` as one of
     /// `(x, y)`. `inner` has the function of each parameter, `None` where the argument is a value; the
     /// parameters of what is returned are those of `inner`, in that order. It keeps to what all of them

@@ -21,7 +21,7 @@ use sheaf_udf::{AggregateFunction, Declaration, ScalarFunction};
 
 pub(crate) use aggregate::over_lists;
 pub use aggregate::{aggregate, is_aggregate};
-pub use scalar::{is_scalar, scalar};
+pub use scalar::{is_scalar, rows_wanted, scalar};
 
 /// A scalar function and what was declared of it.
 #[derive(Debug)]

@@ -38,6 +38,13 @@ pub fn is_scalar(function: &ScalarUDF) -> bool {
     function.inner().is::<UserScalar>()
 }
 
+/// How many rows a call of `function` had better have, if it is one of the user's own that says so.
+#[must_use]
+pub fn rows_wanted(function: &ScalarUDF) -> Option<usize> {
+    let function = function.inner().downcast_ref::<UserScalar>()?;
+    function.definition.function.rows_wanted()
+}
+
 #[derive(Debug)]
 pub(super) struct UserScalar {
     key: String,

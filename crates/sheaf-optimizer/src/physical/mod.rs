@@ -7,6 +7,7 @@ pub mod cooperative_join;
 pub mod filter;
 pub mod filter_pushdown;
 pub mod hash_join;
+pub mod large_batches;
 pub mod nested_loop_join;
 pub mod partitioned_aggregate;
 pub mod sort;
@@ -41,6 +42,7 @@ pub use cooperative_join::CooperativeJoinRule;
 pub use filter::FilterRule;
 pub use filter_pushdown::FilterPushdownRule;
 pub use hash_join::HashJoinRule;
+pub use large_batches::LargeBatchesRule;
 pub use nested_loop_join::NestedLoopJoinRule;
 pub use partitioned_aggregate::PartitionedAggregateRule;
 pub use sort::SortRule;
@@ -94,6 +96,8 @@ pub fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Arc::new(SortRule),
         // Ours. When projections and limits have been pushed into the filters that it replaces.
         Arc::new(FilterRule),
+        // Ours. Around operators as they stay.
+        Arc::new(LargeBatchesRule),
         // Operators yield, so that Ctrl-C works.
         Arc::new(EnsureCooperative::new()),
         // Ours. Joins yield, too.

@@ -27,6 +27,7 @@ const OURS: &[&str] = &[
     "source_order",
     "union_order",
     "filter",
+    "large_batches",
     "cooperative_join",
 ];
 

@@ -2,6 +2,7 @@
 //! create functions of code. What statements say of them is tested in `sql-tests/function/`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, UInt32Array};
@@ -25,6 +26,26 @@ impl ScalarFunction for Scaled {
         let [x, by] = [0, 1].map(|at| arguments[at].as_primitive::<Float64Type>());
         let values = x.iter().zip(by).map(|(x, by)| Some(x? * by?));
         Ok(Arc::new(values.collect::<Float64Array>()))
+    }
+}
+
+/// `x * 2` of many rows at once.
+#[derive(Debug, Default)]
+struct Doubled {
+    /// The most that a call had.
+    rows_most: AtomicUsize,
+}
+
+impl ScalarFunction for Doubled {
+    fn call(&self, arguments: &[ArrayRef], rows: usize, _: &CallContext) -> Result<ArrayRef> {
+        self.rows_most.fetch_max(rows, Ordering::Relaxed);
+        let x = arguments[0].as_primitive::<Float64Type>();
+        let values = x.iter().map(|x| Some(x? * 2.0));
+        Ok(Arc::new(values.collect::<Float64Array>()))
+    }
+
+    fn rows_wanted(&self) -> Option<usize> {
+        Some(64 * 1024)
     }
 }
 
@@ -190,6 +211,35 @@ fn what_is_registered_is_called_as_any_function() {
     block_on(session.sql("DROP FUNCTION scaled")).unwrap();
     assert_eq!(block_on(number(&reader, "SELECT scaled(21)::bigint")), 42);
     assert!(block_on(session.sql("SELECT scaled(1)")).is_err());
+}
+
+#[test]
+fn a_function_that_wants_many_rows_has_larger_batches() {
+    let session = session();
+    let doubled = Arc::new(Doubled::default());
+    let declared = Declaration::new("doubled").value("x", DataType::Float64);
+    let function: Arc<dyn ScalarFunction> = Arc::<Doubled>::clone(&doubled);
+    session
+        .add_scalar_function(declared, DataType::Float64, function)
+        .unwrap();
+    block_on(async {
+        for (sql, wanted) in [
+            (
+                "SELECT sum(doubled(value))::bigint FROM range(0, 1000000)",
+                999_999_000_000,
+            ),
+            (
+                "SELECT count(*) FROM range(0, 1000000) WHERE doubled(value) >= 1000000",
+                500_000,
+            ),
+        ] {
+            doubled.rows_most.store(0, Ordering::Relaxed);
+            assert_eq!(number(&session, sql).await, wanted);
+            // The engine's have 8,192 rows.
+            let rows_most = doubled.rows_most.load(Ordering::Relaxed);
+            assert!(rows_most > 8192, "{sql}: {rows_most} rows at most");
+        }
+    });
 }
 
 #[test]
