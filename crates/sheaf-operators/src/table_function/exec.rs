@@ -1,18 +1,22 @@
 //! The physical operator of table functions: what it asks of its input, and what it promises.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef};
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::execution::TaskContext;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{
     EquivalenceProperties, LexOrdering, OrderingRequirements, PhysicalExpr, PhysicalSortExpr,
 };
 use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, Distribution, ExecutionPlan,
@@ -29,8 +33,8 @@ use super::rows::{RowCalls, State};
 /// What a call is for, as the operator needs it.
 #[derive(Debug, Clone)]
 pub(crate) enum Calls {
-    /// The rows of the input.
-    Rows { keeps_all: bool },
+    /// The rows of the input, of which the columns `passed` stand beside what comes of them.
+    Rows { keeps_all: bool, passed: Vec<usize> },
     /// The input, or its partitions.
     Relation {
         with_values: TableCall,
@@ -65,8 +69,10 @@ impl TableFunctionExec {
     ) -> Self {
         let partitioning = match &calls {
             // The input's columns stay where they are.
-            Calls::Rows { .. } => input.output_partitioning().clone(),
-            Calls::Relation { .. } => {
+            Calls::Rows { passed, .. } if passed.len() == input.schema().fields().len() => {
+                input.output_partitioning().clone()
+            }
+            Calls::Rows { .. } | Calls::Relation { .. } => {
                 Partitioning::UnknownPartitioning(input.output_partitioning().partition_count())
             }
         };
@@ -91,6 +97,7 @@ impl TableFunctionExec {
     fn rows(
         &self,
         keeps_all: bool,
+        passed: &[usize],
         input: SendableRecordBatchStream,
         rows_max: usize,
     ) -> SendableRecordBatchStream {
@@ -99,6 +106,7 @@ impl TableFunctionExec {
             instance: None,
             arguments: self.arguments.clone(),
             keeps_all,
+            passed: passed.to_vec(),
             is_numbered: self.is_numbered,
             rows_max,
             schema: Arc::clone(&self.schema),
@@ -251,7 +259,7 @@ impl ExecutionPlan for TableFunctionExec {
         let rows_max = context.session_config().batch_size();
         let input = self.input.execute(partition, context)?;
         let batches = match &self.calls {
-            Calls::Rows { keeps_all } => self.rows(*keeps_all, input, rows_max),
+            Calls::Rows { keeps_all, passed } => self.rows(*keeps_all, passed, input, rows_max),
             Calls::Relation {
                 with_values,
                 partition_by,
@@ -265,4 +273,67 @@ impl ExecutionPlan for TableFunctionExec {
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
     }
+
+    /// Lets columns of the input go that nobody wants beside the function's: most often its arguments, of
+    /// which each row would get a copy.
+    fn try_swapping_with_projection(
+        &self,
+        projection: &ProjectionExec,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let Calls::Rows { keeps_all, passed } = &self.calls else {
+            return Ok(None);
+        };
+        let columns = self.schema.fields().len();
+        let wanted = projection.expr().iter();
+        let wanted = wanted.flat_map(|wanted| collect_columns(&wanted.expr));
+        let wanted: BTreeSet<usize> = wanted.map(|column| column.index()).collect();
+        let kept = (0..columns).filter(|at| *at >= passed.len() || wanted.contains(at));
+        let kept: Vec<usize> = kept.collect();
+        // Others name columns.
+        let is_partitioned_by_none = matches!(
+            self.input.output_partitioning(),
+            Partitioning::UnknownPartitioning(_) | Partitioning::RoundRobinBatch(_)
+        );
+        if kept.len() == columns || !is_partitioned_by_none {
+            return Ok(None);
+        }
+        let passed = kept.iter().filter_map(|at| passed.get(*at).copied());
+        let narrow = Self::new(
+            Arc::clone(&self.call),
+            Arc::clone(&self.input),
+            self.arguments.clone(),
+            Calls::Rows {
+                keeps_all: *keeps_all,
+                passed: passed.collect(),
+            },
+            self.is_numbered,
+            Arc::new(self.schema.project(&kept)?),
+        );
+        let exprs = projection.expr().iter().map(|each| {
+            Ok(ProjectionExpr {
+                expr: moved(&each.expr, &kept)?,
+                alias: each.alias.clone(),
+            })
+        });
+        let exprs = exprs.collect::<Result<Vec<_>>>()?;
+        let projection = ProjectionExec::try_new(exprs, Arc::new(narrow))?;
+        Ok(Some(Arc::new(projection)))
+    }
+}
+
+/// `expr` where of all columns those at `kept` are left, in order.
+fn moved(expr: &Arc<dyn PhysicalExpr>, kept: &[usize]) -> Result<Arc<dyn PhysicalExpr>> {
+    let moved = Arc::clone(expr).transform_up(|expr| {
+        let Some(column) = expr.downcast_ref::<Column>() else {
+            return Ok(Transformed::no(expr));
+        };
+        match kept.binary_search(&column.index()) {
+            Ok(at) => {
+                let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(column.name(), at));
+                Ok(Transformed::yes(column))
+            }
+            Err(_) => internal_err!("a column that is wanted does not pass"),
+        }
+    });
+    moved.data()
 }

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | input | the rows beside which it stands; one row without columns if there are none | the relation |
 //! | pushed | the arguments of a batch of rows | the columns of a batch |
-//! | gives | the input's columns, then the function's, by the rows' origins | the function's columns |
+//! | gives | the input's columns (if they are wanted), then the function's, by the rows' origins | the function's columns |
 //! | instances | one for each thread | one for each partition of the relation |
 //! | asks for | nothing | partitions on one thread each, sorted by their keys, then in their order |
 //!

@@ -63,6 +63,7 @@ pub(crate) fn exec(
     let calls = match node.shape() {
         Shape::Rows { keeps_all } => Calls::Rows {
             keeps_all: *keeps_all,
+            passed: (0..physical.schema().fields().len()).collect(),
         },
         Shape::Relation {
             values,

@@ -23,6 +23,8 @@ pub(super) struct RowCalls {
     pub(super) instance: Option<Box<dyn TableInstance>>,
     pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) keeps_all: bool,
+    /// The columns of the input that pass.
+    pub(super) passed: Vec<usize>,
     pub(super) is_numbered: bool,
     pub(super) rows_max: usize,
     pub(super) schema: SchemaRef,
@@ -44,6 +46,7 @@ pub(super) enum State {
 
 /// Outer rows, and how far they have been answered.
 pub(super) struct Outer {
+    /// The columns that pass.
     batch: RecordBatch,
     /// The outer row of each that was pushed; `None` if all were.
     pushed_rows: Option<Vec<u32>>,
@@ -143,6 +146,7 @@ impl RowCalls {
                 result.map_err(|error| error.with_context(format!("batch {number}")))
             })?;
         }
+        let batch = batch.project(&self.passed)?;
         Ok(Outer {
             rows_max: copied_rows_max(&batch, self.rows_max),
             batch,
@@ -215,11 +219,13 @@ impl RowCalls {
             outer.last.0 = *last;
         }
         columns.extend(numbers.map(|numbers| Arc::new(numbers) as ArrayRef));
-        let rows_of = |origin: u32| match &outer.pushed_rows {
-            Some(rows) => rows.get(origin as usize).copied().unwrap_or(origin),
-            None => origin,
+        let beside = match &outer.pushed_rows {
+            None => origins.clone(),
+            Some(rows) => {
+                let of = |origin: &u32| rows.get(*origin as usize).copied().unwrap_or(*origin);
+                UInt32Array::from_iter_values(origins.values().iter().map(of))
+            }
         };
-        let beside: UInt32Array = origins.values().iter().map(|o| Some(rows_of(*o))).collect();
         if !self.keeps_all {
             let rows = beside.len();
             outer.waiting = Some(Waiting::new(&self.call, columns, rows, Some(beside))?);
