@@ -112,7 +112,7 @@ impl<'a> Reader<'a> {
         }
         let bytes = self.bytes(address, rows)?;
         // Nearly always none is NULL, which is told faster than it is packed.
-        if bytes.iter().all(|byte| *byte != 0) {
+        if !bytes.contains(&0) {
             return Ok(None);
         }
         let valid = BooleanBuffer::from_iter(bytes.iter().map(|byte| *byte != 0));
@@ -121,15 +121,9 @@ impl<'a> Reader<'a> {
 
     /// The offsets of `rows` values in something of `length`.
     fn offsets(self, address: u32, rows: usize, length: usize) -> Result<OffsetBuffer<i32>> {
-        let numbers = self.numbers(address, rows.saturating_add(1))?;
-        let (mut last, mut is_ordered) = (0, true);
-        let mut offsets = Vec::with_capacity(numbers.len());
-        for offset in numbers {
-            is_ordered &= last <= offset;
-            last = offset;
-            offsets.push(offset.cast_signed());
-        }
-        if !is_ordered {
+        let offsets: Vec<u32> = self.numbers(address, rows.saturating_add(1))?.collect();
+        let last = offsets.last().copied().unwrap_or_default();
+        if !offsets.is_sorted() {
             return Err(lie("its offsets go down"));
         }
         if usize::try_from(last).is_ok_and(|last| last > length) || last.cast_signed() < 0 {
@@ -137,7 +131,10 @@ impl<'a> Reader<'a> {
                 "its offsets go to {last}, beyond the {length} there are"
             )));
         }
-        Ok(OffsetBuffer::new(ScalarBuffer::from(offsets)))
+        // None is larger than the last, so that they are the same with a sign.
+        let count = offsets.len();
+        let offsets = ScalarBuffer::new(Buffer::from_vec(offsets), 0, count);
+        Ok(OffsetBuffer::new(offsets))
     }
 
     fn texts(

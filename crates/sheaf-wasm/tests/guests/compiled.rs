@@ -192,11 +192,14 @@ fn c_as_a_table_function() {
     let query = Query::large();
     let mut running = tokens.open(&call, &query.context).unwrap();
     let long = "wort ".repeat(20_001);
+    // It looks at 16 bytes at once, whatever texts they are of.
+    let wide = [15, 16, 17, 45].map(|bytes| "x".repeat(bytes)).join(" ");
     let texts = [
         Some(" the  quick "),
         None,
         Some(""),
         Some(long.as_str()),
+        Some(wide.as_str()),
         Some("fox"),
     ];
     let expected: Vec<(u32, &str, i64)> = (0..)

@@ -1,6 +1,8 @@
 // Texts: a scalar function over texts and NULLs, and a table function of words.
 #include "sheaf.h"
 
+#include <wasm_simd128.h>
+
 static sheaf_bytes upper;
 
 /// Letters of ASCII in upper case; NULL is "(NONE)".
@@ -29,6 +31,26 @@ static uint32_t rows, row, at;
 static int64_t place;
 static sheaf_bytes words;
 
+/// Bytes that are looked at and copied at once.
+enum { PART = sizeof(v128_t) };
+
+/// Copies the word at `from`, of which `left` bytes are text and `readable` can be read, to `to`, where PART bytes
+/// more may be written; its length.
+static uint32_t copy_word(char *to, const char *from, uint32_t left, uint32_t readable) {
+    uint32_t length = 0;
+    for (; length < left && readable - length >= PART; length += PART) {
+        v128_t part = wasm_v128_load(from + length);
+        wasm_v128_store(to + length, part);
+        uint32_t spaces = wasm_i8x16_bitmask(wasm_i8x16_eq(part, wasm_i8x16_splat(' ')));
+        if (spaces) {
+            length += __builtin_ctz(spaces);
+            return length < left ? length : left;
+        }
+    }
+    for (; length < left && from[length] != ' '; length++) to[length] = from[length];
+    return length < left ? length : left;
+}
+
 SHEAF_EXPORT sheaf_status tokens_push(uint32_t count, const sheaf_column *columns) {
     pushed = columns;
     rows = count;
@@ -47,7 +69,8 @@ SHEAF_EXPORT sheaf_status tokens_next(uint32_t rows_max, sheaf_output *output) {
         if (!sheaf_is_valid(pushed, row)) continue;
         uint32_t bytes;
         const char *text = sheaf_text(pushed, row, &bytes);
-        if (!sheaf_reserve(&words, bytes - at)) return "no memory for the words";
+        if (!sheaf_reserve(&words, bytes - at + PART)) return "no memory for the words";
+        uint32_t readable = pushed->bytes - pushed->offsets[row];
         char *to = words.at + words.bytes;
         uint32_t i = at;
         while (i < bytes && count < rows_max) {
@@ -55,7 +78,9 @@ SHEAF_EXPORT sheaf_status tokens_next(uint32_t rows_max, sheaf_output *output) {
                 i++;
                 continue;
             }
-            while (i < bytes && text[i] != ' ') *to++ = text[i++];
+            uint32_t length = copy_word(to, text + i, bytes - i, readable - i);
+            to += length;
+            i += length;
             offsets[count + 1] = to - words.at;
             places[count] = ++place;
             origin[count++] = row;
