@@ -21,7 +21,8 @@
 //!   [`coarsen`], [`diff`], [`gradient`], [`cov`], [`corrcoef`];
 //! - linear algebra: [`matmul`], [`dot`], [`outer`], [`tensordot`], [`einsum`], [`diagonal`], [`trace`],
 //!   [`qr`], [`svd`], [`svd_compressed`], [`lstsq`], [`solve`], [`inverse`], [`cholesky`];
-//! - neighbourhoods: [`map_blocks`], [`map_overlap`], [`neighbour`], [`sliding_window`];
+//! - neighbourhoods: [`map_blocks`], [`map_overlap`], [`neighbour`], [`stencil`],
+//!   [`sliding_window`];
 //! - Fourier transforms: [`fft()`], [`fftn`];
 //! - sinks: [`write_npy`], [`write_npz`], [`write_zarr`], to a [`Target`], or whatever reads chunk by chunk
 //!   ([`Context::in_order`]).
@@ -92,5 +93,6 @@ pub use view::{
 };
 pub use window::{
     BlockKernel, Boundary, Fft, fft, fftn, map_blocks, map_overlap, neighbour, sliding_window,
+    stencil,
 };
 pub use zarr::{ZarrOptions, ZarrPacking, list_zarr, read_zarr, write_zarr};

@@ -7,8 +7,8 @@ use arrow::buffer::OffsetBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
 use sheaf_arrays::{
-    BlockKernel, Boundary, Class, Context, DType, PadMode, Region, Scalar, Tensor, map,
-    map_overlap, neighbour, sliding_window, tuple,
+    BlockKernel, Boundary, Class, Context, DType, PadMode, Region, Scalar, Tensor, map_overlap,
+    sliding_window, stencil as overlapping, tuple,
 };
 use sheaf_base::{Result, SheafError, sql_type_name};
 
@@ -81,17 +81,11 @@ fn stencil(arguments: &mut Arguments<'_>) -> Result<Made> {
         false => mode(arguments, "boundary", "reflect")?,
     };
     let lambda = arguments.lambda("f")?;
-    let mut sources = vec![array.clone(); lambda.parameters.len()];
-    for (_, offsets) in &lambda.neighbours {
-        sources.push(match array.grid().elements() {
-            // Nothing has no edges.
-            0 if offsets.len() == array.rank() => array.clone(),
-            _ => neighbour(&array, offsets, mode)?,
-        });
-    }
-    let types = vec![array.dtype(); sources.len()];
+    let mut offsets = vec![vec![0; array.rank()]; lambda.parameters.len()];
+    offsets.extend(lambda.neighbours.iter().map(|(_, own)| own.clone()));
+    let types = vec![array.dtype(); offsets.len()];
     let (dtype, kernel) = lambda.over_elements("array_map_overlap", &types)?;
-    Ok(map(&sources, dtype, kernel)?.into())
+    Ok(overlapping(&array, &offsets, mode, dtype, kernel)?.into())
 }
 
 /// A function of the list of a chunk's elements.

@@ -20,6 +20,7 @@ use crate::view::broadcast_to;
 
 pub use binary::{BinaryOp, binary};
 pub use kernel::{Kernel, map};
+pub(crate) use kernel::{STRIP_ELEMENTS, tensor_of};
 pub use select::select;
 pub use unary::{UnaryOp, unary};
 

@@ -14,7 +14,7 @@ use ndarray::{ArrayD, IxDyn};
 use num_complex::Complex;
 use sheaf_base::{Result, SheafError};
 
-use super::{Block, Data, Element, Tensor, misfit};
+use super::{Block, Data, Element, Tensor, misfit, packed};
 use crate::context::{Context, Hold};
 use crate::dtype::{DType, Scalar};
 
@@ -99,15 +99,13 @@ impl Tensor {
 
     /// Calls `use_them` with the bytes of the elements in row-major order, as they are in memory.
     pub(crate) fn with_bytes<R>(&self, use_them: impl FnOnce(&[u8]) -> R) -> R {
-        fn bytes<T: bytemuck::NoUninit, R>(
+        fn bytes<T: Element + bytemuck::NoUninit, R>(
             block: &Block<T>,
             use_them: impl FnOnce(&[u8]) -> R,
         ) -> R {
             match block.as_slice() {
                 Some(elements) => use_them(bytemuck::cast_slice(elements)),
-                None => use_them(bytemuck::cast_slice(
-                    &block.iter().copied().collect::<Vec<T>>(),
-                )),
+                None => use_them(bytemuck::cast_slice(&packed(block))),
             }
         }
         match &self.data {

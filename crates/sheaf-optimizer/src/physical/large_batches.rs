@@ -16,9 +16,9 @@ use datafusion::config::ConfigOptions;
 use datafusion::error::Result;
 use datafusion::physical_expr::ScalarFunctionExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use sheaf_functions::user;
 use sheaf_operators::aggregate::PartitionedAggregateExec;
 use sheaf_operators::filter::AdaptiveFilterExec;
@@ -44,7 +44,8 @@ impl PhysicalOptimizerRule for LargeBatchesRule {
                 .map(|input| LargeBatchesExec::new(Arc::clone(input), rows))
                 .map(|input| Arc::new(input) as Arc<dyn ExecutionPlan>)
                 .collect();
-            Ok(Transformed::yes(plan.with_new_children(inputs)?))
+            let options = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
+            Ok(Transformed::yes(plan.replace_children(inputs, options)?))
         })
         .data()
     }
