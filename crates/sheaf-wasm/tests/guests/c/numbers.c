@@ -9,11 +9,8 @@ SHEAF_EXPORT sheaf_status scores_batch(uint32_t rows, const sheaf_column *column
         return "scores takes two DOUBLEs";
     const double *x = columns[0].values, *y = columns[1].values;
     double *to = result->values;
-    for (uint32_t row = 0; row < rows; row++) {
-        to[row] = x[row] * 2 + y[row];
-        result->validity[row] =
-            sheaf_is_valid(&columns[0], row) && sheaf_is_valid(&columns[1], row);
-    }
+    for (uint32_t row = 0; row < rows; row++) to[row] = x[row] * 2 + y[row];
+    sheaf_valid_where_all(result, columns, 2);
     return SHEAF_OK;
 }
 
