@@ -232,6 +232,44 @@ fn execute_knows_what_the_protocol_has_prepared() {
     assert_eq!(client.error("EXECUTE s").code(), "0A000");
 }
 
+/// And the other way round: Describe, Bind, Close and Parse know the names of PREPARE.
+#[test]
+fn the_protocol_knows_what_prepare_has_named() {
+    const INT4: u32 = 23;
+    let server = server();
+    let mut client = server.connect();
+    client.run("PREPARE p AS SELECT $1::int, 'x'");
+    for value in ["1", "2"] {
+        client.describe('S', "p");
+        client.bind("", "p", &[], &[Some(value.as_bytes())], &[]);
+        client.execute("", 0);
+        client.sync();
+        let messages = client.until_ready();
+        assert_eq!(tags(&messages), "tT2DCZ");
+        assert_eq!(messages[0].body[2..], INT4.to_be_bytes());
+        assert_eq!(messages[3].texts(), [value, "x"]);
+    }
+    // Without its parameter it is not bound, and names are not given twice.
+    client.bind("", "p", &[], &[], &[]);
+    client.sync();
+    assert_eq!(client.until_ready()[0].code(), "08P01");
+    client.parse("p", "SELECT 1", &[]);
+    client.sync();
+    assert_eq!(client.until_ready()[0].code(), "42P05");
+    assert_eq!(client.error("PREPARE p AS SELECT 1").code(), "42P05");
+    assert_eq!(client.rows("EXECUTE p(1)"), [["1", "x"]]);
+    // DEALLOCATE and Close forget it in both; nothing is left that Bind could find.
+    client.run("DEALLOCATE p");
+    client.describe('S', "p");
+    client.sync();
+    assert_eq!(client.until_ready()[0].code(), "26000");
+    client.run("PREPARE p AS SELECT 7");
+    client.send('C', b"Sp\0");
+    client.sync();
+    assert_eq!(tags(&client.until_ready()), "3Z");
+    assert_eq!(client.error("EXECUTE p").code(), "26000");
+}
+
 /// Files may have such texts.
 #[test]
 fn a_text_with_a_zero_byte_is_not_sent() {

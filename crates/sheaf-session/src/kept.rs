@@ -59,10 +59,18 @@ impl Session {
         }
         let kept = Prepared {
             statement: Arc::clone(statement),
-            _place: place.clone(),
+            place: place.clone(),
         };
         prepared.insert(name.to_owned(), kept);
         Ok(())
+    }
+
+    /// The statement of that name, and its place.
+    #[must_use]
+    pub fn kept(&self, name: &str) -> Option<(Arc<Statement>, KeptPlace)> {
+        let prepared = self.inner.prepared.lock();
+        let kept = prepared.get(name)?;
+        Some((Arc::clone(&kept.statement), kept.place.clone()))
     }
 
     /// Forgets the statement of that name, if there is one.

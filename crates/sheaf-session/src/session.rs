@@ -97,7 +97,8 @@ pub(crate) struct Version {
 #[derive(Clone)]
 pub(crate) struct Prepared {
     pub(crate) statement: Arc<Statement>,
-    pub(crate) _place: KeptPlace,
+    /// What counts is how long it is held.
+    pub(crate) place: KeptPlace,
 }
 
 impl std::fmt::Debug for Session {

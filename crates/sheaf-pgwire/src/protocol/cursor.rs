@@ -65,7 +65,7 @@ impl Client {
         let portal = Portal {
             statement: None,
             kept: Kept {
-                sql: "".into(),
+                sql: Some("".into()),
                 statement: Some(rows),
                 declared: [].into(),
                 described: None,

@@ -58,10 +58,10 @@ impl Client {
     }
 
     /// An error whose place is in the text of a prepared statement is told with it.
-    fn explain<T>(&mut self, outcome: Flow<T>, sql: &str) -> Flow<Option<T>> {
+    fn explain<T>(&mut self, outcome: Flow<T>, sql: Option<&str>) -> Flow<Option<T>> {
         match outcome {
             Err(Failure::Error(error)) => {
-                self.fail_extended(&error, Some(sql));
+                self.fail_extended(&error, sql);
                 Ok(None)
             }
             outcome => outcome.map(Some),
@@ -70,7 +70,7 @@ impl Client {
 
     async fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Flow<()> {
         let parsed = self.parse_one(sql).await;
-        let Some(statement) = self.explain(parsed, sql)? else {
+        let Some(statement) = self.explain(parsed, Some(sql))? else {
             return Ok(());
         };
         // The one without a name makes place for the next.
@@ -80,7 +80,7 @@ impl Client {
         let place = self.session.keep(sql.len() + size_of_val(types))?;
         let kept = Kept {
             _place: place.clone(),
-            sql: sql.into(),
+            sql: Some(sql.into()),
             statement: statement.clone(),
             declared: types.into(),
             described: None,
@@ -114,6 +114,25 @@ impl Client {
             self.transaction.check()?;
         }
         Ok(statement)
+    }
+
+    /// What SQL's PREPARE has named is known by that name here, too.
+    fn adopt(&mut self, name: &str) -> Result<()> {
+        if name.is_empty() || self.prepared.has(name) {
+            return Ok(());
+        }
+        let Some((statement, place)) = self.session.kept(name) else {
+            return Ok(());
+        };
+        let kept = Kept {
+            sql: None,
+            statement: Some(Arc::new(PreparedStatement::new(statement))),
+            declared: Arc::default(),
+            described: None,
+            is_told: false,
+            _place: place,
+        };
+        self.prepared.keep(name.to_owned(), kept)
     }
 
     /// What a kept statement takes and gives.
@@ -164,13 +183,14 @@ impl Client {
     }
 
     async fn describe_statement(&mut self, name: &str) -> Flow<()> {
+        self.adopt(name)?;
         let kept = self.prepared.get(name)?;
-        let (sql, statement) = (Arc::clone(&kept.sql), kept.statement.clone());
+        let (sql, statement) = (kept.sql.clone(), kept.statement.clone());
         if !statement.as_ref().is_none_or(|s| self.ends_failure(s)) {
             self.transaction.check()?;
         }
         let described = self.describe(name).await;
-        let Some(described) = self.explain(described, &sql)? else {
+        let Some(described) = self.explain(described, sql.as_deref())? else {
             return Ok(());
         };
         // A type is called what the client calls it: varchar, not text.
@@ -196,16 +216,18 @@ impl Client {
     }
 
     async fn bind(&mut self, bind: Bind) -> Flow<()> {
+        self.adopt(&bind.statement)?;
         let kept = self.prepared.get(&bind.statement)?;
-        let (sql, statement) = (Arc::clone(&kept.sql), kept.statement.clone());
+        let (sql, statement) = (kept.sql.clone(), kept.statement.clone());
         if !statement.as_ref().is_none_or(|s| self.ends_failure(s)) {
             self.transaction.check()?;
         }
         // Without a `$` there is no parameter, and no need to plan twice.
-        let types = match sql.contains('$') || !bind.parameters.is_empty() {
+        let has_parameters = statement.is_some_and(|statement| statement.text.contains('$'));
+        let types = match has_parameters || !bind.parameters.is_empty() {
             true => {
                 let described = self.describe(&bind.statement).await;
-                let Some(described) = self.explain(described, &sql)? else {
+                let Some(described) = self.explain(described, sql.as_deref())? else {
                     return Ok(());
                 };
                 described.parameters.clone()
@@ -238,13 +260,13 @@ impl Client {
     /// Does something with a portal, which is there again afterwards unless that has failed.
     async fn with_portal(&mut self, name: String, step: Step) -> Flow<()> {
         let mut portal = self.prepared.take_portal(&name, PORTAL)?;
-        let sql = Arc::clone(&portal.kept.sql);
+        let sql = portal.kept.sql.clone();
         let outcome = match step {
             Step::Describe => self.describe_portal(&mut portal).await,
             Step::Execute(rows_max) => self.execute(&mut portal, rows_max).await,
         };
         self.key.running.end();
-        if self.explain(outcome, &sql)?.is_some() {
+        if self.explain(outcome, sql.as_deref())?.is_some() {
             self.prepared.insert_portal(name, portal);
         }
         Ok(())

@@ -27,7 +27,8 @@ pub(super) struct Prepared {
 /// A statement that is kept.
 #[derive(Clone)]
 pub(super) struct Kept {
-    pub(super) sql: Arc<str>,
+    /// What the client has sent; `None` if SQL has prepared it, as a part of that.
+    pub(super) sql: Option<Arc<str>>,
     /// `None` is the empty statement.
     pub(super) statement: Option<SharedStatement>,
     /// The types of its parameters as the client has declared them, by number; 0 is none.

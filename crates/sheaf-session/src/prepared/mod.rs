@@ -55,10 +55,11 @@ enum State {
 impl PreparedStatement {
     /// Nothing is planned yet.
     #[must_use]
-    pub fn new(statement: Statement) -> Self {
+    pub fn new(statement: impl Into<Arc<Statement>>) -> Self {
+        let statement: Arc<Statement> = statement.into();
         let may_repeat = matches!(statement.kind, StatementKind::Query(_));
         Self {
-            statement: Arc::new(statement),
+            statement,
             state: Mutex::new(match may_repeat {
                 true => State::Planned(0),
                 false => State::Never,
