@@ -5,12 +5,14 @@
 //! - [`settings`]: the table of settings, declared once, which makes `SET`, `SHOW ALL`, the
 //!   command line's help and the documentation page;
 //! - [`type_names`]: the SQL names of Arrow types;
+//! - [`list_text`]: texts of lists, in the forms of PostgreSQL and DuckDB;
 //! - [`uuid`]: UUIDs, their bytes and texts;
 //! - [`suggest`]: the nearest known name, for hints.
 //!
 //! This crate must not know of statements, files, sessions or terminals.
 
 pub mod error;
+pub mod list_text;
 pub mod settings;
 pub mod suggest;
 pub mod type_names;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use sheaf_base::error::SqlState;
+use sheaf_base::list_text::{self, Part};
 use sheaf_base::{Result, SheafError};
 
 use crate::database::{AnyRelation, Database, SCHEMAS};
@@ -11,8 +12,8 @@ use crate::decimal::Decimal;
 use crate::tables::functions as procs;
 use crate::types::{
     BOOL, CHAR, DATE, INT2, INT2VECTOR, INT4, INT8, Kind, NAME, OIDVECTOR, Oid, REGCLASS,
-    REGNAMESPACE, REGPROC, REGPROCEDURE, REGROLE, REGTYPE, TEXT, UNKNOWN, format_type,
-    internal_name, kind_of, type_named, types,
+    REGNAMESPACE, REGPROC, REGPROCEDURE, REGROLE, REGTYPE, TEXT, UNKNOWN, format_type, kind_of,
+    type_named, types,
 };
 use crate::value::{Array, Value, output};
 
@@ -303,52 +304,20 @@ fn read_array(text: &str, to: Oid, database: &Database) -> Result<Value> {
             elements: elements.collect::<Result<_>>()?,
         })));
     }
-    let inner = text
-        .strip_prefix('{')
-        .and_then(|text| text.strip_suffix('}'))
-        .ok_or_else(|| {
-            SheafError::user(format!("malformed array literal: \"{text}\""))
-                .with_state(SqlState::INVALID_TEXT_REPRESENTATION)
-                .with_detail(format!(
-                    "array value of type {} must start with \"{{\"",
-                    internal_name(to)
-                ))
-        })?;
-    let mut elements = vec![];
-    for (part, is_quoted) in array_parts(inner) {
-        elements.push(match is_quoted {
-            false if part.eq_ignore_ascii_case("null") => Value::Null,
-            _ => read_element(&part)?,
-        });
-    }
-    Ok(Value::array(elements))
-}
-
-/// The elements between commas, and whether they stood in quotes.
-fn array_parts(text: &str) -> Vec<(String, bool)> {
-    let mut parts = vec![];
-    if text.trim().is_empty() {
-        return parts;
-    }
-    let (mut part, mut is_quoted, mut is_inside) = (String::new(), false, false);
-    let mut characters = text.chars();
-    while let Some(c) = characters.next() {
-        match c {
-            '\\' => part.extend(characters.next()),
-            '"' => {
-                is_inside = !is_inside;
-                is_quoted = true;
-            }
-            ',' if !is_inside => {
-                parts.push((std::mem::take(&mut part), std::mem::take(&mut is_quoted)));
-            }
-            c => part.push(c),
+    let mut parts: Vec<Option<String>> = vec![];
+    let lengths = list_text::read_array(text, &mut |part| {
+        if let Part::Item(item) = part {
+            parts.push(item.map(str::to_owned));
         }
+    })
+    .map_err(|detail| list_text::malformed(text, detail))?;
+    if lengths.len() > 1 {
+        let message = "arrays of several dimensions, in queries of the catalogue";
+        return Err(SheafError::unsupported(message));
     }
-    parts.push((part, is_quoted));
-    let trimmed = parts.into_iter().map(|(part, is_quoted)| match is_quoted {
-        true => (part, true),
-        false => (part.trim().to_owned(), false),
+    let elements = parts.into_iter().map(|part| match part {
+        Some(part) => read_element(&part),
+        None => Ok(Value::Null),
     });
-    trimmed.collect()
+    Ok(Value::array(elements.collect::<Result<_>>()?))
 }

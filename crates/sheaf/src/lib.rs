@@ -42,8 +42,8 @@ pub use datafusion::scalar::ScalarValue;
 pub use sheaf_base::error::{ErrorKind, Position, SqlState};
 pub use sheaf_base::settings::{Layer, SETTINGS, Setting, SettingKind, Settings};
 pub use sheaf_base::{
-    ByteCount, Result, RowCount, SheafError, sql_field_type_name, sql_type_name, suggest, units,
-    uuid,
+    ByteCount, Result, RowCount, SheafError, list_text, sql_field_type_name, sql_type_name,
+    suggest, units, uuid,
 };
 pub use sheaf_files as files;
 pub use sheaf_pgcatalog as postgres;

@@ -1,13 +1,12 @@
 //! Arrays, of up to six dimensions as PostgreSQL has them: lists within lists.
 
 use sheaf::arrow::datatypes::DataType;
+use sheaf::list_text::{self, DEPTH_MAX, Part};
 use sheaf::{Result, ScalarValue, SheafError, SqlState};
 
 use super::number::NUMERIC_DIGITS_MAX;
 use crate::message::frontend::Fields;
 use crate::types::{Scalar, WireType, arrow_type, parameter_type};
-
-const DIMENSIONS_MAX: usize = 6;
 
 /// An array in binary form: see `encode::array::binary` for it.
 ///
@@ -30,7 +29,7 @@ fn read_binary(fields: &mut Fields, element: Scalar) -> Result<ScalarValue> {
     let dimensions = usize::try_from(fields.i32()?).map_err(|_| malformed_bytes())?;
     fields.u32()?; // whether NULL is among them
     let oid = fields.u32()?;
-    if dimensions > DIMENSIONS_MAX {
+    if dimensions > DEPTH_MAX {
         return Err(too_many_dimensions());
     }
     // A varchar is a text here.
@@ -67,153 +66,23 @@ fn read_binary(fields: &mut Fields, element: Scalar) -> Result<ScalarValue> {
 /// # Errors
 /// `UserInput` (22P02) if it is none, or an element is no value of its type.
 pub(super) fn text(source: &str, element: Scalar, zone: &str) -> Result<ScalarValue> {
-    let malformed = |detail: &str| {
-        SheafError::user(format!("malformed array literal: \"{source}\""))
-            .with_state(SqlState::INVALID_TEXT_REPRESENTATION)
-            .with_detail(detail)
-    };
-    let trimmed = source.trim();
-    let braces = match trimmed.split_once('=') {
-        Some((bounds, rest)) if bounds.starts_with('[') => rest.trim(),
-        _ => trimmed,
-    };
-    let mut reader = Items {
-        rest: braces,
-        items: vec![],
-        lengths: vec![],
-    };
-    match reader.list(0) {
-        Ok(()) if reader.rest.trim().is_empty() => {}
-        Ok(()) => return Err(malformed("junk after closing right brace")),
-        Err(detail) => return Err(malformed(detail)),
-    }
+    let mut items: Vec<Option<String>> = vec![];
+    let lengths = list_text::read_array(source, &mut |part| {
+        if let Part::Item(item) = part {
+            items.push(item.map(str::to_owned));
+        }
+    })
+    .map_err(|detail| list_text::malformed(source, detail))?;
     let null = ScalarValue::try_from(arrow_type(WireType::Scalar(element)))?;
-    let values = reader.items.into_iter().map(|item| match item {
+    let values = items.into_iter().map(|item| match item {
         Some(item) => super::text(&item, element, zone),
         None => Ok(null.clone()),
     });
-    let lengths: Vec<usize> = reader.lengths.into_iter().flatten().collect();
     nested(values.collect::<Result<Vec<_>>>()?, &lengths, element)
 }
 
-/// Reads the items of a text, and the lengths of the lists that hold them.
-struct Items<'t> {
-    rest: &'t str,
-    /// `None` is NULL.
-    items: Vec<Option<String>>,
-    /// By dimension, outermost first; as soon as one list of it has ended.
-    lengths: Vec<Option<usize>>,
-}
-
-impl Items<'_> {
-    fn skip_space(&mut self) {
-        self.rest = self.rest.trim_start();
-    }
-
-    fn take(&mut self, wanted: char) -> bool {
-        self.skip_space();
-        let rest = self.rest.strip_prefix(wanted);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    /// A list of dimension `depth`, braces included.
-    fn list(&mut self, depth: usize) -> Result<(), &'static str> {
-        if !self.take('{') {
-            return Err("array value must start with \"{\"");
-        }
-        if depth == DIMENSIONS_MAX {
-            return Err("number of array dimensions exceeds the maximum allowed (6)");
-        }
-        if self.lengths.len() == depth {
-            // A deeper list than those before it.
-            if self.lengths.last().is_some_and(Option::is_some) || !self.items.is_empty() {
-                return Err(
-                    "multidimensional arrays must have sub-arrays with matching dimensions",
-                );
-            }
-            self.lengths.push(None);
-        }
-        if self.take('}') {
-            return self.end(depth, 0);
-        }
-        let mut length = 0;
-        loop {
-            self.skip_space();
-            match self.rest.starts_with('{') {
-                true => self.list(depth + 1)?,
-                false if self.lengths.len() > depth + 1 => {
-                    return Err(
-                        "multidimensional arrays must have sub-arrays with matching dimensions",
-                    );
-                }
-                false => {
-                    let item = self.item()?;
-                    self.items.push(item);
-                }
-            }
-            length += 1;
-            if self.take('}') {
-                return self.end(depth, length);
-            }
-            if !self.take(',') {
-                return Err("unexpected end of input, or something behind an element");
-            }
-        }
-    }
-
-    fn end(&mut self, depth: usize, length: usize) -> Result<(), &'static str> {
-        match self.lengths.get_mut(depth) {
-            Some(known @ None) => {
-                *known = Some(length);
-                Ok(())
-            }
-            Some(Some(known)) if *known == length => Ok(()),
-            _ => Err("multidimensional arrays must have sub-arrays with matching dimensions"),
-        }
-    }
-
-    /// One element; an unquoted NULL is `None`.
-    fn item(&mut self) -> Result<Option<String>, &'static str> {
-        let mut item = String::new();
-        let mut characters = self.rest.char_indices();
-        if self.rest.starts_with('"') {
-            characters.next();
-            loop {
-                match characters.next() {
-                    None => return Err("unexpected end of input"),
-                    Some((_, '"')) => break,
-                    Some((_, '\\')) => item.extend(characters.next().map(|(_, c)| c)),
-                    Some((_, c)) => item.push(c),
-                }
-            }
-            self.rest = characters.as_str();
-            return Ok(Some(item));
-        }
-        let mut is_escaped = false;
-        let end = loop {
-            match characters.next() {
-                None => return Err("unexpected end of input"),
-                Some((at, ',' | '}')) => break at,
-                Some((_, '{' | '"')) => return Err("unexpected \"{\" or quote within an element"),
-                Some((_, '\\')) => {
-                    is_escaped = true;
-                    item.extend(characters.next().map(|(_, c)| c));
-                }
-                Some((_, c)) => item.push(c),
-            }
-        };
-        self.rest = self.rest.get(end..).unwrap_or_default();
-        item.truncate(item.trim_end().len());
-        match item.is_empty() {
-            true => Err("an element is missing"),
-            false => Ok(Some(item).filter(|item| is_escaped || !item.eq_ignore_ascii_case("null"))),
-        }
-    }
-}
-
 fn too_many_dimensions() -> SheafError {
-    SheafError::user(format!("an array has at most {DIMENSIONS_MAX} dimensions"))
+    SheafError::user(format!("an array has at most {DEPTH_MAX} dimensions"))
         .with_state(SqlState::PROGRAM_LIMIT)
 }
 
