@@ -8,8 +8,8 @@
 //! - [`synonyms`]: other systems' names for functions which exist;
 //! - [`fold`]: aggregates that a session makes of expressions (`CREATE AGGREGATE`);
 //! - [`user`]: functions of the user's own in other languages than SQL;
-//! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, and [`uuid`]: casts of UUIDs, both without
-//!   names.
+//! - [`arithmetic`]: what `+`, `-`, `*` and `/` stand for, [`uuid`]: casts of UUIDs, and [`list_casts`]: casts
+//!   from texts to lists, all without names.
 //!
 //! Functions whose results may outgrow memory, the engine's too, are [`bounded`].
 //!
@@ -25,6 +25,7 @@ pub mod fold;
 mod gathered;
 mod kernel;
 pub mod lambda;
+pub mod list_casts;
 mod operators;
 pub mod scalar;
 pub mod shorthand;

@@ -61,7 +61,8 @@ fn call(function: &Arc<ScalarUDF>, argument: Expr) -> Expr {
     Expr::ScalarFunction(call)
 }
 
-fn parse(arrays: &[ArrayRef], is_try: bool) -> Result<ArrayRef> {
+/// The UUIDs of texts; with `is_try` those that write none are NULL, not errors.
+pub(crate) fn parse(arrays: &[ArrayRef], is_try: bool) -> Result<ArrayRef> {
     let texts = cast(&arrays[0], &DataType::Utf8View)?;
     let texts = texts.as_string_view();
     let mut uuids = FixedSizeBinaryBuilder::with_capacity(texts.len(), UUID_SIZE);

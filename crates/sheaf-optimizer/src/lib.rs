@@ -14,8 +14,8 @@ pub mod options;
 pub mod physical;
 
 pub use analyzer::{
-    BoundedCalls, Numbers, Uuids, Variants, analyzer_rules, any_numeric, converted_literal,
-    is_comparison,
+    BoundedCalls, Lists, Numbers, Uuids, Variants, analyzer_rules, any_numeric, converted_literal,
+    is_comparison, with_lists_read,
 };
 pub use logical::logical_rules;
 pub use options::{engine_options, set_in_order, set_memory_limit};

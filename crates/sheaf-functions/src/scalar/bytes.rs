@@ -209,19 +209,22 @@ fn each_bytes(
             continue;
         }
         let text = rows::text(&arrays[0], row);
-        let bytes = parse(text).ok_or_else(|| {
-            DataFusionError::from(
-                SheafError::user(format!("'{text}' is no text of bytes"))
-                    .with_state(SqlState::INVALID_TEXT_REPRESENTATION)
-                    .with_hint("for example '\\x00ff'"),
-            )
-        })?;
+        let bytes = parse(text).ok_or_else(|| no_bytes(text))?;
         found.append_value(bytes);
     }
     Ok(Arc::new(found.finish()))
 }
 
-fn parse_bytea(text: &str) -> Option<Vec<u8>> {
+/// The error of a text that is none of bytes.
+pub(crate) fn no_bytes(text: &str) -> DataFusionError {
+    SheafError::user(format!("'{text}' is no text of bytes"))
+        .with_state(SqlState::INVALID_TEXT_REPRESENTATION)
+        .with_hint("for example '\\x00ff'")
+        .into()
+}
+
+/// The bytes that a text in either form of PostgreSQL's writes.
+pub(crate) fn parse_bytea(text: &str) -> Option<Vec<u8>> {
     if let Some(digits) = text.strip_prefix("\\x") {
         return parse_hex(digits.chars().filter(|c| !c.is_ascii_whitespace()));
     }

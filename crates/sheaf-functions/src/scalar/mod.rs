@@ -1,6 +1,6 @@
 //! Scalar functions.
 
-mod bytes;
+pub(crate) mod bytes;
 mod chr;
 mod conditional;
 mod date_diff;

@@ -4,6 +4,7 @@
 //! is upgraded.
 
 mod bounded_calls;
+mod lists;
 mod numbers;
 mod rewrite;
 mod uuids;
@@ -17,6 +18,7 @@ use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use sheaf_operators::window::WindowCallsRule;
 
 pub use bounded_calls::BoundedCalls;
+pub use lists::{Lists, with_lists_read};
 pub use numbers::{Numbers, any_numeric, converted_literal, is_comparison};
 pub use uuids::Uuids;
 pub use variants::Variants;
@@ -34,6 +36,8 @@ pub fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
         Arc::new(Numbers),
         // Ours. Behind the one that casts literals, before the engine's, which would find no cast.
         Arc::new(Uuids),
+        // Ours. Before the engine's, too, which would cast each text to an element.
+        Arc::new(Lists),
         Arc::new(TypeCoercion::new()),
         // Ours. Once both sides of `||` have the same type, which it does not look at.
         Arc::new(BoundedCalls),

@@ -49,7 +49,7 @@ use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast;
 use futures::future::{BoxFuture, FutureExt};
 use sheaf_base::{ByteCount, Result, SheafError};
-use sheaf_optimizer::{Numbers, Uuids, Variants};
+use sheaf_optimizer::{Lists, Numbers, Uuids, Variants};
 use tokio::runtime::Handle;
 
 use self::build::select_all;
@@ -185,7 +185,8 @@ impl<'a> Binder<'a> {
                     let options = self.state.config_options();
                     let plan = Variants.analyze(plan, options)?;
                     let plan = Numbers.analyze(plan, options)?;
-                    Ok(Uuids.analyze(plan, options)?)
+                    let plan = Uuids.analyze(plan, options)?;
+                    Ok(Lists.analyze(plan, options)?)
                 }
                 false => Ok(plan),
             }

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast;
 use sheaf_base::error::SqlState;
 use sheaf_base::suggest::nearest;
 use sheaf_base::{Result, SheafError};
+use sheaf_optimizer::with_lists_read;
 use sheaf_sql::{Statement, StatementKind};
 
 use super::Running;
@@ -73,10 +74,8 @@ pub(super) fn called(
     let values = parameters
         .iter()
         .map(|parameter| {
-            let expr = simplifier.coerce(
-                binder.plan_expression(parameter.clone())?,
-                &DFSchema::empty(),
-            )?;
+            let expr = with_lists_read(binder.plan_expression(parameter.clone())?)?;
+            let expr = simplifier.coerce(expr, &DFSchema::empty())?;
             constant(parameter, simplifier.simplify(expr)?)
         })
         .collect::<Result<Vec<_>>>()?;
