@@ -2,12 +2,9 @@
 //!
 //! Both factors are copied piece by piece into the order in which they are used, so that strides do not
 //! matter, and a kernel keeps a few rows and columns of the product in registers (Goto, van de Geijn:
-//! Anatomy of high-performance matrix multiplication, ACM TOMS 34, 2008; the loops are BLIS's). On
-//! machines that have them, the kernel uses AVX2 and FMA; which is found when it runs.
+//! Anatomy of high-performance matrix multiplication, ACM TOMS 34, 2008; the loops are BLIS's).
 
-use num_complex::Complex;
-
-use crate::tensor::Element;
+use super::kernels::{Kernel, LANES_MAX, Multiply, TILE_MAX};
 
 /// Elements along the inner axis that are used at a time. The products of so many are added up first, and
 /// these sums then in order: cutting the inner axis where a multiple of them ends changes nothing.
@@ -16,9 +13,6 @@ pub(crate) const INNER: usize = 384;
 const ROWS: usize = 72;
 /// Columns of the right factor that are packed at a time.
 const COLUMNS: usize = 1024;
-/// Elements of the product that a kernel has in registers, at most.
-const TILE_MAX: usize = 96;
-
 /// Bytes of a line of the processor's cache.
 const CACHE_LINE: usize = 64;
 
@@ -81,31 +75,22 @@ fn prefetch<T>(place: &T) {
 #[cfg(not(target_arch = "x86_64"))]
 fn prefetch<T>(_: &T) {}
 
-/// A type whose matrices can be multiplied.
-pub(crate) trait Multiply: Element {
-    /// Rows and columns of the product that the kernel makes at a time.
-    const TILE: (usize, usize);
-    /// Adds the product of `inner` columns and rows, packed side by side, to nothing.
-    fn tile(inner: usize, left: &[Self], right: &[Self], product: &mut [Self; TILE_MAX]);
-    /// The sum.
-    fn plus(self, other: Self) -> Self;
-}
-
 /// Bytes of the copies that [`multiply`] makes for a product of that size, of so many columns and rows.
 pub(crate) fn packed_bytes<T: Multiply>(rows: usize, columns: usize, inner: usize) -> usize {
-    let lanes = ROWS.min(rows) + COLUMNS.min(columns) + T::TILE.0 + T::TILE.1;
+    let lanes = ROWS.min(rows) + COLUMNS.min(columns) + 2 * LANES_MAX;
     lanes * INNER.min(inner) * size_of::<T>() + 2 * CACHE_LINE
 }
 
-/// Adds the product of `left` and `right` to `target`. `inner` is the number of columns of the one and of
-/// rows of the other.
-pub(crate) fn multiply<T: Multiply>(
+/// Adds the product of `left` and `right` to `target`, by a kernel. `inner` is the number of columns of
+/// the one and of rows of the other.
+pub(super) fn multiply_by<T: Multiply, K: Kernel<T>>(
+    kernel: K,
     left: Factor<'_, T>,
     right: Factor<'_, T>,
     inner: usize,
     target: &mut Target<'_, T>,
 ) {
-    let (tile_rows, tile_columns) = T::TILE;
+    let (tile_rows, tile_columns) = K::TILE;
     let mut room_left = Vec::new();
     let mut room_right = Vec::new();
     let mut product = [T::default(); TILE_MAX];
@@ -126,7 +111,7 @@ pub(crate) fn multiply<T: Multiply>(
                             first_column + column * tile_columns,
                         );
                         target.fetch(corner, tile_rows);
-                        T::tile(depth, left, right, &mut product);
+                        kernel.tile(depth, left, right, &mut product);
                         add(target, corner, &product, (tile_rows, tile_columns));
                     }
                 }
@@ -202,173 +187,5 @@ fn add<T: Multiply>(
                 *sum = sum.plus(*value);
             }
         }
-    }
-}
-
-/// A kernel for tiles of `$rows` × `$columns`, whose sums the compiler keeps in registers.
-macro_rules! kernel {
-    ($(#[$attribute:meta])* $name:ident, $type:ty, $rows:literal, $columns:literal,
-     |$a:ident, $b:ident, $c:ident| $step:expr) => {
-        $(#[$attribute])*
-        fn $name(inner: usize, left: &[$type], right: &[$type], product: &mut [$type; TILE_MAX]) {
-            let mut sums = [[<$type>::default(); $columns]; $rows];
-            let left = left.as_chunks::<$rows>().0.iter().take(inner);
-            for (left, right) in left.zip(right.as_chunks::<$columns>().0) {
-                for row in 0..$rows {
-                    let $a = left[row];
-                    for column in 0..$columns {
-                        let ($b, $c) = (right[column], sums[row][column]);
-                        sums[row][column] = $step;
-                    }
-                }
-            }
-            for (row, sums) in sums.iter().enumerate() {
-                product[row * $columns..(row + 1) * $columns].copy_from_slice(sums);
-            }
-        }
-    };
-}
-
-kernel!(f64_tile, f64, 6, 8, |a, b, c| a * b + c);
-kernel!(f32_tile, f32, 6, 16, |a, b, c| a * b + c);
-kernel!(i64_tile, i64, 4, 4, |a, b, c| c
-    .wrapping_add(a.wrapping_mul(b)));
-kernel!(u64_tile, u64, 4, 4, |a, b, c| c
-    .wrapping_add(a.wrapping_mul(b)));
-kernel!(complex_tile, Complex<f64>, 2, 4, |a, b, c| a * b + c);
-
-#[cfg(target_arch = "x86_64")]
-mod fused {
-    use super::TILE_MAX;
-
-    kernel!(
-        #[target_feature(enable = "avx2,fma")]
-        f64_tile,
-        f64,
-        6,
-        8,
-        |a, b, c| a.mul_add(b, c)
-    );
-    kernel!(
-        #[target_feature(enable = "avx2,fma")]
-        f32_tile,
-        f32,
-        6,
-        16,
-        |a, b, c| a.mul_add(b, c)
-    );
-
-    fn is_there() -> bool {
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
-    }
-
-    /// Whether the product was made.
-    #[expect(
-        unsafe_code,
-        reason = "the processor has been asked for what the kernel needs"
-    )]
-    pub(super) fn f64s(
-        inner: usize,
-        left: &[f64],
-        right: &[f64],
-        product: &mut [f64; TILE_MAX],
-    ) -> bool {
-        if !is_there() {
-            return false;
-        }
-        // SAFETY: AVX2 and FMA are there.
-        unsafe { f64_tile(inner, left, right, product) };
-        true
-    }
-
-    /// Whether the product was made.
-    #[expect(
-        unsafe_code,
-        reason = "the processor has been asked for what the kernel needs"
-    )]
-    pub(super) fn f32s(
-        inner: usize,
-        left: &[f32],
-        right: &[f32],
-        product: &mut [f32; TILE_MAX],
-    ) -> bool {
-        if !is_there() {
-            return false;
-        }
-        // SAFETY: AVX2 and FMA are there.
-        unsafe { f32_tile(inner, left, right, product) };
-        true
-    }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-mod fused {
-    use super::TILE_MAX;
-
-    pub(super) fn f64s(_: usize, _: &[f64], _: &[f64], _: &mut [f64; TILE_MAX]) -> bool {
-        false
-    }
-
-    pub(super) fn f32s(_: usize, _: &[f32], _: &[f32], _: &mut [f32; TILE_MAX]) -> bool {
-        false
-    }
-}
-
-impl Multiply for f64 {
-    const TILE: (usize, usize) = (6, 8);
-    fn tile(inner: usize, left: &[f64], right: &[f64], product: &mut [f64; TILE_MAX]) {
-        if !fused::f64s(inner, left, right, product) {
-            f64_tile(inner, left, right, product);
-        }
-    }
-    fn plus(self, other: f64) -> f64 {
-        self + other
-    }
-}
-
-impl Multiply for f32 {
-    const TILE: (usize, usize) = (6, 16);
-    fn tile(inner: usize, left: &[f32], right: &[f32], product: &mut [f32; TILE_MAX]) {
-        if !fused::f32s(inner, left, right, product) {
-            f32_tile(inner, left, right, product);
-        }
-    }
-    fn plus(self, other: f32) -> f32 {
-        self + other
-    }
-}
-
-impl Multiply for i64 {
-    const TILE: (usize, usize) = (4, 4);
-    fn tile(inner: usize, left: &[i64], right: &[i64], product: &mut [i64; TILE_MAX]) {
-        i64_tile(inner, left, right, product);
-    }
-    fn plus(self, other: i64) -> i64 {
-        self.wrapping_add(other)
-    }
-}
-
-impl Multiply for u64 {
-    const TILE: (usize, usize) = (4, 4);
-    fn tile(inner: usize, left: &[u64], right: &[u64], product: &mut [u64; TILE_MAX]) {
-        u64_tile(inner, left, right, product);
-    }
-    fn plus(self, other: u64) -> u64 {
-        self.wrapping_add(other)
-    }
-}
-
-impl Multiply for Complex<f64> {
-    const TILE: (usize, usize) = (2, 4);
-    fn tile(
-        inner: usize,
-        left: &[Complex<f64>],
-        right: &[Complex<f64>],
-        product: &mut [Complex<f64>; TILE_MAX],
-    ) {
-        complex_tile(inner, left, right, product);
-    }
-    fn plus(self, other: Complex<f64>) -> Complex<f64> {
-        self + other
     }
 }

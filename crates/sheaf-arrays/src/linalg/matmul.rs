@@ -11,7 +11,8 @@ use num_complex::Complex;
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
-use super::gemm::{Factor, INNER, Multiply, Target, multiply, packed_bytes};
+use super::gemm::{Factor, INNER, Target, packed_bytes};
+use super::kernels::Multiply;
 use crate::context::{Context, next_number};
 use crate::dtype::{Class, DType};
 use crate::elementwise::{cast, common_shape};
@@ -304,7 +305,7 @@ impl Product {
             rows: tile.shape[rank - 2],
             columns: tile.shape[rank - 1],
         };
-        multiply(left.factor(), right.factor(), step.1, &mut target);
+        T::multiply(left.factor(), right.factor(), step.1, &mut target);
         context.check()
     }
 
@@ -342,7 +343,7 @@ impl Product {
                     rows,
                     columns: side - first,
                 };
-                multiply(left, right, step.1, &mut target);
+                T::multiply(left, right, step.1, &mut target);
                 context.check()?;
             }
         }

@@ -4,6 +4,7 @@ mod contract;
 mod dense;
 mod diagonal;
 mod gemm;
+mod kernels;
 mod matmul;
 mod orthogonal;
 mod solve;

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
 use super::dense::Finite;
-use super::gemm::{Factor, Target, multiply};
+use super::gemm::{Factor, Target};
+use super::kernels::Multiply;
 use super::orthogonal::{as_matrix, real};
 use crate::context::{Context, Hold, next_number};
 use crate::elementwise::cast;
@@ -356,7 +357,7 @@ impl Square {
                         row_step: side,
                         elements: &mut elements[end..],
                     };
-                    multiply(left, across, inner, &mut target);
+                    f64::multiply(left, across, inner, &mut target);
                 });
             }
         });
