@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use sheaf_base::{ByteCount, Result, SheafError};
@@ -49,6 +49,8 @@ pub struct Context {
     threads: usize,
     /// Threads that use the same memory: those of all readers of which this is one.
     sharers: usize,
+    /// Threads that have nothing left to do, less those that have been lent meanwhile.
+    pub(crate) idle: Arc<AtomicIsize>,
     kept: Arc<Mutex<Shelves>>,
 }
 
@@ -128,6 +130,7 @@ impl Context {
             stop: Arc::new(|| false),
             threads: threads.max(1),
             sharers: threads.max(1),
+            idle: Arc::default(),
             kept: Arc::default(),
         }
     }

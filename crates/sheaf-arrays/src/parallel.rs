@@ -1,7 +1,7 @@
 //! Many pieces of work on a few threads, their results in order.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use sheaf_base::{Result, SheafError};
@@ -23,7 +23,40 @@ struct State<T> {
     next: usize,
 }
 
+/// Threads that had nothing left to do, and work for somebody else until this is dropped.
+pub(crate) struct Lent<'a> {
+    idle: &'a AtomicIsize,
+    count: usize,
+}
+
+impl Lent<'_> {
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        let count = isize::try_from(self.count).unwrap_or(0);
+        self.idle.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
 impl Context {
+    /// All threads that have nothing left to do now: so that who has a long piece of work need not end it
+    /// alone.
+    pub(crate) fn idle_threads(&self) -> Lent<'_> {
+        let all = |idle: isize| (idle > 0).then_some(0);
+        let taken = self
+            .idle
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, all);
+        let count = taken.ok().and_then(|idle| usize::try_from(idle).ok());
+        Lent {
+            idle: &self.idle,
+            count: count.unwrap_or(0),
+        }
+    }
+
     /// Does `work` for 0, 1, … `count` − 1 on the context's threads, each told to use but one, and gives
     /// the results to `take` in this order. Results that come early wait; work that is far ahead of them
     /// does too.
@@ -70,8 +103,9 @@ impl Context {
                 promise.is_kept = true;
                 results.put(number, result);
             }
+            self.idle.fetch_add(1, Ordering::Relaxed);
         };
-        std::thread::scope(|scope| {
+        let taken = std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(worker);
             }
@@ -79,7 +113,10 @@ impl Context {
             is_over.store(true, Ordering::Relaxed);
             results.wake();
             taken
-        })
+        });
+        let gone = isize::try_from(threads).unwrap_or(0);
+        self.idle.fetch_sub(gone, Ordering::Relaxed);
+        taken
     }
 
     /// The results of `work` for 0, 1, … `count` − 1, done on the context's threads.
@@ -160,5 +197,36 @@ impl<T> Results<T> {
         // Under the lock, so that nobody who has looked goes to sleep after this.
         let _state = self.state.lock();
         self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sheaf_base::ByteCount;
+
+    use super::*;
+    use crate::{FixedMemory, ScratchDirectory};
+
+    #[test]
+    fn a_thread_that_has_nothing_left_is_lent_until_all_is_done() {
+        let scratch = ScratchDirectory::new(std::env::temp_dir(), ByteCount(0));
+        let memory = Arc::new(FixedMemory::new(0));
+        let context = Context::new(memory, Arc::new(scratch), 2);
+        // The first piece ends once it has been lent the thread of the second.
+        let lent = context.all(2, 0, |number, context| {
+            while number == 0 {
+                let lent = context.idle_threads();
+                if lent.count() > 0 {
+                    assert_eq!(context.idle_threads().count(), 0);
+                    return Ok(lent.count());
+                }
+                std::thread::yield_now();
+            }
+            Ok(0)
+        });
+        assert_eq!(lent.unwrap(), [1, 0]);
+        assert_eq!(context.idle_threads().count(), 0);
     }
 }

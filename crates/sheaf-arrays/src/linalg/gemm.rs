@@ -120,6 +120,35 @@ pub(super) fn multiply_by<T: Multiply, K: Kernel<T>>(
     }
 }
 
+/// Adds the product of `left` and `right` to `target`, strips of its rows on so many threads at a time.
+pub(super) fn multiply_in_strips<T: Multiply>(
+    threads: usize,
+    left: Factor<'_, T>,
+    right: Factor<'_, T>,
+    inner: usize,
+    target: &mut Target<'_, T>,
+) {
+    let strip = target.rows.div_ceil(threads);
+    if threads <= 1 || strip == 0 || inner == 0 {
+        return T::multiply(left, right, inner, target);
+    }
+    let (rows, columns, row_step) = (target.rows, target.columns, target.row_step);
+    let strips = target.elements.chunks_mut(strip * row_step);
+    std::thread::scope(|scope| {
+        for (first, elements) in (0..rows).step_by(strip).zip(strips) {
+            scope.spawn(move || {
+                let mut target = Target {
+                    elements,
+                    row_step,
+                    rows: strip.min(rows - first),
+                    columns,
+                };
+                T::multiply(left.from(first, 0), right, inner, &mut target);
+            });
+        }
+    });
+}
+
 /// Copies `lanes` rows of `depth` elements into groups of `width`, in which the elements of the same
 /// column stand together; rows that lack in the last group are zero. The copy begins where a line of the
 /// processor's cache does, so that the kernel reads no two for one. Inlined, since the width is known

@@ -188,6 +188,7 @@ multiply!(Complex<f64>, [], |a, b| a + b);
 
 #[cfg(test)]
 mod tests {
+    use super::super::gemm::multiply_in_strips;
     use super::*;
 
     /// Sizes around those of tiles, packed rows and packed columns: rows, columns, inner.
@@ -262,6 +263,15 @@ mod tests {
         if let Some(kernel) = x86::Avx512::found() {
             check::<f64>(|left, right, inner, to| multiply_by(kernel, left, right, inner, to));
             check::<f32>(|left, right, inner, to| multiply_by(kernel, left, right, inner, to));
+        }
+    }
+
+    #[test]
+    fn strips_on_threads_multiply() {
+        for threads in [1, 2, 3, 8] {
+            check::<f64>(|left, right, inner, to| {
+                multiply_in_strips(threads, left, right, inner, to);
+            });
         }
     }
 }

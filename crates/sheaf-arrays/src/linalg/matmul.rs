@@ -11,7 +11,7 @@ use num_complex::Complex;
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
-use super::gemm::{Factor, INNER, Target, packed_bytes};
+use super::gemm::{Factor, INNER, Target, multiply_in_strips, packed_bytes};
 use super::kernels::Multiply;
 use crate::context::{Context, next_number};
 use crate::dtype::{Class, DType};
@@ -305,7 +305,7 @@ impl Product {
             rows: tile.shape[rank - 2],
             columns: tile.shape[rank - 1],
         };
-        T::multiply(left.factor(), right.factor(), step.1, &mut target);
+        multiply_with_idle(left.factor(), right.factor(), step.1, &mut target, context);
         context.check()
     }
 
@@ -343,7 +343,7 @@ impl Product {
                     rows,
                     columns: side - first,
                 };
-                T::multiply(left, right, step.1, &mut target);
+                multiply_with_idle(left, right, step.1, &mut target, context);
                 context.check()?;
             }
         }
@@ -355,6 +355,22 @@ impl Product {
         let product = Tensor::from_vec(&region.shape, elements)?.held(hold);
         product.cast(self.grid.dtype(), context)
     }
+}
+
+/// Adds the product of `left` and `right` to `target`, strips of its rows on threads that have nothing
+/// else to do.
+fn multiply_with_idle<T: Multiply>(
+    left: Factor<'_, T>,
+    right: Factor<'_, T>,
+    inner: usize,
+    target: &mut Target<'_, T>,
+    context: &Context,
+) {
+    let idle = context.idle_threads();
+    let packed = packed_bytes::<T>(target.rows, target.columns, inner) * idle.count();
+    let held = context.try_hold(packed);
+    let threads = 1 + held.as_ref().map_or(0, |_| idle.count());
+    multiply_in_strips(threads, left, right, inner, target);
 }
 
 /// The last two axes of a block as a factor. The block keeps its memory.
