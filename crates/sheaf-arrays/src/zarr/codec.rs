@@ -33,6 +33,9 @@ pub(super) struct Chain {
     pub(super) packings: Vec<Packing>,
     /// How much is done to pack what is written.
     pub(super) level: i32,
+    /// Whether chunks that hardly get smaller are packed, too, so that reading them takes several times as
+    /// long.
+    pub(super) packs_noise: bool,
 }
 
 /// Objects of several chunks.
@@ -94,10 +97,40 @@ impl Chain {
     pub(super) fn encode(&self, block: &Tensor) -> Result<Vec<u8>> {
         let mut bytes = block.with_bytes(<[u8]>::to_vec);
         for packing in &self.packings {
-            bytes = pack(packing, self.level, &bytes)?;
+            bytes = self.pack(packing, &bytes)?;
         }
         Ok(bytes)
     }
+
+    fn pack(&self, packing: &Packing, bytes: &[u8]) -> Result<Vec<u8>> {
+        match packing {
+            Packing::Gzip => {
+                let mut packed = Vec::new();
+                let level = flate2::Compression::new(u32::try_from(self.level).unwrap_or(0));
+                flate2::bufread::GzEncoder::new(bytes, level).read_to_end(&mut packed)?;
+                Ok(packed)
+            }
+            Packing::Zstd => {
+                let packed = zstd::bulk::compress(bytes, self.level)?;
+                if self.packs_noise || !is_noise(bytes, &packed) {
+                    return Ok(packed);
+                }
+                drop(packed);
+                Ok(zstd::bulk::compress(bytes, ZSTD_REPETITIONS)?)
+            }
+            other => Err(SheafError::unsupported(format!(
+                "chunks are not written as {other:?}"
+            ))),
+        }
+    }
+}
+
+/// A level of zstd that looks for repetitions alone: what it does not find is stored as it is.
+const ZSTD_REPETITIONS: i32 = -1;
+
+/// Whether packing hardly made `bytes` smaller, as with random numbers and the lower bits of measurements.
+fn is_noise(bytes: &[u8], packed: &[u8]) -> bool {
+    packed.len() > bytes.len() - bytes.len() / 10
 }
 
 fn corrupt(what: &dyn std::fmt::Display) -> SheafError {
@@ -184,21 +217,6 @@ fn unpack(packing: &Packing, bytes: &[u8], expected: usize) -> Result<Vec<u8>> {
                 false => Err(corrupt(&"its checksum is another")),
             }
         }
-    }
-}
-
-fn pack(packing: &Packing, level: i32, bytes: &[u8]) -> Result<Vec<u8>> {
-    match packing {
-        Packing::Gzip => {
-            let mut packed = Vec::new();
-            let level = flate2::Compression::new(u32::try_from(level).unwrap_or(0));
-            flate2::bufread::GzEncoder::new(bytes, level).read_to_end(&mut packed)?;
-            Ok(packed)
-        }
-        Packing::Zstd => Ok(zstd::bulk::compress(bytes, level)?),
-        other => Err(SheafError::unsupported(format!(
-            "chunks are not written as {other:?}"
-        ))),
     }
 }
 

@@ -88,6 +88,7 @@ pub(super) fn v2(text: &[u8]) -> Result<Meta> {
             is_big_endian,
             packings,
             level: 0,
+            packs_noise: false,
         },
         sharding: None,
         names: None,
@@ -184,6 +185,7 @@ fn chain(codecs: &[Value], rank: usize) -> Result<(Chain, Option<Sharding>)> {
         is_big_endian: false,
         packings: Vec::new(),
         level: 0,
+        packs_noise: false,
     };
     let mut sharding = None;
     for codec in codecs {

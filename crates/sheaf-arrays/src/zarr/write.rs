@@ -15,7 +15,8 @@ use crate::view::rechunk;
 /// How chunks are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ZarrPacking {
-    /// With zstd, by a level from 1 to 22 (1 if none is given).
+    /// With zstd, by a level from 1 to 22. If none is given, by level 1, and chunks that this makes hardly
+    /// smaller are stored as they are, in zstd's frames: they are read many times as fast.
     #[default]
     Zstd,
     /// With gzip, by a level from 0 to 9 (5 if none is given).
@@ -140,6 +141,7 @@ fn codecs(options: &ZarrOptions) -> Result<Chain> {
         is_big_endian: false,
         packings: packing.into_iter().collect(),
         level,
+        packs_noise: options.level.is_some(),
     })
 }
 

@@ -125,6 +125,36 @@ fn a_group_names_its_arrays() {
     assert!(message(written).contains("is no Zarr array or group: it is not replaced"));
 }
 
+/// Of uniform doubles only sign and exponent pack: zstd takes about 6 % off.
+#[test]
+fn random_numbers_are_stored_as_they_are_unless_a_level_is_given() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("a.zarr");
+    let (context, _) = context(4 << 20, 1);
+    let grid = Grid::regular(&[10_000], &[10_000], DType::Float64).unwrap();
+    let (random, zeros) = (uniform(&[10_000], &[10_000]), full(grid, Scalar::ZERO));
+    for (source, level, at_least, at_most) in [
+        (&random, None, 80_000, 80_100),
+        (&random, Some(1), 70_000, 79_000),
+        (&zeros, None, 1, 1_000),
+    ] {
+        let target = Target::local(&path).overwriting(true);
+        let options = ZarrOptions {
+            level,
+            ..ZarrOptions::default()
+        };
+        write_zarr(source, &target, &options, &context).unwrap();
+        let bytes = std::fs::metadata(path.join("c/0")).unwrap().len();
+        assert!(
+            (at_least..=at_most).contains(&bytes),
+            "{bytes} with level {level:?}"
+        );
+        let read = read_zarr(local(&path)).unwrap().load(&context).unwrap();
+        let expected = source.load(&context).unwrap();
+        assert_eq!(read.view::<f64>(), expected.view::<f64>());
+    }
+}
+
 #[test]
 fn options_that_do_not_go_together_are_refused() {
     let directory = tempfile::tempdir().unwrap();
