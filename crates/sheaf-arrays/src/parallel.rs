@@ -1,10 +1,10 @@
 //! Many pieces of work on a few threads, their results in order.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicIsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use sheaf_base::{Result, SheafError};
+use sheaf_base::{ErrorKind, Result, SheafError};
 
 use crate::context::Context;
 
@@ -13,14 +13,33 @@ const WAITING_MAX: usize = 2;
 
 /// What workers and the one who takes their results tell each other.
 struct Results<T> {
+    /// How many pieces there are.
+    count: usize,
     state: Mutex<State<T>>,
     changed: Condvar,
 }
 
 struct State<T> {
+    /// The piece that is begun next.
+    begun: usize,
+    /// Pieces that found no memory beside others: they are done again.
+    again: BTreeSet<usize>,
+    /// Results that have not been taken.
     done: BTreeMap<usize, Result<T>>,
     /// The result that is taken next.
     next: usize,
+    /// Workers that have not ended.
+    workers: usize,
+    /// Whether no more results are wanted.
+    is_over: bool,
+}
+
+/// A piece of work that a worker has taken on.
+#[derive(Clone, Copy)]
+struct Claim {
+    number: usize,
+    /// Whether no other worker is there.
+    is_alone: bool,
 }
 
 /// Threads that had nothing left to do, and work for somebody else until this is dropped.
@@ -62,7 +81,8 @@ impl Context {
     /// does too.
     ///
     /// # Memory
-    /// Each piece takes about `bytes_each` while it is done: no more threads work than fit.
+    /// Each piece takes about `bytes_each` while it is done: no more threads work than fit. A piece that
+    /// finds no memory beside others is done again with one thread less, which is lent to the others.
     /// # Errors
     /// The first that `work` or `take` gives, in the order of the pieces; `Cancelled`.
     pub fn in_order<T: Send>(
@@ -85,23 +105,29 @@ impl Context {
             return Ok(());
         }
         let results = Results {
+            count,
             state: Mutex::new(State {
+                begun: 0,
+                again: BTreeSet::new(),
                 done: BTreeMap::new(),
                 next: 0,
+                workers: threads,
+                is_over: false,
             }),
             changed: Condvar::new(),
         };
-        let (begun, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
         let worker = || {
-            while let Some(number) = results.claim(&begun, &is_over, count, threads) {
+            while let Some(claim) = results.claim() {
                 let mut promise = Promise {
                     results: &results,
-                    number,
+                    claim,
                     is_kept: false,
                 };
-                let result = self.check().and_then(|()| work(number, &single));
+                let result = self.check().and_then(|()| work(claim.number, &single));
                 promise.is_kept = true;
-                results.put(number, result);
+                if !results.put(claim, result) {
+                    break;
+                }
             }
             self.idle.fetch_add(1, Ordering::Relaxed);
         };
@@ -110,8 +136,7 @@ impl Context {
                 scope.spawn(worker);
             }
             let taken = (0..count).try_for_each(|number| take(number, results.take(number)?));
-            is_over.store(true, Ordering::Relaxed);
-            results.wake();
+            results.end();
             taken
         });
         let gone = isize::try_from(threads).unwrap_or(0);
@@ -142,7 +167,7 @@ impl Context {
 /// it would wait for ever.
 struct Promise<'a, T> {
     results: &'a Results<T>,
-    number: usize,
+    claim: Claim,
     is_kept: bool,
 }
 
@@ -150,34 +175,53 @@ impl<T> Drop for Promise<'_, T> {
     fn drop(&mut self) {
         if !self.is_kept {
             let error = SheafError::internal("a thread that reads an array has broken down");
-            self.results.put(self.number, Err(error));
+            self.results.put(self.claim, Err(error));
         }
     }
 }
 
 impl<T> Results<T> {
-    /// The next piece that nobody does, once it is not too far ahead.
-    fn claim(
-        &self,
-        begun: &AtomicUsize,
-        is_over: &AtomicBool,
-        count: usize,
-        threads: usize,
-    ) -> Option<usize> {
-        let number = begun.fetch_add(1, Ordering::Relaxed);
+    /// The next piece that nobody does, once it is not too far ahead; if there is none, the worker ends.
+    fn claim(&self) -> Option<Claim> {
         let mut state = self.state.lock();
-        while number < count
-            && number >= state.next + threads * WAITING_MAX
-            && !is_over.load(Ordering::Relaxed)
-        {
+        loop {
+            if state.is_over {
+                break;
+            }
+            let is_near = state.begun < state.next + state.workers * WAITING_MAX;
+            let mut number = state.again.pop_first();
+            if number.is_none() && state.begun < self.count && is_near {
+                number = Some(state.begun);
+                state.begun += 1;
+            }
+            if let Some(number) = number {
+                let is_alone = state.workers == 1;
+                return Some(Claim { number, is_alone });
+            }
+            if state.begun >= self.count {
+                break;
+            }
             self.changed.wait(&mut state);
         }
-        (number < count && !is_over.load(Ordering::Relaxed)).then_some(number)
+        state.workers -= 1;
+        None
     }
 
-    fn put(&self, number: usize, result: Result<T>) {
-        self.state.lock().done.insert(number, result);
+    /// Puts a result down; whether the worker goes on.
+    fn put(&self, claim: Claim, result: Result<T>) -> bool {
+        let lacks_memory = |error: &SheafError| error.kind() == ErrorKind::Resource;
+        let mut state = self.state.lock();
+        let mut goes_on = true;
+        if result.as_ref().is_err_and(lacks_memory) && !claim.is_alone {
+            state.again.insert(claim.number);
+            goes_on = state.workers == 1;
+            state.workers -= usize::from(!goes_on);
+        } else {
+            state.done.insert(claim.number, result);
+        }
+        drop(state);
         self.changed.notify_all();
+        goes_on
     }
 
     fn take(&self, number: usize) -> Result<T> {
@@ -193,9 +237,8 @@ impl<T> Results<T> {
         }
     }
 
-    fn wake(&self) {
-        // Under the lock, so that nobody who has looked goes to sleep after this.
-        let _state = self.state.lock();
+    fn end(&self) {
+        self.state.lock().is_over = true;
         self.changed.notify_all();
     }
 }
@@ -207,16 +250,24 @@ mod tests {
     use sheaf_base::ByteCount;
 
     use super::*;
-    use crate::{FixedMemory, ScratchDirectory};
+    use crate::{FixedMemory, Memory, ScratchDirectory};
+
+    fn context(memory: usize, threads: usize) -> (Context, Arc<FixedMemory>) {
+        let scratch = ScratchDirectory::new(std::env::temp_dir(), ByteCount(0));
+        let memory = Arc::new(FixedMemory::new(memory));
+        let used: Arc<dyn Memory> = Arc::clone(&memory) as _;
+        (Context::new(used, Arc::new(scratch), threads), memory)
+    }
 
     #[test]
     fn a_thread_that_has_nothing_left_is_lent_until_all_is_done() {
-        let scratch = ScratchDirectory::new(std::env::temp_dir(), ByteCount(0));
-        let memory = Arc::new(FixedMemory::new(0));
-        let context = Context::new(memory, Arc::new(scratch), 2);
+        let (context, _) = context(1 << 10, 2);
         // The first piece ends once it has been lent the thread of the second.
         let lent = context.all(2, 0, |number, context| {
-            while number == 0 {
+            if number == 1 {
+                return Ok(0);
+            }
+            loop {
                 let lent = context.idle_threads();
                 if lent.count() > 0 {
                     assert_eq!(context.idle_threads().count(), 0);
@@ -224,9 +275,34 @@ mod tests {
                 }
                 std::thread::yield_now();
             }
-            Ok(0)
         });
         assert_eq!(lent.unwrap(), [1, 0]);
         assert_eq!(context.idle_threads().count(), 0);
+    }
+
+    /// Three pieces fit at a time, and are all that three of the eight threads need.
+    #[test]
+    fn pieces_that_find_no_memory_are_done_again_with_fewer_threads() {
+        let (context, memory) = context(350, 8);
+        let done = context.all(40, 1, |number, context| {
+            let _held = context.hold(100, "a piece")?;
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            Ok(number)
+        });
+        assert_eq!(done.unwrap(), (0..40).collect::<Vec<_>>());
+        assert_eq!((memory.left(), context.idle_threads().count()), (350, 0));
+    }
+
+    #[test]
+    fn a_piece_that_does_not_fit_alone_is_an_error() {
+        let (context, memory) = context(350, 4);
+        let done = context.all(40, 1, |number, context| {
+            let bytes = if number == 30 { 400 } else { 100 };
+            context.hold(bytes, "a piece").map(|_| number)
+        });
+        let error = done.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Resource);
+        assert!(error.message().starts_with("a piece takes 400"), "{error}");
+        assert_eq!(memory.left(), 350);
     }
 }

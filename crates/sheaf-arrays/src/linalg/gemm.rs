@@ -12,7 +12,7 @@ pub(crate) const INNER: usize = 384;
 /// Rows of the left factor that are packed at a time: with [`INNER`], what stays near a processor.
 const ROWS: usize = 72;
 /// Columns of the right factor that are packed at a time.
-const COLUMNS: usize = 1024;
+const COLUMNS: usize = 2048;
 /// Bytes of a line of the processor's cache.
 const CACHE_LINE: usize = 64;
 
@@ -54,9 +54,14 @@ pub(crate) struct Target<'a, T> {
 
 impl<T> Target<'_, T> {
     /// Has the processor bring the rows of a tile, so that they are near when its sums are known.
-    fn fetch(&self, corner: (usize, usize), rows: usize) {
-        for row in corner.0..(corner.0 + rows).min(self.rows) {
-            prefetch(&self.elements[row * self.row_step + corner.1]);
+    fn fetch(&self, corner: (usize, usize), tile: (usize, usize)) {
+        let columns = tile.1.min(self.columns - corner.1);
+        for row in corner.0..(corner.0 + tile.0).min(self.rows) {
+            let start = row * self.row_step + corner.1;
+            let row = &self.elements[start..start + columns];
+            row.iter()
+                .step_by(CACHE_LINE / size_of::<T>())
+                .for_each(prefetch);
         }
     }
 }
@@ -110,7 +115,7 @@ pub(super) fn multiply_by<T: Multiply, K: Kernel<T>>(
                             first_row + row * tile_rows,
                             first_column + column * tile_columns,
                         );
-                        target.fetch(corner, tile_rows);
+                        target.fetch(corner, K::TILE);
                         kernel.tile(depth, left, right, &mut product);
                         add(target, corner, &product, (tile_rows, tile_columns));
                     }
