@@ -101,6 +101,13 @@ impl Memory for FixedMemory {
     }
 }
 
+impl Hold {
+    /// What is reserved.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         self.memory.shrink(self.bytes);

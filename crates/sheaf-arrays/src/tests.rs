@@ -6,6 +6,8 @@ mod files;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
 use sheaf_base::{ByteCount, ErrorKind, Result};
 
 use crate::*;
@@ -290,6 +292,18 @@ fn blocks_go_through_arrow_and_back() {
             assert_eq!(back.get(&at), tensor.get(&at));
         }
     }
+}
+
+/// Two have the elements, and there is room for one.
+#[test]
+fn elements_that_others_have_too_become_arrow_without_a_copy() {
+    let (context, _) = context(8_000, 1);
+    let tensor = uniform(&[1_000], &[1_000]).load(&context).unwrap();
+    let values = tensor.clone().into_arrow(&context).unwrap();
+    let values = values.as_primitive::<Float64Type>().values();
+    let own = tensor.view::<f64>().unwrap();
+    assert_eq!(values.as_ptr(), own.as_ptr());
+    assert_eq!(values.len(), own.len());
 }
 
 /// A reader that breaks down ends the reading; nobody waits for it.

@@ -266,7 +266,11 @@ impl Product {
     fn inner_steps<T>(&self, tile: &Region, context: &Context) -> Vec<(u64, usize)> {
         let sides: usize = tile.shape.iter().rev().take(2).sum();
         let most = context.block_bytes() * 2 / (sides * size_of::<T>()).max(1);
-        let most = (most / INNER).max(1) * INNER;
+        // Of what is read a chunk at a time, a part takes as much memory as all of it.
+        let most = match self.left.cost() {
+            Cost::Elements => (most / INNER).max(1) * INNER,
+            _ => usize::MAX,
+        };
         let mut steps = Vec::new();
         let mut start = 0;
         for size in self.left.grid().sizes(self.left.rank() - 1) {

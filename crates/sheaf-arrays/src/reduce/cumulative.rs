@@ -215,7 +215,7 @@ impl Running {
                 },
                 step: 1,
             });
-            let last = run.slice(&last.collect::<Vec<_>>()).copied(context)?;
+            let last = run.slice(&last.collect::<Vec<_>>()).apart(context)?;
             let beside = vec![0; region.shape.len()];
             let next = self.combine::<W>(last, carries.last(), &beside, context)?;
             carries.push(next);

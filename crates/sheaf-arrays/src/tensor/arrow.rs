@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, FixedSizeListArray, PrimitiveArray,
 };
-use arrow::buffer::{BooleanBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, ScalarBuffer};
 use arrow::datatypes::{
     ArrowNativeType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ToByteSlice, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
+use bytes::Bytes;
 use ndarray::{ArrayD, IxDyn};
 use num_complex::Complex;
 use sheaf_base::{Result, SheafError};
@@ -19,8 +20,8 @@ use crate::context::{Context, Hold};
 use crate::dtype::{DType, Scalar};
 
 impl Tensor {
-    /// The elements in row-major order as an Arrow array: without a copy if nobody else has them and
-    /// they are contiguous, except for booleans, which Arrow packs.
+    /// The elements in row-major order as an Arrow array: without a copy if they are contiguous, except
+    /// for booleans, which Arrow packs, and complex numbers.
     ///
     /// # Errors
     /// `Resource` if there is no memory for a copy that is needed.
@@ -176,15 +177,6 @@ impl Tensor {
     }
 }
 
-/// The elements of a contiguous block, taken if nobody shares them.
-fn elements<T: Element>(block: Block<T>) -> Vec<T> {
-    let count = block.len();
-    let (mut elements, offset) = block.into_owned().into_raw_vec_and_offset();
-    elements.drain(..offset.unwrap_or(0));
-    elements.truncate(count);
-    elements
-}
-
 /// Real and imaginary parts in turn.
 fn parts<P: Copy>(block: &Block<Complex<P>>) -> Vec<P> {
     block
@@ -193,14 +185,34 @@ fn parts<P: Copy>(block: &Block<Complex<P>>) -> Vec<P> {
         .collect()
 }
 
+/// A contiguous block that others have, too.
+struct SharedBlock<T>(Block<T>);
+
+impl<T: ArrowNativeType> AsRef<[u8]> for SharedBlock<T> {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_slice().unwrap_or(&[]).to_byte_slice()
+    }
+}
+
+/// The elements of a contiguous block.
 fn primitive<P: ArrowPrimitiveType>(block: Block<P::Native>) -> ArrayRef
 where
     P::Native: Element,
 {
-    Arc::new(PrimitiveArray::<P>::new(
-        ScalarBuffer::from(elements(block)),
-        None,
-    ))
+    let count = block.len();
+    let values = match block.try_into_owned_nocopy() {
+        Ok(own) => {
+            let (mut elements, offset) = own.into_raw_vec_and_offset();
+            elements.drain(..offset.unwrap_or(0));
+            elements.truncate(count);
+            ScalarBuffer::from(elements)
+        }
+        Err(shared) => {
+            let bytes = Bytes::from_owner(SharedBlock(shared));
+            ScalarBuffer::new(Buffer::from(bytes), 0, count)
+        }
+    };
+    Arc::new(PrimitiveArray::<P>::new(values, None))
 }
 
 fn pairs<P: ArrowPrimitiveType>(parts: Vec<P::Native>, dtype: DType) -> Result<ArrayRef> {

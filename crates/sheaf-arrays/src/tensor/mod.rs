@@ -268,6 +268,15 @@ impl Tensor {
         Self { data, hold }
     }
 
+    /// The same elements, contiguous and without others around them that would be kept in memory, too.
+    pub(crate) fn apart(self, context: &Context) -> Result<Self> {
+        let is_whole = |hold: &Arc<Hold>| hold.bytes() == self.bytes();
+        if self.hold.as_ref().is_some_and(is_whole) {
+            return self.contiguous(context);
+        }
+        self.copied(context)
+    }
+
     /// The same elements, contiguous and shared with nobody.
     pub(crate) fn copied(self, context: &Context) -> Result<Self> {
         let hold = context.hold_chunk(self.shape(), self.dtype())?;

@@ -106,7 +106,7 @@ impl KeptChunks {
 
     fn keep(&self, piece: Tensor, context: &Context) -> Result<Piece> {
         if context.has_room_for(piece.bytes()) {
-            return Ok(Piece::Memory(piece.copied(context)?));
+            return Ok(Piece::Memory(piece.apart(context)?));
         }
         let file = {
             let mut file = self.file.lock();

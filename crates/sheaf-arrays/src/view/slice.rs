@@ -276,7 +276,7 @@ impl ChunkStore for Slice {
         let part = self.source.read(&inner, context)?.slice(&strides);
         // Elements that nobody wants are not kept in memory.
         if bytes / 2 > wanted {
-            part.copied(context)
+            part.apart(context)
         } else {
             Ok(part)
         }
