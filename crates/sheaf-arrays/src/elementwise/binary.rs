@@ -300,7 +300,7 @@ fn of_complex(op: BinaryOp, x: Complex<f64>, y: Complex<f64>) -> Option<Complex<
 
 /// The quotient, scaled by the larger part of the divisor (Smith: Algorithm 116, Comm. ACM 5, 1962), so
 /// that squares do not overflow; by zero each part is divided, as NumPy does it.
-fn quotient(x: Complex<f64>, y: Complex<f64>) -> Complex<f64> {
+pub(crate) fn quotient(x: Complex<f64>, y: Complex<f64>) -> Complex<f64> {
     if y == Complex::default() {
         return Complex::new(x.re / y.re.abs(), x.im / y.re.abs());
     }

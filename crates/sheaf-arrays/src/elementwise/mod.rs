@@ -18,6 +18,7 @@ use crate::store::{Array, ChunkStore, Cost};
 use crate::tensor::Tensor;
 use crate::view::broadcast_to;
 
+pub(crate) use binary::quotient;
 pub use binary::{BinaryOp, binary};
 pub use kernel::{Kernel, map};
 pub(crate) use kernel::{STRIP_ELEMENTS, tensor_of};

@@ -1,13 +1,17 @@
 //! Matrices in memory, in double precision: QR by reflections, singular values by rotations.
 
+use std::fmt::Display;
+
 use sheaf_base::SheafError;
 
+use super::field::Field;
+
 /// A matrix whose columns stand one behind the other.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Columns {
+#[derive(Debug, Clone)]
+pub(super) struct Columns<T> {
     pub(super) rows: usize,
     pub(super) columns: usize,
-    pub(super) elements: Vec<f64>,
+    pub(super) elements: Vec<T>,
 }
 
 /// An operation that has no result of matrices with NaN or infinity.
@@ -20,28 +24,28 @@ pub(super) struct Finite {
 
 /// A matrix as reflections and what they leave.
 #[derive(Debug, Clone)]
-pub(super) struct Reflected {
+pub(super) struct Reflected<T> {
     /// Below the diagonal the reflections' vectors, on it and above the triangle.
-    matrix: Columns,
+    matrix: Columns<T>,
     /// The factor of each reflection.
-    factors: Vec<f64>,
+    factors: Vec<T>,
 }
 
 /// Sweeps over all pairs of columns after which rotations are given up: they converge in about ten.
 const SWEEPS_MAX: usize = 60;
 
-impl Columns {
+impl<T: Field> Columns<T> {
     /// A matrix of zeros.
     pub(super) fn zeros(rows: usize, columns: usize) -> Self {
         Self {
             rows,
             columns,
-            elements: vec![0.0; rows * columns],
+            elements: vec![T::default(); rows * columns],
         }
     }
 
     /// A matrix of elements in row-major order.
-    pub(super) fn of_rows(rows: usize, columns: usize, elements: &[f64]) -> Self {
+    pub(super) fn of_rows(rows: usize, columns: usize, elements: &[T]) -> Self {
         let mut matrix = Self::zeros(rows, columns);
         for row in 0..rows {
             for column in 0..columns {
@@ -52,7 +56,7 @@ impl Columns {
     }
 
     /// The elements in row-major order.
-    pub(super) fn to_rows(&self) -> Vec<f64> {
+    pub(super) fn to_rows(&self) -> Vec<T> {
         let mut elements = Vec::with_capacity(self.elements.len());
         for row in 0..self.rows {
             elements.extend((0..self.columns).map(|column| self.at(row, column)));
@@ -60,30 +64,31 @@ impl Columns {
         elements
     }
 
-    pub(super) fn at(&self, row: usize, column: usize) -> f64 {
+    pub(super) fn at(&self, row: usize, column: usize) -> T {
         self.elements[column * self.rows + row]
     }
 
-    pub(super) fn column(&self, column: usize) -> &[f64] {
+    pub(super) fn column(&self, column: usize) -> &[T] {
         &self.elements[column * self.rows..(column + 1) * self.rows]
     }
 
-    pub(super) fn column_mut(&mut self, column: usize) -> &mut [f64] {
+    pub(super) fn column_mut(&mut self, column: usize) -> &mut [T] {
         &mut self.elements[column * self.rows..(column + 1) * self.rows]
     }
 
-    /// Rows and columns exchanged.
-    pub(super) fn transposed(&self) -> Columns {
-        Columns {
+    /// Rows and columns exchanged, of conjugates.
+    pub(super) fn adjoint(&self) -> Self {
+        let elements = self.to_rows();
+        Self {
             rows: self.columns,
             columns: self.rows,
-            elements: self.to_rows(),
+            elements: elements.into_iter().map(T::conjugate).collect(),
         }
     }
 
     /// Rows `first` to before `end`.
-    pub(super) fn rows_between(&self, first: usize, end: usize) -> Columns {
-        let mut part = Columns::zeros(end - first, self.columns);
+    pub(super) fn rows_between(&self, first: usize, end: usize) -> Self {
+        let mut part = Self::zeros(end - first, self.columns);
         for column in 0..self.columns {
             part.column_mut(column)
                 .copy_from_slice(&self.column(column)[first..end]);
@@ -118,7 +123,7 @@ impl Finite {
     }
 
     /// That `value` stands at these positions along both axes.
-    pub(super) fn refusal(self, value: f64, at: [u64; 2]) -> SheafError {
+    pub(super) fn refusal(self, value: impl Display, at: [u64; 2]) -> SheafError {
         let operation = self.operation;
         let message = match self.axes {
             Some([first, second]) => format!(
@@ -135,52 +140,58 @@ impl Finite {
 }
 
 /// `into += factor · from`.
-fn add_scaled(into: &mut [f64], from: &[f64], factor: f64) {
+fn add_scaled<T: Field>(into: &mut [T], from: &[T], factor: T) {
     for (value, add) in into.iter_mut().zip(from) {
-        *value += factor * add;
+        *value += factor * *add;
     }
 }
 
-/// The product of two vectors, as eight sums that the machine adds up at once.
-fn product_of(left: &[f64], right: &[f64]) -> f64 {
-    let mut sums = [0.0; 8];
+/// The product of the conjugates of a vector with another, as eight sums that the machine adds up at once.
+fn product_of<T: Field>(left: &[T], right: &[T]) -> T {
+    let mut sums = [T::default(); 8];
     let (lefts, rights) = (left.chunks_exact(8), right.chunks_exact(8));
-    let rest: f64 = lefts
+    let rest: T = lefts
         .remainder()
         .iter()
         .zip(rights.remainder())
-        .map(|(l, r)| l * r)
+        .map(|(l, r)| l.conjugate() * *r)
         .sum();
     for (l, r) in lefts.zip(rights) {
         for ((sum, l), r) in sums.iter_mut().zip(l).zip(r) {
-            *sum += l * r;
+            *sum += l.conjugate() * *r;
         }
     }
-    sums.iter().sum::<f64>() + rest
+    sums.into_iter().sum::<T>() + rest
 }
 
 /// The Euclidean norm, scaled so that squares neither overflow nor vanish; NaN if an element is.
-fn norm_of(values: &[f64]) -> f64 {
-    let largest = values
-        .iter()
-        .fold(0.0f64, |largest, value| largest.max(value.abs()));
+fn norm_of<T: Field>(values: &[T]) -> f64 {
+    let largest = largest_of(values);
     if largest == 0.0 || !largest.is_finite() {
         // The largest is found among those that are numbers.
-        return match values.iter().any(|value| value.is_nan()) {
+        return match values.iter().any(|value| value.norm_square().is_nan()) {
             true => f64::NAN,
             false => largest,
         };
     }
     let scaled: f64 = values
         .iter()
-        .map(|value| (value / largest) * (value / largest))
+        .map(|value| (*value / largest).norm_square())
         .sum();
     largest * scaled.sqrt()
 }
 
-impl Reflected {
-    /// Reflects the columns of `matrix` one after the other (Householder, J. ACM 5, 1958).
-    pub(super) fn of(matrix: Columns) -> Self {
+/// The largest magnitude of those that are numbers.
+fn largest_of<T: Field>(values: &[T]) -> f64 {
+    values
+        .iter()
+        .fold(0.0, |largest: f64, value| largest.max(value.modulus()))
+}
+
+impl<T: Field> Reflected<T> {
+    /// Reflects the columns of `matrix` one after the other (Householder, J. ACM 5, 1958). What comes to the
+    /// diagonal is real, as LAPACK has it.
+    pub(super) fn of(matrix: Columns<T>) -> Self {
         let mut matrix = matrix;
         let count = matrix.rows.min(matrix.columns);
         let mut factors = Vec::with_capacity(count);
@@ -189,17 +200,20 @@ impl Reflected {
             let vector = &mut before[at * matrix.rows + at..];
             let norm = norm_of(vector);
             if norm == 0.0 {
-                factors.push(0.0);
+                factors.push(T::default());
                 continue;
             }
-            let diagonal = if vector[0] > 0.0 { -norm } else { norm };
-            let factor = (diagonal - vector[0]) / diagonal;
+            let length = if vector[0].real() > 0.0 { -norm } else { norm };
+            let diagonal = T::widen(length);
+            let factor = (diagonal - vector[0]) / length;
             let scale = vector[0] - diagonal;
-            vector[1..].iter_mut().for_each(|value| *value /= scale);
-            vector[0] = 1.0;
+            vector[1..]
+                .iter_mut()
+                .for_each(|value| *value = value.over(scale));
+            vector[0] = T::ONE;
             for column in behind.chunks_mut(matrix.rows) {
                 let dot = product_of(vector, &column[at..]);
-                add_scaled(&mut column[at..], vector, -factor * dot);
+                add_scaled(&mut column[at..], vector, -factor.conjugate() * dot);
             }
             vector[0] = diagonal;
             factors.push(factor);
@@ -208,7 +222,7 @@ impl Reflected {
     }
 
     /// The triangle: as many rows as there are reflections.
-    pub(super) fn triangle(&self) -> Columns {
+    pub(super) fn triangle(&self) -> Columns<T> {
         let mut triangle = Columns::zeros(self.factors.len(), self.matrix.columns);
         for column in 0..self.matrix.columns {
             let length = (column + 1).min(self.factors.len());
@@ -219,7 +233,7 @@ impl Reflected {
     }
 
     /// The orthogonal factor times `other`, which has as many rows as there are reflections.
-    pub(super) fn apply(&self, other: &Columns) -> Columns {
+    pub(super) fn apply(&self, other: &Columns<T>) -> Columns<T> {
         let mut product = Columns::zeros(self.matrix.rows, other.columns);
         for column in 0..other.columns {
             product.column_mut(column)[..other.rows].copy_from_slice(other.column(column));
@@ -242,10 +256,10 @@ impl Reflected {
 }
 
 /// A square matrix of zeros and ones on the diagonal.
-pub(super) fn identity(side: usize) -> Columns {
+pub(super) fn identity<T: Field>(side: usize) -> Columns<T> {
     let mut matrix = Columns::zeros(side, side);
     for at in 0..side {
-        matrix.column_mut(at)[at] = 1.0;
+        matrix.column_mut(at)[at] = T::ONE;
     }
     matrix
 }
@@ -254,10 +268,12 @@ pub(super) fn identity(side: usize) -> Columns {
 /// a matrix with at least as many rows as columns: its columns are rotated against each other until all
 /// are at right angles (Hestenes, J. SIAM 6, 1958). The matrix is scaled before, so that products of columns
 /// neither overflow nor vanish.
-pub(super) fn singular_values(matrix: Columns) -> (Columns, Vec<f64>, Columns) {
+pub(super) fn singular_values<T: Field>(matrix: Columns<T>) -> (Columns<T>, Vec<f64>, Columns<T>) {
     let mut left = matrix;
     let scale = scale_of(&left.elements);
-    left.elements.iter_mut().for_each(|value| *value /= scale);
+    left.elements
+        .iter_mut()
+        .for_each(|value| *value = *value / scale);
     let count = left.columns;
     let mut right = identity(count);
     for _ in 0..SWEEPS_MAX {
@@ -283,10 +299,13 @@ pub(super) fn singular_values(matrix: Columns) -> (Columns, Vec<f64>, Columns) {
     for (to, &from) in order.iter().enumerate() {
         vectors.column_mut(to).copy_from_slice(right.column(from));
         let norm = norms[from];
-        let unit = left
-            .column(from)
-            .iter()
-            .map(|value| if norm > 0.0 { value / norm } else { 0.0 });
+        let unit = left.column(from).iter().map(|value| {
+            if norm > 0.0 {
+                *value / norm
+            } else {
+                T::default()
+            }
+        });
         sorted
             .column_mut(to)
             .iter_mut()
@@ -300,10 +319,8 @@ pub(super) fn singular_values(matrix: Columns) -> (Columns, Vec<f64>, Columns) {
 }
 
 /// The power of two next below the largest magnitude: what is divided by it loses nothing. 1 where there is none.
-fn scale_of(values: &[f64]) -> f64 {
-    let largest = values
-        .iter()
-        .fold(0.0f64, |largest, value| largest.max(value.abs()));
+fn scale_of<T: Field>(values: &[T]) -> f64 {
+    let largest = largest_of(values);
     match largest.is_normal() {
         // The exponent alone.
         true => f64::from_bits(largest.to_bits() & f64::INFINITY.to_bits()),
@@ -311,44 +328,52 @@ fn scale_of(values: &[f64]) -> f64 {
     }
 }
 
-/// Rotates two columns to right angles; whether they were not.
-fn rotate(left: &mut Columns, right: &mut Columns, first: usize, second: usize) -> bool {
+/// Rotates two columns to right angles; whether they were not. Of complex numbers the second is turned, so
+/// that the product of both is real, and back once they are rotated.
+fn rotate<T: Field>(
+    left: &mut Columns<T>,
+    right: &mut Columns<T>,
+    first: usize,
+    second: usize,
+) -> bool {
     let (a, b) = (left.column(first), left.column(second));
-    let (aa, bb, ab) = (product_of(a, a), product_of(b, b), product_of(a, b));
-    if ab == 0.0 || !ab.is_finite() || ab.abs() <= f64::EPSILON * (aa * bb).sqrt() {
+    let (aa, bb) = (product_of(a, a).real(), product_of(b, b).real());
+    let ab = product_of(a, b);
+    let size = ab.modulus();
+    if size == 0.0 || !size.is_finite() || size <= f64::EPSILON * (aa * bb).sqrt() {
         return false;
     }
-    let slope = (bb - aa) / (2.0 * ab);
+    let slope = (bb - aa) / (2.0 * size);
     let tangent = slope.signum() / (slope.abs() + slope.hypot(1.0));
     let cosine = 1.0 / tangent.hypot(1.0);
-    let sine = cosine * tangent;
+    let sine = ab / size * (cosine * tangent);
     for matrix in [left, right] {
         let (before, behind) = matrix.elements.split_at_mut(second * matrix.rows);
         let a = &mut before[first * matrix.rows..(first + 1) * matrix.rows];
         for (a, b) in a.iter_mut().zip(&mut behind[..matrix.rows]) {
-            (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
+            (*a, *b) = (*a * cosine - sine.conjugate() * *b, sine * *a + *b * cosine);
         }
     }
     true
 }
 
 /// Puts vectors at right angles to all others where the singular value is 0.
-fn complete(vectors: &mut Columns, values: &[f64]) {
+fn complete<T: Field>(vectors: &mut Columns<T>, values: &[f64]) {
     let mut candidate = 0;
     for at in (0..values.len()).filter(|&at| values[at] == 0.0) {
         while candidate < vectors.rows {
-            let mut vector = vec![0.0; vectors.rows];
-            vector[candidate] = 1.0;
+            let mut vector = vec![T::default(); vectors.rows];
+            vector[candidate] = T::ONE;
             candidate += 1;
             for _ in 0..2 {
                 for other in (0..values.len()).filter(|&other| values[other] > 0.0 || other < at) {
-                    let dot = product_of(&vector, vectors.column(other));
+                    let dot = product_of(vectors.column(other), &vector);
                     add_scaled(&mut vector, vectors.column(other), -dot);
                 }
             }
             let norm = norm_of(&vector);
             if norm > 0.1 {
-                let unit = vector.iter().map(|value| value / norm);
+                let unit = vector.iter().map(|value| *value / norm);
                 vectors
                     .column_mut(at)
                     .iter_mut()

@@ -3,6 +3,7 @@
 mod contract;
 mod dense;
 mod diagonal;
+mod field;
 mod gemm;
 mod kernels;
 mod matmul;

@@ -7,10 +7,12 @@
 
 use std::sync::Arc;
 
+use num_complex::Complex;
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
-use super::dense::{Columns, Finite, Reflected, singular_values};
+use super::dense::{Columns, Finite, Reflected, identity, singular_values};
+use super::field::Field;
 use super::matmul;
 use crate::context::{Context, Hold, next_number};
 use crate::dtype::{Class, DType, Scalar};
@@ -34,7 +36,7 @@ pub struct Qr {
     pub r: Array,
 }
 
-/// A matrix is `u · diagonal(s) · vt`.
+/// A matrix is `u · diagonal(s) · vt`. The singular values are real.
 #[derive(Debug, Clone)]
 pub struct Svd {
     /// Columns at right angles to each other, each of length 1.
@@ -46,20 +48,20 @@ pub struct Svd {
 }
 
 /// What is known of a matrix once it has been factored.
-struct Factored {
+struct Factored<T> {
     /// The triangles of the blocks, one above the other, factored.
-    top: Reflected,
-    triangle: Columns,
+    top: Reflected<T>,
+    triangle: Columns<T>,
     /// Singular values and vectors of the triangle, once they are needed.
-    singular: Mutex<Option<Arc<Singular>>>,
+    singular: Mutex<Option<Arc<Singular<T>>>>,
     _held: Hold,
 }
 
 /// Left vectors, values and right vectors.
-type Singular = (Columns, Vec<f64>, Columns);
+type Singular<T> = (Columns<T>, Vec<f64>, Columns<T>);
 
 #[derive(Default)]
-struct Kept(Mutex<Option<Arc<Factored>>>);
+struct Kept<T>(Mutex<Option<Arc<Factored<T>>>>);
 
 /// A matrix that is factored.
 #[derive(Debug)]
@@ -96,7 +98,7 @@ struct Factor {
 /// # Memory
 /// A block of rows for each thread, and a triangle for each block.
 /// # Errors
-/// `UserInput` if there are not two axes; `Unsupported` for complex numbers. Of NaN and infinity there is NaN.
+/// `UserInput` if there are not two axes. Of NaN and infinity there is NaN.
 pub fn qr(source: &Array) -> Result<Qr> {
     let tall = Tall::of("array_qr", source, None)?;
     let [rows, columns] = [tall.rows, tall.columns as u64];
@@ -158,8 +160,8 @@ pub fn svd_compressed(source: &Array, count: u64, iterations: u32, seed: u64) ->
             "array_svd_compressed: there are at most {ITERATIONS_MAX} iterations, not {iterations}"
         )));
     }
-    let source = shelved(&cast(source, real("array_svd_compressed", source)?));
-    let turned = transpose(&source, None)?;
+    let source = shelved(&cast(source, source.dtype().to_inexact()));
+    let turned = adjoint(&source)?;
     let seen = (count + 10).min(shape[0].min(shape[1]));
     let normal = Distribution::Normal {
         mean: 0.0,
@@ -177,7 +179,7 @@ pub fn svd_compressed(source: &Array, count: u64, iterations: u32, seed: u64) ->
     }
     let basis = shelved(&basis);
     let finite = Finite::of("array_svd_compressed").of_product();
-    let small = decomposed(&matmul(&transpose(&basis, None)?, &source)?, finite)?;
+    let small = decomposed(&matmul(&adjoint(&basis)?, &source)?, finite)?;
     let first = i64::try_from(count).unwrap_or(i64::MAX);
     Ok(Svd {
         u: part(&matmul(&basis, &small.u)?, 1, None, Some(first))?,
@@ -200,7 +202,13 @@ pub fn lstsq(a: &Array, b: &Array) -> Result<Array> {
             tuple(&b.shape())
         )));
     }
-    let Svd { u, s, vt } = decomposed(a, Finite::of("array_lstsq"))?;
+    let dtype = a.dtype().to_inexact().promote(b.dtype().to_inexact());
+    // A real matrix is factored as such, whatever `b` is.
+    let dtype = match a.dtype().class() {
+        Class::Complex => dtype,
+        _ => dtype.to_real(),
+    };
+    let Svd { u, s, vt } = decomposed(&cast(a, dtype), Finite::of("array_lstsq"))?;
     let largest = part(&s, 0, None, Some(1))?;
     let precision = if s.dtype() == DType::Float32 {
         f64::from(f32::EPSILON)
@@ -219,14 +227,14 @@ pub fn lstsq(a: &Array, b: &Array) -> Result<Array> {
         &unary(UnaryOp::Reciprocal, &s)?,
         &scalar(0.0, s.dtype())?,
     )?;
-    let along = matmul(&transpose(&u, None)?, b)?;
+    let along = matmul(&adjoint(&u)?, b)?;
     let inverse = if b.rank() == 2 {
         expand_dims(&inverse, &[1])?
     } else {
         inverse
     };
     matmul(
-        &transpose(&vt, None)?,
+        &adjoint(&vt)?,
         &binary(BinaryOp::Multiply, &inverse, &along)?,
     )
 }
@@ -235,14 +243,12 @@ fn scalar(value: f64, dtype: DType) -> Result<Array> {
     Ok(full(Grid::regular(&[], &[], dtype)?, Scalar::Float(value)))
 }
 
-/// The type of factors, of real numbers.
-pub(super) fn real(operation: &str, source: &Array) -> Result<DType> {
-    match source.dtype().class() {
-        Class::Complex => Err(SheafError::unsupported(format!(
-            "{operation} of {} numbers is not there",
-            source.dtype()
-        ))),
-        _ => Ok(source.dtype().to_inexact()),
+/// Rows and columns exchanged, of conjugates.
+fn adjoint(matrix: &Array) -> Result<Array> {
+    let turned = transpose(matrix, None)?;
+    match matrix.dtype().class() {
+        Class::Complex => unary(UnaryOp::Conj, &turned),
+        _ => Ok(turned),
     }
 }
 
@@ -254,14 +260,13 @@ impl Tall {
                 tuple(&source.shape())
             )));
         };
-        let dtype = real(operation, source)?;
         let chunk_rows = match source.cost() {
             Cost::Elements => BLOCK_ROWS,
             _ => source.grid().chunk_max()[0],
         };
         Ok(Arc::new(Self {
             number: next_number(),
-            source: shelved(&cast(source, dtype)),
+            source: shelved(&cast(source, source.dtype().to_inexact())),
             rows,
             columns: to_usize(columns),
             block_rows: chunk_rows.max(columns).max(1),
@@ -270,7 +275,10 @@ impl Tall {
     }
 
     fn factor(self: &Arc<Self>, part: Part, shape: &[u64]) -> Result<Array> {
-        let dtype = self.source.dtype();
+        let dtype = match part {
+            Part::S => self.source.dtype().to_real(),
+            _ => self.source.dtype(),
+        };
         let mut chunk: Vec<u64> = shape.iter().map(|&length| length.max(1)).collect();
         if matches!(part, Part::Q | Part::U) {
             chunk[0] = self.source.grid().chunk_max()[0].max(1);
@@ -290,13 +298,13 @@ impl Tall {
     }
 
     /// Reads and factors a block of rows.
-    fn block(&self, region: &Region, context: &Context) -> Result<(Reflected, Hold)> {
+    fn block<T: Field>(&self, region: &Region, context: &Context) -> Result<(Reflected<T>, Hold)> {
         let hold = context.hold(
-            region.elements().saturating_mul(24),
+            region.elements().saturating_mul(3 * size_of::<T>()),
             "a block of rows of a matrix",
         )?;
         let block = self.source.read(region, context)?.contiguous(context)?;
-        let mut elements = vec![0.0; block.elements()];
+        let mut elements = vec![T::default(); block.elements()];
         block.load(0, &mut elements);
         if let Some(finite) = self.finite
             && let Some(at) = elements.iter().position(|value| !value.is_finite())
@@ -308,8 +316,8 @@ impl Tall {
         Ok((Reflected::of(matrix), hold))
     }
 
-    fn factored(&self, context: &Context) -> Result<Arc<Factored>> {
-        let kept = context.kept::<Kept>(self.number);
+    fn factored<T: Field>(&self, context: &Context) -> Result<Arc<Factored<T>>> {
+        let kept = context.kept::<Kept<T>>(self.number);
         let mut kept = kept.0.lock();
         if let Some(factored) = &*kept {
             return Ok(Arc::clone(factored));
@@ -318,19 +326,19 @@ impl Tall {
         let bytes = blocks
             .first()
             .map_or(0, Region::elements)
-            .saturating_mul(32);
+            .saturating_mul(4 * size_of::<T>());
         let triangle = self.columns.saturating_mul(self.columns);
-        let triangles = triangle.saturating_mul(8 * blocks.len());
+        let triangles = triangle.saturating_mul(size_of::<T>() * blocks.len());
         let held = context.hold(
             triangles.saturating_mul(3),
             "the triangles of a matrix's blocks",
         )?;
         let parts = context.all(blocks.len(), bytes, |number, context| {
-            let (block, _held) = self.block(&blocks[number], context)?;
+            let (block, _held) = self.block::<T>(&blocks[number], context)?;
             Ok(block.triangle())
         })?;
         let rows = parts.iter().map(|part| part.rows).sum();
-        let mut stacked = Columns::zeros(rows, self.columns);
+        let mut stacked = Columns::<T>::zeros(rows, self.columns);
         let mut first = 0;
         for part in &parts {
             for column in 0..self.columns {
@@ -351,18 +359,16 @@ impl Tall {
     }
 
     /// Rows of the orthogonal factor, times `right` if given.
-    fn rows(
+    fn rows<T: Field>(
         &self,
         region: &Region,
-        factored: &Factored,
-        right: Option<&Columns>,
+        factored: &Factored<T>,
+        right: Option<&Columns<T>>,
         context: &Context,
     ) -> Result<Tensor> {
         let small = match right {
             Some(right) => factored.top.apply(right),
-            None => factored
-                .top
-                .apply(&super::dense::identity(factored.top.count())),
+            None => factored.top.apply(&identity(factored.top.count())),
         };
         let width = small.columns;
         let (first, end) = (region.start[0], region.start[0] + region.shape[0] as u64);
@@ -372,7 +378,7 @@ impl Tall {
             let rows = block.shape[0].min(self.columns);
             let (start, stop) = (block.start[0], block.start[0] + block.shape[0] as u64);
             if start < end && first < stop {
-                let (reflected, _held) = self.block(&block, context)?;
+                let (reflected, _held) = self.block::<T>(&block, context)?;
                 let whole = reflected.apply(&small.rows_between(above, above + rows));
                 let from = to_usize(first.max(start) - start);
                 let to = to_usize(end.min(stop) - start);
@@ -390,16 +396,30 @@ impl ChunkStore for Factor {
     }
 
     fn read(&self, region: &Region, context: &Context) -> Result<Tensor> {
-        let factored = self.tall.factored(context)?;
-        let of =
-            |matrix: &Columns| Tensor::from_vec(&[matrix.rows, matrix.columns], matrix.to_rows());
+        match self.tall.source.dtype().class() {
+            Class::Complex => self.read_as::<Complex<f64>>(region, context),
+            _ => self.read_as::<f64>(region, context),
+        }
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Work
+    }
+}
+
+impl Factor {
+    fn read_as<T: Field>(&self, region: &Region, context: &Context) -> Result<Tensor> {
+        let factored = self.tall.factored::<T>(context)?;
+        let of = |matrix: &Columns<T>| {
+            Tensor::from_vec(&[matrix.rows, matrix.columns], matrix.to_rows())
+        };
         let singular = || {
             let mut kept = factored.singular.lock();
             Arc::clone(
                 kept.get_or_insert_with(|| Arc::new(singular_values(factored.triangle.clone()))),
             )
         };
-        let rows = region.elements() * 8;
+        let rows = region.elements() * size_of::<T>();
         let _held = context.hold(rows, "rows of a factor")?;
         let (all, first) = match self.part {
             Part::R => (of(&factored.triangle)?, region.start[0]),
@@ -416,7 +436,7 @@ impl ChunkStore for Factor {
                 let values = singular().1.clone();
                 (Tensor::from_vec(&[values.len()], values)?, region.start[0])
             }
-            Part::Vt => (of(&singular().2.transposed())?, region.start[0]),
+            Part::Vt => (of(&singular().2.adjoint())?, region.start[0]),
         };
         let starts = std::iter::once(first).chain(region.start.iter().skip(1).copied());
         let strides: Vec<Stride> = starts
@@ -428,10 +448,6 @@ impl ChunkStore for Factor {
             })
             .collect();
         all.slice(&strides).cast(self.grid.dtype(), context)
-    }
-
-    fn cost(&self) -> Cost {
-        Cost::Work
     }
 }
 

@@ -5,14 +5,16 @@
 
 use std::sync::Arc;
 
+use num_complex::Complex;
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
 use super::dense::Finite;
+use super::field::Field;
 use super::gemm::{Factor, Target};
-use super::kernels::Multiply;
-use super::orthogonal::{as_matrix, real};
+use super::orthogonal::as_matrix;
 use crate::context::{Context, Hold, next_number};
+use crate::dtype::Class;
 use crate::elementwise::cast;
 use crate::grid::{Grid, Region, to_usize, tuple};
 use crate::source::eye;
@@ -24,11 +26,11 @@ use crate::view::squeeze;
 const BLOCK: usize = 64;
 
 /// A square matrix, row by row.
-struct Square {
+struct Square<T> {
     /// What errors are of.
     operation: &'static str,
     side: usize,
-    elements: Vec<f64>,
+    elements: Vec<T>,
 }
 
 /// A result that is computed as a whole, once for a context.
@@ -49,17 +51,17 @@ enum Task {
 #[derive(Default)]
 struct Kept(Mutex<Option<(Tensor, Arc<Hold>)>>);
 
-/// The lower triangle whose product with its transpose is `source`, of which only the lower triangle is
-/// read.
+/// The lower triangle whose product with its transpose, of complex numbers its conjugate transpose, is
+/// `source`. Of that only the lower triangle is read, and of its diagonal the real parts.
 ///
 /// # Memory
 /// Twice the matrix.
 /// # Errors
-/// `UserInput` if it is not square; `Unsupported` for complex numbers. Reading gives `Data` if it is not
-/// positive definite, or holds NaN or infinity.
+/// `UserInput` if it is not square. Reading gives `Data` if it is not positive definite, or holds NaN or
+/// infinity.
 pub fn cholesky(source: &Array) -> Result<Array> {
     square("array_cholesky", source)?;
-    let dtype = real("array_cholesky", source)?;
+    let dtype = source.dtype().to_inexact();
     let grid = Grid::irregular(&source.grid().all_sizes(), dtype)?;
     Ok(whole(grid, Task::Cholesky(cast(source, dtype))))
 }
@@ -69,8 +71,8 @@ pub fn cholesky(source: &Array) -> Result<Array> {
 /// # Memory
 /// Twice `a` and `b`.
 /// # Errors
-/// `UserInput` if `a` is not square or `b` has not as many rows; `Unsupported` for complex numbers.
-/// Reading gives `Data` if `a` is singular, or holds NaN or infinity.
+/// `UserInput` if `a` is not square or `b` has not as many rows. Reading gives `Data` if `a` is singular, or
+/// holds NaN or infinity.
 pub fn solve(a: &Array, b: &Array) -> Result<Array> {
     solved("array_solve", a, b)
 }
@@ -84,7 +86,7 @@ fn solved(operation: &'static str, a: &Array, b: &Array) -> Result<Array> {
             tuple(&b.shape())
         )));
     }
-    let dtype = real(operation, a)?.promote(real(operation, b)?);
+    let dtype = a.dtype().to_inexact().promote(b.dtype().to_inexact());
     let columns = as_matrix(b)?;
     let grid = Grid::irregular(&columns.grid().all_sizes(), dtype)?;
     let task = Task::Solve(operation, cast(a, dtype), cast(&columns, dtype));
@@ -102,7 +104,7 @@ fn solved(operation: &'static str, a: &Array, b: &Array) -> Result<Array> {
 /// As [`solve`].
 pub fn inverse(source: &Array) -> Result<Array> {
     square("array_inverse", source)?;
-    let dtype = real("array_inverse", source)?;
+    let dtype = source.dtype().to_inexact();
     let grid = Grid::irregular(&source.grid().all_sizes(), dtype)?;
     solved("array_inverse", source, &eye(grid, 0)?)
 }
@@ -137,7 +139,10 @@ impl ChunkStore for Whole {
         let all = match &*kept {
             Some((all, _)) => all.clone(),
             None => {
-                let (all, hold) = self.compute(context)?;
+                let (all, hold) = match self.grid.dtype().class() {
+                    Class::Complex => self.compute::<Complex<f64>>(context)?,
+                    _ => self.compute::<f64>(context)?,
+                };
                 kept.insert((all, Arc::new(hold))).0.clone()
             }
         };
@@ -161,10 +166,10 @@ impl ChunkStore for Whole {
 }
 
 impl Whole {
-    fn compute(&self, context: &Context) -> Result<(Tensor, Hold)> {
+    fn compute<T: Field>(&self, context: &Context) -> Result<(Tensor, Hold)> {
         match &self.task {
             Task::Cholesky(source) => {
-                let (elements, shape, hold) = load(source, context)?;
+                let (elements, shape, hold) = load::<T>(source, context)?;
                 let mut matrix = Square {
                     operation: "array_cholesky",
                     side: shape[0],
@@ -175,7 +180,7 @@ impl Whole {
                 Ok((Tensor::from_vec(&shape, matrix.elements)?, hold))
             }
             Task::Solve(operation, a, b) => {
-                let (elements, shape, _held) = load(a, context)?;
+                let (elements, shape, _held) = load::<T>(a, context)?;
                 let mut matrix = Square {
                     operation,
                     side: shape[0],
@@ -192,17 +197,17 @@ impl Whole {
 }
 
 /// All elements in row-major order.
-fn load(source: &Array, context: &Context) -> Result<(Vec<f64>, Vec<usize>, Hold)> {
+fn load<T: Field>(source: &Array, context: &Context) -> Result<(Vec<T>, Vec<usize>, Hold)> {
     let region = source.grid().whole();
-    let hold = context.hold(region.elements() * 8, "a whole matrix")?;
+    let hold = context.hold(region.elements() * size_of::<T>(), "a whole matrix")?;
     let block = source.load(context)?.contiguous(context)?;
-    let mut elements = vec![0.0; region.elements()];
+    let mut elements = vec![T::default(); region.elements()];
     block.load(0, &mut elements);
     Ok((elements, region.shape, hold))
 }
 
-impl Square {
-    fn at(&self, row: usize, column: usize) -> f64 {
+impl<T: Field> Square<T> {
+    fn at(&self, row: usize, column: usize) -> T {
         self.elements[row * self.side + column]
     }
 
@@ -223,7 +228,7 @@ impl Square {
         }
     }
 
-    /// Replaces the matrix by the lower triangle whose product with its transpose it is.
+    /// Replaces the matrix by the lower triangle whose product with its conjugate transpose it is.
     fn cholesky(&mut self, context: &Context) -> Result<()> {
         let side = self.side;
         for first in (0..side).step_by(BLOCK) {
@@ -231,34 +236,36 @@ impl Square {
             let end = (first + BLOCK).min(side);
             for row in first..side {
                 for column in first..end.min(row + 1) {
-                    let dot: f64 = (first..column)
-                        .map(|at| self.at(row, at) * self.at(column, at))
+                    let dot: T = (first..column)
+                        .map(|at| self.at(row, at) * self.at(column, at).conjugate())
                         .sum();
                     let rest = self.at(row, column) - dot;
                     let value = if row == column {
+                        let rest = rest.real();
                         if rest.is_nan() || rest <= 0.0 {
                             return Err(SheafError::data(format!(
                                 "{}: the matrix is not positive definite: row {row}",
                                 self.operation
                             )));
                         }
-                        rest.sqrt()
+                        T::widen(rest.sqrt())
                     } else {
-                        rest / self.at(column, column)
+                        rest / self.at(column, column).real()
                     };
                     self.elements[row * side + column] = value;
                 }
             }
             let below = self.copy(end..side, first..end);
+            let turned = T::conjugates(&below);
             let across = Factor {
-                elements: &below,
+                elements: &turned,
                 row_step: 1,
                 column_step: end - first,
             };
             self.reduce(end, &below, across, end - first, context);
         }
         for row in 0..side {
-            self.elements[row * side + row + 1..(row + 1) * side].fill(0.0);
+            self.elements[row * side + row + 1..(row + 1) * side].fill(T::default());
         }
         Ok(())
     }
@@ -283,7 +290,7 @@ impl Square {
                     let into = &mut behind[end..side];
                     into.iter_mut()
                         .zip(from)
-                        .for_each(|(to, from)| *to -= factor * from);
+                        .for_each(|(to, from)| *to -= factor * *from);
                 }
             }
             let below = self.copy(end..side, first..end);
@@ -302,7 +309,7 @@ impl Square {
     /// `end`.
     fn pivot(&mut self, column: usize, end: usize, order: &mut [usize]) -> Result<()> {
         let side = self.side;
-        let size = |row: usize| self.at(row, column).abs();
+        let size = |row: usize| self.at(row, column).size();
         let largest = (column..side).max_by(|&a, &b| size(a).total_cmp(&size(b)));
         let largest = largest.filter(|&row| size(row) > 0.0).ok_or_else(|| {
             SheafError::data(format!(
@@ -318,10 +325,10 @@ impl Square {
         let (before, behind) = self.elements.split_at_mut((column + 1) * side);
         let pivot = &before[column * side..];
         for row in behind.chunks_mut(side) {
-            let factor = row[column] / pivot[column];
+            let factor = row[column].over(pivot[column]);
             row[column] = factor;
             let right = row[column + 1..end].iter_mut().zip(&pivot[column + 1..end]);
-            right.for_each(|(to, from)| *to -= factor * from);
+            right.for_each(|(to, from)| *to -= factor * *from);
         }
         Ok(())
     }
@@ -330,8 +337,8 @@ impl Square {
     fn reduce(
         &mut self,
         end: usize,
-        below: &[f64],
-        across: Factor<'_, f64>,
+        below: &[T],
+        across: Factor<'_, T>,
         inner: usize,
         context: &Context,
     ) {
@@ -340,7 +347,7 @@ impl Square {
         if rows == 0 {
             return;
         }
-        let negative: Vec<f64> = below.iter().map(|value| -value).collect();
+        let negative: Vec<T> = below.iter().map(|value| -*value).collect();
         let strip = rows.div_ceil(context.threads()).max(BLOCK);
         let strips = self.elements[end * side..].chunks_mut(strip * side);
         std::thread::scope(|scope| {
@@ -357,13 +364,13 @@ impl Square {
                         row_step: side,
                         elements: &mut elements[end..],
                     };
-                    f64::multiply(left, across, inner, &mut target);
+                    T::multiply(left, across, inner, &mut target);
                 });
             }
         });
     }
 
-    fn copy(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> Vec<f64> {
+    fn copy(&self, rows: std::ops::Range<usize>, columns: std::ops::Range<usize>) -> Vec<T> {
         let mut part = Vec::with_capacity(rows.len() * columns.len());
         for row in rows {
             part.extend_from_slice(
@@ -374,7 +381,7 @@ impl Square {
     }
 
     /// Solves for columns, which stand row by row, with both triangles.
-    fn substitute(&self, order: &[usize], columns: &mut Vec<f64>, width: usize) {
+    fn substitute(&self, order: &[usize], columns: &mut Vec<T>, width: usize) {
         let mut ordered = Vec::with_capacity(columns.len());
         for &row in order {
             ordered.extend_from_slice(&columns[row * width..(row + 1) * width]);
@@ -391,15 +398,15 @@ impl Square {
             let diagonal = self.at(row, row);
             ordered[row * width..(row + 1) * width]
                 .iter_mut()
-                .for_each(|value| *value /= diagonal);
+                .for_each(|value| *value = value.over(diagonal));
         }
         *columns = ordered;
     }
 }
 
 /// Takes `factor` times one row off another.
-fn take_off(rows: &mut [f64], row: usize, other: usize, factor: f64, width: usize) {
-    if factor == 0.0 || row == other {
+fn take_off<T: Field>(rows: &mut [T], row: usize, other: usize, factor: T, width: usize) {
+    if factor == T::default() || row == other {
         return;
     }
     let (low, high) = (row.min(other), row.max(other));
@@ -415,5 +422,5 @@ fn take_off(rows: &mut [f64], row: usize, other: usize, factor: f64, width: usiz
     };
     into.iter_mut()
         .zip(from.iter())
-        .for_each(|(to, from)| *to -= factor * from);
+        .for_each(|(to, from)| *to -= factor * *from);
 }
