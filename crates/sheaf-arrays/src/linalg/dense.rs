@@ -384,3 +384,84 @@ fn complete<T: Field>(vectors: &mut Columns<T>, values: &[f64]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use num_complex::Complex;
+
+    use super::*;
+
+    /// The product as its definition has it.
+    fn product<T: Field>(left: &Columns<T>, right: &Columns<T>) -> Columns<T> {
+        let mut product = Columns::zeros(left.rows, right.columns);
+        for column in 0..right.columns {
+            for row in 0..left.rows {
+                let terms = (0..left.columns).map(|at| left.at(row, at) * right.at(at, column));
+                product.column_mut(column)[row] = terms.sum();
+            }
+        }
+        product
+    }
+
+    fn check_near<T: Field>(found: &Columns<T>, expected: &Columns<T>) {
+        assert_eq!(
+            [found.rows, found.columns],
+            [expected.rows, expected.columns]
+        );
+        for (found, expected) in found.elements.iter().zip(&expected.elements) {
+            let error = (*found - *expected).modulus();
+            assert!(error < 1e-12, "{found}, not {expected}");
+        }
+    }
+
+    /// Checks that factors make the matrix of 7 rows and 4 columns whose elements `of` gives.
+    fn check_factors<T: Field>(of: impl Fn(usize) -> T) {
+        let elements: Vec<T> = (0..28).map(of).collect();
+        let matrix = Columns::of_rows(7, 4, &elements);
+        let unit = identity::<T>(4);
+        let reflected = Reflected::of(matrix.clone());
+        let (q, r) = (reflected.apply(&unit), reflected.triangle());
+        check_near(&product(&q, &r), &matrix);
+        check_near(&product(&q.adjoint(), &q), &unit);
+        for at in 0..4 {
+            assert_eq!(r.at(at, at), T::widen(r.at(at, at).real()), "row {at}");
+        }
+        let (u, values, v) = singular_values(matrix.clone());
+        assert!(values.is_sorted_by(|a, b| a >= b));
+        let mut scaled = u.clone();
+        for (at, &value) in values.iter().enumerate() {
+            let column = scaled.column_mut(at).iter_mut();
+            column.for_each(|element| *element = *element * value);
+        }
+        check_near(&product(&scaled, &v.adjoint()), &matrix);
+        check_near(&product(&u.adjoint(), &u), &unit);
+        check_near(&product(&v.adjoint(), &v), &unit);
+    }
+
+    #[test]
+    fn factors_make_the_matrix() {
+        let part = |at: usize, step: usize| (at * step % 29) as f64 - 14.0;
+        check_factors(|at| part(at, 11));
+        check_factors(|at| Complex::new(part(at, 11), part(at, 7)));
+        // Of rank 1, and 0: vectors are found where there is no value.
+        check_factors(|at| Complex::new(0.0, (at / 4) as f64));
+        check_factors(|_| Complex::default());
+    }
+
+    /// Of 3 and 4i the length is 5, and of [[4, −2i], [2i, 5]] the eigenvalues, which are positive, have the
+    /// sum 9 and the product 16. Squares of 10²⁰⁰ are beyond all doubles.
+    #[test]
+    fn values_of_complex_matrices_are_real() {
+        let z = |re: f64, im: f64| Complex::new(re, im);
+        for scale in [1.0, 1e200, 1e-200] {
+            let column = Columns::of_rows(2, 1, &[z(3.0 * scale, 0.0), z(0.0, 4.0 * scale)]);
+            let length = Reflected::of(column.clone()).triangle().at(0, 0);
+            assert!((length / scale + 5.0).norm() < 1e-14);
+            assert!((singular_values(column).1[0] / scale - 5.0).abs() < 1e-14);
+        }
+        let hermitian = [z(4.0, 0.0), z(0.0, -2.0), z(0.0, 2.0), z(5.0, 0.0)];
+        let (_, values, _) = singular_values(Columns::of_rows(2, 2, &hermitian));
+        assert!((values[0] + values[1] - 9.0).abs() < 1e-13);
+        assert!((values[0] * values[1] - 16.0).abs() < 1e-13);
+    }
+}
