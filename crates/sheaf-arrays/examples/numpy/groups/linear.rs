@@ -4,7 +4,7 @@ use sheaf_arrays::*;
 use sheaf_base::Result;
 
 use super::{any, signed};
-use crate::cases::{ALL, Cases, FLOATS, INEXACT};
+use crate::cases::{ALL, Cases, INEXACT};
 
 pub(super) fn diagonals(cases: &mut Cases) -> Result<()> {
     let array = any(cases, 2..=3, ALL)?;
@@ -105,8 +105,13 @@ fn matrix(cases: &mut Cases, rows: u64, columns: u64, dtype: DType) -> Result<Ar
     )
 }
 
+/// Rows and columns exchanged, of conjugates.
+fn adjoint(array: &Array) -> Result<Array> {
+    transpose(&unary(UnaryOp::Conj, array)?, None)
+}
+
 pub(super) fn factors(cases: &mut Cases) -> Result<()> {
-    let dtype = cases.choose(FLOATS);
+    let dtype = cases.choose(INEXACT);
     let (rows, columns) = (1 + cases.below(60), 1 + cases.below(12));
     let (rows, columns) = if cases.below(4) == 0 {
         (columns, rows)
@@ -122,8 +127,7 @@ pub(super) fn factors(cases: &mut Cases) -> Result<()> {
     if cases.below(2) == 0 {
         let found = qr(&a)?;
         let product = matmul(&found.q, &found.r)?;
-        let turned = transpose(&found.q, None)?;
-        let unit = matmul(&turned, &found.q)?;
+        let unit = matmul(&adjoint(&found.q)?, &found.q)?;
         cases.case_within(&[&a], "a0", &product, 2000.0)?;
         cases.case_within(
             &[&a],
@@ -143,7 +147,7 @@ pub(super) fn factors(cases: &mut Cases) -> Result<()> {
         &found.s,
         4000.0,
     )?;
-    let unit = matmul(&transpose(&found.u, None)?, &found.u)?;
+    let unit = matmul(&adjoint(&found.u)?, &found.u)?;
     cases.case_within(
         &[&a],
         "np.eye(min(a0.shape), dtype=a0.dtype)",
@@ -153,7 +157,7 @@ pub(super) fn factors(cases: &mut Cases) -> Result<()> {
 }
 
 pub(super) fn systems(cases: &mut Cases) -> Result<()> {
-    let dtype = cases.choose(FLOATS);
+    let dtype = cases.choose(INEXACT);
     let side = 1 + cases.below(150);
     let a = matrix(cases, side, side, dtype)?;
     let grid = Grid::regular(&[side, side], &[7, 9], dtype)?;
@@ -174,25 +178,22 @@ pub(super) fn systems(cases: &mut Cases) -> Result<()> {
         &binary(BinaryOp::Multiply, &eye(grid, 0)?, &weight)?,
     )?;
     let columns = 1 + cases.below(5);
-    let b = matrix(cases, side, columns, dtype)?;
+    // The result has the type of both.
+    let other = cases.choose(INEXACT);
+    let right = cases.choose(&[dtype, dtype, other]);
+    let b = matrix(cases, side, columns, right)?;
     match cases.below(4) {
         0 => cases.case_within(&[&a, &b], "np.linalg.solve(a0, a1)", &solve(&a, &b)?, 1e5),
         1 => cases.case_within(&[&a], "np.linalg.inv(a0)", &inverse(&a)?, 1e5),
         2 => {
-            let square = matmul(&a, &transpose(&a, None)?)?;
+            let square = matmul(&a, &adjoint(&a)?)?;
             let result = cholesky(&square)?;
             cases.case_within(&[&square], "np.linalg.cholesky(a0)", &result, 1e4)
         }
         _ => {
             let rows = side + cases.below(20);
             let a = matrix(cases, rows, 1 + side / 12, dtype)?;
-            let b = cases.array(&[rows], dtype)?;
-            let finite = unary(UnaryOp::IsFinite, &b)?;
-            let b = select(
-                &finite,
-                &b,
-                &full(Grid::regular(&[], &[], dtype)?, Scalar::Float(0.5)),
-            )?;
+            let b = squeeze(&matrix(cases, rows, 1, right)?, Some(&[1]))?;
             let expression = "np.linalg.lstsq(a0, a1, rcond=None)[0]";
             cases.case_within(&[&a, &b], expression, &lstsq(&a, &b)?, 1e6)
         }

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from draw import COMPLEX, FLOATS, INEXACT, NUMBERS, Case, listed
+from draw import COMPLEX, INEXACT, NUMBERS, Case, listed
 
 
 def products(draw):
@@ -73,11 +73,11 @@ def factors(draw):
     """Signs and turns of factors are free: what is compared is what they must make, and what is not free."""
     rows, columns = draw.between(1, 40), draw.between(1, 8)
     shape = (columns, rows) if draw.happens(4) else (rows, columns)
-    a = draw.array(shape, draw.choose(FLOATS), has_nan=False)
+    a = draw.array(shape, draw.choose(INEXACT), has_nan=False)
     eye = np.eye(min(shape), dtype=a.dtype)
     qr = "array_qr({0}, part => '%s')"
     svd = "array_svd({0}, part => '%s')"
-    unit = "array_matmul(array_transpose(%s), %s)"
+    unit = "array_matmul(array_transpose(array_conj(%s)), %s)"
     call, expected = draw.choose([
         (f"array_matmul({qr % 'q'}, {qr % 'r'})", a),
         (unit % (qr % "q", qr % "q"), eye),
@@ -91,29 +91,32 @@ def factors(draw):
 
 def compressed(draw):
     rows, columns, rank = draw.between(8, 30), draw.between(6, 12), draw.between(1, 3)
-    a = draw.array((rows, rank), "float64", has_nan=False) @ draw.array((rank, columns), "float64", has_nan=False)
+    dtype = draw.choose(["float64", "complex128"])
+    a = draw.array((rows, rank), dtype, has_nan=False) @ draw.array((rank, columns), dtype, has_nan=False)
     part = "array_svd_compressed({0}, %d, part => '%%s', seed => %d)" % (rank, draw.below(100))
     call = f"array_matmul(array_multiply({part % 'u'}, {part % 's'}), {part % 'vt'})"
     return Case(call, [a], a, 1e6)
 
 
 def systems(draw):
-    dtype, side = draw.choose(FLOATS), draw.between(1, 24)
+    dtype, side = draw.choose(INEXACT), draw.between(1, 24)
     a = draw.array((side, side), dtype, has_nan=False)
     # Far from singular, so that rounding does not decide.
     a = (a + np.eye(side) * side * 8).astype(dtype)
     columns = (draw.between(1, 4),) if draw.happens(2) else ()
-    b = draw.array((side, *columns), dtype, has_nan=False)
+    # The result has the type of both.
+    right = draw.choose([dtype, dtype, draw.choose(INEXACT)])
+    b = draw.array((side, *columns), right, has_nan=False)
     kind = draw.below(4)
     if kind == 0:
         return Case("array_solve({0}, {1})", [a, b], np.linalg.solve(a, b), 1e5)
     if kind == 1:
         return Case("array_inverse({0})", [a], np.linalg.inv(a), 1e5)
     if kind == 2:
-        square = a @ a.T
+        square = a @ a.conj().T
         return Case("array_cholesky({0})", [square], np.linalg.cholesky(square), 1e4)
     a = draw.array((side + draw.below(20), 1 + side // 8), dtype, has_nan=False)
-    b = draw.array((a.shape[0], *columns), dtype, has_nan=False)
+    b = draw.array((a.shape[0], *columns), right, has_nan=False)
     if np.linalg.matrix_rank(a) < a.shape[1] or np.linalg.cond(a) > 50:
         return None
     return Case("array_lstsq({0}, {1})", [a, b], np.linalg.lstsq(a, b, rcond=None)[0], 1e6)
