@@ -128,7 +128,7 @@ pub(super) static FUNCTIONS: &[ArrayFunction] = &[
     ArrayFunction {
         name: "array_cholesky",
         syntax: "array_cholesky(a)",
-        description: "The lower triangle whose product with its transpose is a, which is symmetric and positive definite.",
+        description: "The lower triangle whose product with its transpose (of complex numbers: conjugate transpose) is a, which is positive definite.",
         example: "SELECT tensor_sum(v) FROM array_cholesky(array_of([[4.0, 0.0], [0.0, 9.0]]))\n-- 5.0",
         parameters: &[A],
         make: |a| Ok(cholesky(&a.array("a")?)?.into()),
