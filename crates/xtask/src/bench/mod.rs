@@ -13,6 +13,7 @@ mod options;
 mod peers;
 mod report;
 mod sheaf;
+mod soak;
 mod spill;
 mod tpch;
 mod udf;
@@ -81,6 +82,14 @@ pub(crate) static SUITES: &[Suite] = &[
         run: wire::run,
     },
     Suite {
+        name: "soak",
+        arguments: "[--minutes 60] [--clients 8] [--rows 10000000] [--memory 1GB] [--threads 2] \
+                    [--binary target/release/sheaf]",
+        doc: "sheaf serve under clients of every kind, those that fail, cancel, leave and stall among them: its \
+              memory, files and threads all the while, every answer checked",
+        run: soak::run,
+    },
+    Suite {
         name: "arrays",
         arguments: "[--size 10000] [--only \"x @ y,fft\"] [--threads 2] [--memory 1GB] [--runs 3] [--peers] [--large] \
                     [--binary target/release/sheaf]",
@@ -97,7 +106,7 @@ pub(crate) static SUITES: &[Suite] = &[
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let Some((name, rest)) = arguments.split_first() else {
         return Err(Failure::new(
-            "which suite? tpch, csv, json, spill, udf, wire or arrays",
+            "which suite? tpch, csv, json, spill, udf, wire, soak or arrays",
         ));
     };
     let Some(suite) = SUITES.iter().find(|suite| suite.name == name) else {

@@ -13,7 +13,7 @@ use crate::test::clients;
 use crate::{process, workspace};
 
 /// Rows of the large table.
-const ROWS: usize = 10_000_000;
+pub(super) const ROWS: usize = 10_000_000;
 /// Bytes a second at which a large result is read slowly.
 const SLOW_BYTES_PER_SECOND: &str = "100000000";
 
@@ -25,17 +25,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let threads = options.count("--threads", 2)?;
     let rows = options.count("--rows", ROWS)?;
     println!("\n### The wire\n\n{}", report::circumstances(threads, None));
-    let mut command = Command::new(clients::python()?);
-    command
-        .arg(workspace::root().join("benches/wire.py"))
-        .env("PYTHONPATH", clients::directory())
-        .arg("--binary")
-        .arg(sheaf::binary(options)?)
-        .arg("--data")
-        .arg(data_directory("wire")?)
-        .args(["--rows", &rows.to_string()])
-        .args(["--runs", &options.count("--runs", 3)?.to_string()])
-        .args(["--threads", &threads.to_string()]);
+    let mut command = program("wire.py", options, threads, rows)?;
+    command.args(["--runs", &options.count("--runs", 3)?.to_string()]);
     if let Some(parts) = options.text("--only") {
         command.args(["--only", parts]);
     }
@@ -51,4 +42,28 @@ pub(super) fn run(options: &Options) -> Result<()> {
         command.arg("--peers");
     }
     process::run(&mut command)
+}
+
+/// The program `name` of `benches/`, which measures the binary over the same tables as every other that is
+/// made here.
+///
+/// # Errors
+/// Missing programs.
+pub(super) fn program(
+    name: &str,
+    options: &Options,
+    threads: usize,
+    rows: usize,
+) -> Result<Command> {
+    let mut command = Command::new(clients::python()?);
+    command
+        .arg(workspace::root().join("benches").join(name))
+        .env("PYTHONPATH", clients::directory())
+        .arg("--binary")
+        .arg(sheaf::binary(options)?)
+        .arg("--data")
+        .arg(data_directory("wire")?)
+        .args(["--rows", &rows.to_string()])
+        .args(["--threads", &threads.to_string()]);
+    Ok(command)
 }
