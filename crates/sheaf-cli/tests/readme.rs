@@ -115,8 +115,8 @@ fn workspace(path: &str) -> PathBuf {
 /// Compiles a guest of the tests of `sheaf-wasm`, as EXAMPLES.md says.
 fn compile(guest: &str, directory: &Path) {
     let output = Command::new("clang")
-        .args(["--target=wasm32", "-O2", "-mbulk-memory", "-nostdlib"])
-        .args(["-Wl,--no-entry", "-Wl,--export-dynamic", "-I"])
+        .args(["--target=wasm32", "-O2", "-msimd128", "-mbulk-memory"])
+        .args(["-nostdlib", "-Wl,--no-entry", "-Wl,--export-dynamic", "-I"])
         .arg(workspace("crates/sheaf-guest/include"))
         .arg("-o")
         .arg(directory.join(format!("{guest}.wasm")))
