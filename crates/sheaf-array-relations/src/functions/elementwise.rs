@@ -155,7 +155,11 @@ pub(super) static FUNCTIONS: &[ArrayFunction] = &[
         Round,
         "Elements rounded, halves to even numbers."
     ),
-    of_one!("array_reciprocal", Reciprocal, "1 divided by elements."),
+    of_one!(
+        "array_reciprocal",
+        Reciprocal,
+        "1 divided by elements; of whole numbers it is whole, too, and cut, that of 0 is 0. array_divide(1, a) gives floats."
+    ),
     of_one!("array_not", Not, "Whether elements are 0, or false."),
     of_one!("array_isnan", IsNan, "Whether elements are NaN."),
     of_one!("array_isinf", IsInf, "Whether elements are infinite."),

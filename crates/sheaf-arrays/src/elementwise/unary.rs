@@ -53,14 +53,16 @@ impl UnaryOp {
         use UnaryOp::{
             Abs, Ceil, Conj, Floor, Imag, IsFinite, IsInf, IsNan, Negative, Not, Real, Round,
         };
-        use UnaryOp::{Sign, Square, Trunc};
+        use UnaryOp::{Reciprocal, Sign, Square, Trunc};
         match self {
             Not | IsNan | IsInf | IsFinite => DType::Bool,
             Abs | Real | Imag => dtype.to_real(),
-            Negative | Sign | Square | Floor | Ceil | Trunc | Round | Conj => match dtype {
-                DType::Bool => DType::Int8,
-                other => other,
-            },
+            Negative | Sign | Square | Floor | Ceil | Trunc | Round | Reciprocal | Conj => {
+                match dtype {
+                    DType::Bool => DType::Int8,
+                    other => other,
+                }
+            }
             _ => dtype.to_narrow_inexact(),
         }
     }
@@ -70,7 +72,7 @@ impl UnaryOp {
         use UnaryOp::{
             Abs, Ceil, Conj, Floor, Imag, IsFinite, IsInf, IsNan, Negative, Not, Real, Round,
         };
-        use UnaryOp::{Sign, Square, Trunc};
+        use UnaryOp::{Reciprocal, Sign, Square, Trunc};
         matches!(
             self,
             Abs | Ceil
@@ -83,6 +85,7 @@ impl UnaryOp {
                 | Negative
                 | Not
                 | Real
+                | Reciprocal
                 | Round
                 | Sign
                 | Square
@@ -97,7 +100,9 @@ struct Unary {
     dtype: DType,
 }
 
-/// `op` of every element.
+/// `op` of every element. The reciprocal of a whole number is whole, too: 1 divided by it, and cut; that of 0
+/// is 0, as [`FloorDivide`](super::BinaryOp::FloorDivide) by 0 is (NumPy's is whatever the processor makes of
+/// infinity as a whole number).
 ///
 /// # Errors
 /// `Unsupported` for functions that complex numbers do not have.
@@ -197,6 +202,7 @@ fn of_int(op: UnaryOp, value: i64) -> i64 {
         UnaryOp::Abs => value.wrapping_abs(),
         UnaryOp::Sign => value.signum(),
         UnaryOp::Square => value.wrapping_mul(value),
+        UnaryOp::Reciprocal => 1i64.checked_div(value).unwrap_or(0),
         UnaryOp::Not => i64::from(value == 0),
         UnaryOp::IsNan | UnaryOp::IsInf | UnaryOp::Imag => 0,
         UnaryOp::IsFinite => 1,
@@ -209,6 +215,7 @@ fn of_uint(op: UnaryOp, value: u64) -> u64 {
         UnaryOp::Negative => value.wrapping_neg(),
         UnaryOp::Sign => u64::from(value > 0),
         UnaryOp::Square => value.wrapping_mul(value),
+        UnaryOp::Reciprocal => 1u64.checked_div(value).unwrap_or(0),
         UnaryOp::Not => u64::from(value == 0),
         UnaryOp::IsNan | UnaryOp::IsInf | UnaryOp::Imag => 0,
         UnaryOp::IsFinite => 1,

@@ -4,6 +4,12 @@ import numpy as np
 
 from draw import ALL, BOOL, FLOATS, INEXACT, INTEGERS, NUMBERS, REAL, Case, function as lambda_of
 
+def reciprocal(a):
+    """NumPy's, but of a whole 0, of which it is 0: NumPy gives what the processor makes of infinity."""
+    result = np.reciprocal(a)
+    return result if a.dtype.kind in "fc" else np.where(a == 0, result.dtype.type(0), result)
+
+
 # Name in SQL, types it takes, what NumPy does.
 UNARY = [
     ("negative", NUMBERS, np.negative),
@@ -30,7 +36,7 @@ UNARY = [
     ("ceil", FLOATS, np.ceil),
     ("trunc", FLOATS, np.trunc),
     ("round", FLOATS, np.rint),
-    ("reciprocal", FLOATS, np.reciprocal),
+    ("reciprocal", ALL, reciprocal),
     ("not", ALL, np.logical_not),
     ("isnan", FLOATS, np.isnan),
     ("isinf", FLOATS, np.isinf),
