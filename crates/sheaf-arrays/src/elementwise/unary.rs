@@ -57,12 +57,11 @@ impl UnaryOp {
         match self {
             Not | IsNan | IsInf | IsFinite => DType::Bool,
             Abs | Real | Imag => dtype.to_real(),
-            Negative | Sign | Square | Floor | Ceil | Trunc | Round | Reciprocal | Conj => {
-                match dtype {
-                    DType::Bool => DType::Int8,
-                    other => other,
-                }
-            }
+            Floor | Ceil | Trunc => dtype,
+            Negative | Sign | Square | Round | Reciprocal | Conj => match dtype {
+                DType::Bool => DType::Int8,
+                other => other,
+            },
             _ => dtype.to_narrow_inexact(),
         }
     }

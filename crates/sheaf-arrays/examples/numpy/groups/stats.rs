@@ -21,8 +21,7 @@ pub(super) fn differences(cases: &mut Cases) -> Result<()> {
     let spacing = cases.choose(&[1.0, 0.5, 3.0]);
     match gradient(&array, spacing, along) {
         Ok(result) => {
-            let source = "(a0 if a0.dtype.kind == 'f' else a0.astype(float))";
-            let expression = format!("np.gradient({source}, {spacing}, axis={along})");
+            let expression = format!("np.gradient(numbers(a0), {spacing}, axis={along})");
             cases.case(&[&array], &expression, &result)
         }
         Err(_) => Ok(()),
@@ -38,11 +37,11 @@ pub(super) fn covariances(cases: &mut Cases) -> Result<()> {
     let array = cases.array(&shape, dtype)?;
     if cases.below(2) == 0 {
         let ddof = cases.choose(&[0.0, 1.0]);
-        let expression = format!("np.atleast_2d(np.cov(a0.astype(float), ddof={ddof}))");
+        let expression = format!("np.atleast_2d(np.cov(a0, ddof={ddof}))");
         return cases.case_within(&[&array], &expression, &cov(&array, ddof)?, 4000.0);
     }
     let result = corrcoef(&array)?;
-    let expression = "np.clip(np.atleast_2d(np.corrcoef(a0.astype(float))), -2, 2)";
+    let expression = "np.clip(np.atleast_2d(np.corrcoef(a0)), -2, 2)";
     cases.case_within(&[&array], expression, &result, 4000.0)
 }
 
@@ -54,7 +53,6 @@ pub(super) fn histograms(cases: &mut Cases) -> Result<()> {
     let zero = cast(&full(Grid::regular(&[], &[], dtype)?, Scalar::ZERO), dtype);
     let array = select(&finite, &array, &zero)?;
     let is_density = cases.below(3) == 0 && array.grid().elements() > 0;
-    let source = "a0.astype(float)";
     let density = if is_density { "True" } else { "False" };
     let (bins, text) = match cases.below(3) {
         0 => (
@@ -65,13 +63,9 @@ pub(super) fn histograms(cases: &mut Cases) -> Result<()> {
         _ => (Bins::Even(10, None), "10"),
     };
     let result = histogram(&array, &bins, is_density)?;
-    let expression = format!("np.histogram({source}, {text}, density={density})");
+    let expression = format!("np.histogram(double(a0), {text}, density={density})");
     cases.case(&[&array], &format!("{expression}[0]"), &result.counts)?;
-    cases.case(
-        &[&array],
-        &format!("{expression}[1].astype(float)"),
-        &result.edges,
-    )
+    cases.case(&[&array], &format!("{expression}[1]"), &result.edges)
 }
 
 pub(super) fn bins(cases: &mut Cases) -> Result<()> {
@@ -116,7 +110,7 @@ pub(super) fn bins(cases: &mut Cases) -> Result<()> {
                 }
                 _ => {
                     let result = bincount(&whole, Some(&weights), 130)?;
-                    let expression = "np.bincount(a0, a1, minlength=130).astype(float)";
+                    let expression = "weighted(a0, a1, 130)";
                     cases.case(&[&whole, &weights], expression, &result)
                 }
             }
