@@ -84,7 +84,7 @@ fn steps(dtype: DType, codecs: &Chain) -> Vec<Value> {
     steps
 }
 
-/// Zero: what is written has no element that is not there.
+/// Zero: what is written has no element that is not there, so that it is never seen.
 fn fill(dtype: DType) -> Value {
     match dtype.class() {
         Class::Bool => json!(false),

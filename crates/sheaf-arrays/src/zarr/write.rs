@@ -60,6 +60,10 @@ struct Writer {
 /// Writes `source` as a Zarr array. Chunks are the array's, or, where they are not of the same length, as
 /// long as its longest.
 ///
+/// All chunks are written, those of one value alone, too, which packing makes a few bytes of: the fill that
+/// the description must name, 0, is the value of no element. What `source` nowhere stores is written as the
+/// fill that it has there.
+///
 /// # Memory
 /// A chunk and its packed bytes for each thread; with shards the packed bytes of a shard.
 /// # Errors

@@ -45,6 +45,55 @@ fn a_zarr_chunk_that_is_gone_is_fill_and_one_that_is_corrupt_is_named() {
     assert!(error.message().contains("is no Zarr array"), "{error}");
 }
 
+/// Of three chunks the second is stored. The others are fill, and are there in a copy, whose own fill is 0.
+#[test]
+fn fill_is_written_as_elements() {
+    let directory = tempfile::tempdir().unwrap();
+    let (source, copy) = (
+        directory.path().join("a.zarr"),
+        directory.path().join("b.zarr"),
+    );
+    std::fs::create_dir_all(source.join("c")).unwrap();
+    let stored = [1.5f64.to_le_bytes(), 2.5f64.to_le_bytes()].concat();
+    std::fs::write(source.join("c/1"), stored).unwrap();
+    let (context, _) = context(1 << 20, 1);
+    for (text, fill) in [("7", 7.0), ("\"NaN\"", f64::NAN)] {
+        let description = format!(
+            r#"{{"zarr_format": 3, "node_type": "array", "shape": [5], "data_type": "float64",
+            "chunk_grid": {{"name": "regular", "configuration": {{"chunk_shape": [2]}}}},
+            "chunk_key_encoding": {{"name": "default"}}, "fill_value": {text}, "codecs": [
+            {{"name": "bytes", "configuration": {{"endian": "little"}}}}]}}"#
+        );
+        std::fs::write(source.join("zarr.json"), description).unwrap();
+        let array = read_zarr(local(&source)).unwrap();
+        for (version, shards, keys) in [
+            (2, None, &["0", "1", "2"][..]),
+            (3, None, &["c/0", "c/1", "c/2"][..]),
+            (3, Some(vec![4]), &["c/0", "c/1"][..]),
+        ] {
+            let options = ZarrOptions {
+                version,
+                shards,
+                ..ZarrOptions::default()
+            };
+            write_zarr(&array, &Target::local(&copy), &options, &context).unwrap();
+            for key in keys {
+                assert!(copy.join(key).exists(), "{key} of version {version}");
+            }
+            let read = read_zarr(local(&copy)).unwrap();
+            let read = read.load(&context).unwrap();
+            let bits: Vec<u64> = read
+                .view::<f64>()
+                .unwrap()
+                .iter()
+                .map(|x| x.to_bits())
+                .collect();
+            assert_eq!(bits, [fill, fill, 1.5, 2.5, fill].map(f64::to_bits));
+            std::fs::remove_dir_all(&copy).unwrap();
+        }
+    }
+}
+
 /// 16 MB of zeros in a few bytes, in a chunk that should have 8: no more than that is unpacked.
 #[test]
 fn a_chunk_that_swells_is_refused() {
