@@ -1,36 +1,37 @@
 //! Elements sorted in between limits, and counted by their value.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use sheaf_base::{Result, SheafError};
 
 use super::counts::{Counter, blocks_of, counts};
+use super::topk::compare;
 use crate::context::{Context, next_number};
 use crate::dtype::{Class, DType};
 use crate::elementwise::{Pointwise, pointwise};
 use crate::grid::{Grid, Region};
+use crate::reduce::Number;
+use crate::source::from_tensor;
 use crate::store::Array;
 use crate::tensor::{PIECE, Store, Tensor};
-
-/// The limits: given, or an array that is read when they are needed.
-#[derive(Debug, Clone)]
-enum Limits {
-    Given(Arc<[f64]>),
-    Array(Array),
-}
 
 #[derive(Debug)]
 struct Sorted {
     number: u64,
-    limits: Limits,
+    /// An array of one axis, which is read when the limits are needed.
+    limits: Array,
+    /// What limits and elements are compared as.
+    inner: DType,
     /// Whether equal limits are before the element.
     is_right: bool,
     is_falling: bool,
 }
 
+/// The limits, once they have been read.
 #[derive(Default)]
-struct Kept(Mutex<Option<Arc<[f64]>>>);
+struct Kept<W>(Mutex<Option<Arc<[W]>>>);
 
 /// The number of the bin between the limits `edges`, which rise or fall, in which each element lies; the
 /// limit on the left belongs to it, with `is_right` the one on the right.
@@ -50,9 +51,11 @@ pub fn digitize(source: &Array, edges: &[f64], is_right: bool) -> Result<Array> 
     if !rises {
         edges.reverse();
     }
+    let (count, chunk) = (edges.len(), [(edges.len() as u64).max(1)]);
     let sorted = Sorted {
         number: next_number(),
-        limits: Limits::Given(edges.into()),
+        limits: from_tensor(Tensor::from_vec(&[count], edges)?, &chunk)?,
+        inner: source.dtype().promote(DType::Float64),
         is_right: !is_right,
         is_falling: !rises,
     };
@@ -65,7 +68,8 @@ pub fn digitize(source: &Array, edges: &[f64], is_right: bool) -> Result<Array> 
 }
 
 /// Where each element of `values` would be put into `sorted`, an array of one axis whose elements rise:
-/// before those that are equal, with `is_right` behind them.
+/// before those that are equal, with `is_right` behind them. They are compared in the type that they have in
+/// common: whole numbers as such, to the last digit.
 ///
 /// # Memory
 /// All of `sorted`.
@@ -82,7 +86,8 @@ pub fn searchsorted(sorted: &Array, values: &Array, is_right: bool) -> Result<Ar
     refuse_complex("array_searchsorted", values)?;
     let search = Sorted {
         number: next_number(),
-        limits: Limits::Array(sorted.clone()),
+        limits: sorted.clone(),
+        inner: sorted.dtype().promote(values.dtype()),
         is_right,
         is_falling: false,
     };
@@ -104,60 +109,66 @@ fn refuse_complex(operation: &str, source: &Array) -> Result<()> {
 }
 
 /// How many limits are less than the value, or, if `is_right`, not more. A NaN is behind all.
-pub(super) fn edge_index(edges: &[f64], value: f64, is_right: bool) -> usize {
-    if value.is_nan() {
-        return match is_right {
-            true => edges.len(),
-            false => edges.partition_point(|edge| !edge.is_nan()),
-        };
-    }
-    match is_right {
-        true => edges.partition_point(|&edge| edge <= value),
-        false => edges.partition_point(|&edge| edge < value),
-    }
+pub(super) fn edge_index<W: Number>(edges: &[W], value: W, is_right: bool) -> usize {
+    edges.partition_point(|&edge| match compare(edge, value) {
+        Ordering::Less => true,
+        Ordering::Equal => is_right,
+        Ordering::Greater => false,
+    })
 }
 
 impl Sorted {
-    fn edges(&self, context: &Context) -> Result<Arc<[f64]>> {
-        let array = match &self.limits {
-            Limits::Given(edges) => return Ok(Arc::clone(edges)),
-            Limits::Array(array) => array,
-        };
-        let kept = context.kept::<Kept>(self.number);
+    fn edges<W: Number>(&self, context: &Context) -> Result<Arc<[W]>> {
+        let kept = context.kept::<Kept<W>>(self.number);
         let mut kept = kept.0.lock();
         if let Some(edges) = &*kept {
             return Ok(Arc::clone(edges));
         }
-        let block = array.load(context)?;
-        let mut edges = vec![0.0; block.elements()];
+        let block = self.limits.load(context)?.contiguous(context)?;
+        let mut edges = vec![W::default(); block.elements()];
         block.load(0, &mut edges);
         Ok(Arc::clone(kept.insert(edges.into())))
     }
-}
 
-impl Pointwise for Sorted {
-    fn apply(&self, blocks: Vec<Tensor>, shape: &[usize], context: &Context) -> Result<Tensor> {
-        let edges = self.edges(context)?;
+    fn places<W: Number>(
+        &self,
+        blocks: Vec<Tensor>,
+        shape: &[usize],
+        context: &Context,
+    ) -> Result<Tensor> {
+        let edges = self.edges::<W>(context)?;
         let hold = context.hold_chunk(shape, DType::Int64)?;
         let mut store = Store::new(DType::Int64, shape.iter().product());
-        let mut values = vec![0.0; PIECE];
+        let mut values = [W::default(); PIECE];
+        let mut places = Vec::with_capacity(PIECE);
         for block in blocks {
             let block = block.contiguous(context)?;
             for first in (0..block.elements()).step_by(PIECE) {
                 let values = &mut values[..PIECE.min(block.elements() - first)];
                 block.load(first, values);
-                for value in values.iter_mut() {
+                places.clear();
+                places.extend(values.iter().map(|value| {
+                    let index = edge_index(&edges, *value, self.is_right);
                     // Limits that fall have been turned round: what lies below rises.
-                    let index = match self.is_falling {
-                        true => edges.len() - edge_index(&edges, *value, self.is_right),
-                        false => edge_index(&edges, *value, self.is_right),
-                    };
-                    *value = index as f64;
-                }
-                store.push(values);
+                    match self.is_falling {
+                        true => (edges.len() - index) as u64,
+                        false => index as u64,
+                    }
+                }));
+                store.push(&places);
             }
         }
         Ok(Tensor::from_store(store, shape)?.held(hold))
+    }
+}
+
+impl Pointwise for Sorted {
+    fn apply(&self, blocks: Vec<Tensor>, shape: &[usize], context: &Context) -> Result<Tensor> {
+        match self.inner.class() {
+            Class::Int => self.places::<i64>(blocks, shape, context),
+            Class::UInt | Class::Bool => self.places::<u64>(blocks, shape, context),
+            _ => self.places::<f64>(blocks, shape, context),
+        }
     }
 }
 
