@@ -142,15 +142,19 @@ impl<'a> Arguments<'a> {
     /// Sees that nothing is missing.
     ///
     /// # Errors
-    /// `UserInput` if something is.
+    /// `UserInput` if something is, or is NULL.
     pub fn check(&self) -> Result<()> {
-        let missing = self.parameters.iter().find(|parameter| {
-            parameter.is_needed && !self.given.iter().any(|(name, _)| *name == parameter.name)
-        });
-        match missing {
-            None => Ok(()),
-            Some(parameter) => Err(self.wrong(format!("it needs \"{}\"", parameter.name))),
+        for parameter in self.parameters.iter().filter(|one| one.is_needed) {
+            let name = parameter.name;
+            match self.argument(name) {
+                None => return Err(self.wrong(format!("it needs \"{name}\""))),
+                Some(Argument::Value(value)) if value.is_null() => {
+                    return Err(self.wrong(format!("\"{name}\" is NULL")));
+                }
+                Some(_) => {}
+            }
         }
+        Ok(())
     }
 
     /// Rows that any of the arrays is made of.

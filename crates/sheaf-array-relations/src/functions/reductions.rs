@@ -213,14 +213,14 @@ pub(super) static FUNCTIONS: &[ArrayFunction] = &[
         "array_nanargmin",
         "argmin",
         true,
-        "The position of the first least element that is not NaN.",
+        "The position of the first least element that is not NaN; an error if all are.",
         "0"
     ),
     reduction!(
         "array_nanargmax",
         "argmax",
         true,
-        "The position of the first largest element that is not NaN.",
+        "The position of the first largest element that is not NaN; an error if all are.",
         "2"
     ),
     reduction!(

@@ -29,6 +29,13 @@ pub(super) trait Fold<W: Wide>: fmt::Debug + Send + Sync {
     fn merge(&self, state: &mut Self::State, other: &Self::State);
     /// The result.
     fn finish(&self, state: &Self::State) -> Self::Out;
+    /// Sees that there is a result.
+    ///
+    /// # Errors
+    /// `Data` if the elements have none; most folds have one of any.
+    fn check(&self, _: &Self::State) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// An array of what the elements of another are folded to.
@@ -201,6 +208,7 @@ impl<W: Wide, F: Fold<W>> Folded<W, F> {
         let mut store = Store::new(self.grid.dtype(), total.len());
         let mut values = Vec::with_capacity(PIECE.min(total.len()));
         for state in total {
+            self.fold.check(state)?;
             values.push(self.fold.finish(state));
             if values.len() == PIECE {
                 store.push(&values);

@@ -141,7 +141,8 @@ impl FromStr for Reduction {
 /// # Memory
 /// What stands for each element of a chunk of the result, and a block of the source for each thread.
 /// # Errors
-/// `UserInput` for axes that do not exist, and for extremes of no elements.
+/// `UserInput` for axes that do not exist, and for extremes of no elements. Reading gives `Data` for the
+/// position of an extreme of NaNs alone that are left out.
 pub fn reduce(source: &Array, reduction: Reduction, options: &ReduceOptions) -> Result<Array> {
     let operation = format!("array_reduce '{}'", reduction.name());
     let axes = axes_of(&operation, options.axes.as_deref(), source.rank())?;

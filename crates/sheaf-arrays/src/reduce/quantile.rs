@@ -22,7 +22,8 @@ struct Quantile {
 }
 
 /// The value below which the share `share` of the elements along the axes lies; between two elements, on
-/// the line between them. NaN if there is one, or nothing.
+/// the line between them, which beside an infinity is infinite (NumPy has NaN there, but for medians). NaN if
+/// there is one, or nothing.
 ///
 /// # Memory
 /// As many whole lanes of elements as fit a block; a lane that does not fit is read six times instead.
@@ -181,10 +182,11 @@ fn between(low: f64, high: f64, part: f64) -> f64 {
         return low;
     }
     let span = high - low;
-    if part < 0.5 {
-        low + span * part
-    } else {
-        high - span * (1.0 - part)
+    match part < 0.5 {
+        // One is infinite, or they are too far apart for their distance.
+        _ if span.is_infinite() => low * (1.0 - part) + high * part,
+        true => low + span * part,
+        false => high - span * (1.0 - part),
     }
 }
 

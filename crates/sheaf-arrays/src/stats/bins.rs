@@ -182,8 +182,8 @@ struct Numbers {
 /// sum of those at its places.
 ///
 /// # Errors
-/// `UserInput` for other elements than whole numbers, and for weights of another shape. Reading gives
-/// `Data` for numbers below 0 or not below `length`.
+/// `UserInput` for other elements than whole numbers, and for weights of another shape; `Unsupported` for
+/// complex ones. Reading gives `Data` for numbers below 0 or not below `length`.
 pub fn bincount(source: &Array, weights: Option<&Array>, length: u64) -> Result<Array> {
     if matches!(source.dtype().class(), Class::Float | Class::Complex) {
         return Err(SheafError::user(format!(
@@ -196,6 +196,12 @@ pub fn bincount(source: &Array, weights: Option<&Array>, length: u64) -> Result<
             "array_bincount: weights of shape {} for elements of shape {}",
             crate::grid::tuple(&weights.shape()),
             crate::grid::tuple(&source.shape())
+        )));
+    }
+    if let Some(weights) = weights.filter(|weights| weights.dtype().class() == Class::Complex) {
+        return Err(SheafError::unsupported(format!(
+            "array_bincount: weights are real numbers, not {}",
+            weights.dtype()
         )));
     }
     let dtype = if weights.is_some() {

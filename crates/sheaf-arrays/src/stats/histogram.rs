@@ -91,8 +91,9 @@ pub fn histogram(source: &Array, bins: &Bins, is_density: bool) -> Result<Histog
             );
         }
     };
+    let limits = count.saturating_add(1);
     let edges = Array::new(Edges {
-        grid: Grid::regular(&[count + 1], &[count + 1], DType::Float64)?,
+        grid: Grid::regular(&[limits], &[limits], DType::Float64)?,
         bins: bins.clone(),
         extremes,
     });

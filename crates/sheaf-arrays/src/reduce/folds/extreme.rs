@@ -1,5 +1,7 @@
 //! Extremes, and where they are.
 
+use sheaf_base::{Result, SheafError};
+
 use super::Number;
 use crate::reduce::fold::Fold;
 
@@ -116,5 +118,14 @@ impl<W: Number> Fold<W> for Place {
 
     fn finish(&self, state: &ExtremeState<W>) -> u64 {
         state.number
+    }
+
+    fn check(&self, state: &ExtremeState<W>) -> Result<()> {
+        match state.is_there {
+            true => Ok(()),
+            false => Err(SheafError::data(
+                "array_reduce: all elements are NaN, and the position is of one that is not",
+            )),
+        }
     }
 }

@@ -75,6 +75,9 @@ def quantiles(draw):
     source = inexact(a)
     if draw.happens(2):
         return Case(f"array_median({{0}}{text})", [a], np.asarray(np.median(source, **options)), 64)
+    if np.isinf(source).any():
+        # Between a number and infinity NumPy has NaN but for medians.
+        return None
     share = draw.choose([0.0, 0.1, 0.25, 0.5, 0.77, 1.0])
     expected = np.asarray(np.quantile(source, share, **options)).astype(source.dtype)
     return Case(f"array_quantile({{0}}, {share}{text})", [a], expected, 64)
