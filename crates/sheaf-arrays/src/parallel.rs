@@ -174,8 +174,19 @@ struct Promise<'a, T> {
 impl<T> Drop for Promise<'_, T> {
     fn drop(&mut self) {
         if !self.is_kept {
-            let error = SheafError::internal("a thread that reads an array has broken down");
-            self.results.put(self.claim, Err(error));
+            let broken = || SheafError::internal("a thread that reads an array has broken down");
+            let mut state = self.results.state.lock();
+            state.workers -= 1;
+            state.done.insert(self.claim.number, Err(broken()));
+            if state.workers == 0 {
+                // Nobody is left to do them again.
+                let again = std::mem::take(&mut state.again);
+                state
+                    .done
+                    .extend(again.into_iter().map(|number| (number, Err(broken()))));
+            }
+            drop(state);
+            self.results.changed.notify_all();
         }
     }
 }
@@ -291,6 +302,17 @@ mod tests {
         });
         assert_eq!(done.unwrap(), (0..40).collect::<Vec<_>>());
         assert_eq!((memory.left(), context.idle_threads().count()), (350, 0));
+    }
+
+    /// The second of two pieces breaks down before or after the first has been put back.
+    #[test]
+    #[should_panic(expected = "a scoped thread panicked")]
+    fn nobody_waits_for_a_piece_that_nobody_does_again() {
+        let (context, memory) = context(1 << 10, 2);
+        let _ = context.all(2, 1, |number, context| {
+            assert_eq!(number, 0, "broken");
+            context.hold(memory.limit() + 1, "a piece")
+        });
     }
 
     #[test]
